@@ -190,7 +190,7 @@ async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another(
     std::fs::create_dir(&strange)?;
     std::fs::write(strange.join("thesis.txt"), "mine")?;
     let refused = export(&base, &strange, &[]).await;
-    assert!(!refused.status.success() && said(&refused).contains("of no export"), "{}", said(&refused));
+    assert!(!refused.status.success() && said(&refused).contains("do not belong"), "{}", said(&refused));
     Ok(())
 }
 
@@ -320,7 +320,7 @@ fn an_export_of_an_empty_directory_waits_and_tells_the_user_what_to_do() -> test
     std::fs::write(&input, "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n")?;
     for (name, more, waits) in [
         ("patient", &["--patient", "a"][..], "trying again in"),
-        ("bulk", &["--bulk"], "the server says: waiting for the store since"),
+        ("bulk", &["--bulk"], "status from the server: waiting for the store since"),
     ] {
         let records = directory.path().join(name);
         std::fs::create_dir(&records)?;

@@ -189,7 +189,7 @@ fn unusable_input_is_reported_and_the_rest_is_loaded() -> tests::Result {
         ("bad.ndjson:8:", "a Claim with an empty id"),
         ("bad.ndjson:9:", "a Claim with an id that consists of dots only"),
         ("bad.ndjson:10:", "a Claim with an id of 65 characters"),
-        ("broken.json:2:", "breaks off"),
+        ("broken.json:2:", "incomplete"),
     ];
     assert_eq!(loaded.problems.len(), expected.len(), "{:#?}", loaded.problems);
     for (problem, (place, reason)) in loaded.problems.iter().zip(expected) {

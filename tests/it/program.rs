@@ -273,7 +273,7 @@ fn a_registered_service_gets_its_token() {
         assert_eq!(std::fs::read_to_string(&config).expect("settings"), before, "nothing is written");
     }
     let useless = add("useless", &[]);
-    assert!(said(&useless).contains("the client could get no token"), "{}", said(&useless));
+    assert!(said(&useless).contains("the client could not get a token"), "{}", said(&useless));
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).expect("a key").permissions());
     assert_eq!(mode & 0o777, 0o600, "the key is for its owner only");
@@ -329,7 +329,7 @@ fn zero_workers_and_missing_records_are_refused_in_one_sentence() {
     let state = directory.path().join("state");
     let none = run(ehi().args(["serve", "--workers", "0", "--listen", "127.0.0.1:0", "--state"]).arg(&state));
     assert!(
-        !none.status.success() && said(&none).contains("--workers 0: no export would ever run"),
+        !none.status.success() && said(&none).contains("--workers 0: without a worker, exports never run"),
         "{}",
         said(&none)
     );

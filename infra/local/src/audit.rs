@@ -1,5 +1,4 @@
-//! `ehi audit`: verifies the audit trail, and exports it as AuditEvents. Both commands only read, so the server may run
-//! meanwhile.
+//! `ehi audit`: verifies the audit trail, and exports it as AuditEvents. Both commands only read, and can run while the server runs.
 
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,19 +16,19 @@ use web::audit_event::line;
 
 use crate::Failure;
 
-/// The number of entries that are read at a time.
+/// The number of entries that are read at once.
 const PAGE: usize = 500;
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Verify every entry and print the newest one of each chain; exit with 1 if a chain is broken
     Verify(Verify),
-    /// Print the entries as FHIR AuditEvents, a line each, the newest first
+    /// Print the entries as FHIR AuditEvents, one in each line, newest first
     Export(Export),
 }
 
 #[derive(Args)]
-pub struct Place {
+pub struct Source {
     /// The state directory of the server
     #[arg(long, default_value = ".ehi", value_name = "DIR")]
     state: PathBuf,
@@ -41,8 +40,8 @@ pub struct Place {
 #[derive(Args)]
 pub struct Verify {
     #[command(flatten)]
-    place: Place,
-    /// What an earlier run printed: entries that must still be there, so that a chain that was cut off is found
+    source: Source,
+    /// A file with the output of an earlier run. Its entries must still exist, so that a truncated chain is found
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
 }
@@ -50,7 +49,7 @@ pub struct Verify {
 #[derive(Args)]
 pub struct Export {
     #[command(flatten)]
-    place: Place,
+    source: Source,
     /// The public base URL of the server, which the events name as their source
     #[arg(long, default_value = "http://127.0.0.1:8888", value_name = "URL")]
     base_url: String,
@@ -60,7 +59,7 @@ pub struct Export {
     /// Only entries about the record of this patient
     #[arg(long, value_name = "ID")]
     patient: Option<String>,
-    /// Only entries from this instant on, such as 2026-03-01T00:00:00Z
+    /// Only entries at or after this instant, such as 2026-03-01T00:00:00Z
     #[arg(long, value_name = "INSTANT")]
     from: Option<Timestamp>,
     /// Only entries before this instant
@@ -75,7 +74,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-impl Place {
+impl Source {
     async fn open(&self) -> Result<Arc<dyn AuditLog>, Failure> {
         match &self.table {
             Some(table) => at_table(table).await,
@@ -97,7 +96,7 @@ async fn at_table(_: &str) -> Result<Arc<dyn AuditLog>, Failure> {
 
 async fn verify_all(options: &Verify) -> Result<(), Failure> {
     let expected = options.expect.as_deref().map(heads).transpose()?.unwrap_or_default();
-    let log = options.place.open().await?;
+    let log = options.source.open().await?;
     let report = verify(&*log, SystemClock.now(), &expected).await?;
     let mut out = std::io::stdout().lock();
     for head in &report.heads {
@@ -129,7 +128,7 @@ async fn export(options: Export) -> Result<(), Failure> {
         count: PAGE,
         ..AuditQuery::default()
     };
-    let log = options.place.open().await?;
+    let log = options.source.open().await?;
     let mut entries = all(&*log, query);
     let mut out = BufWriter::new(std::io::stdout());
     while let Some(entry) = entries.try_next().await? {

@@ -81,7 +81,7 @@ pub async fn run(command: &Command) -> Result<(), Failure> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the token is the output of the command")]
+#[expect(clippy::print_stdout, reason = "the command prints the token")]
 async fn token(options: &Token) -> Result<(), Failure> {
     let key = ServiceKey::read(&options.key)?;
     let base = options.server.trim_end_matches('/');
@@ -90,9 +90,9 @@ async fn token(options: &Token) -> Result<(), Failure> {
 }
 
 fn add(options: &Add) -> Result<(), Failure> {
-    let made =
+    let generated =
         options.make_key.as_ref().map(|file| ServiceKey::generate().map(|key| (file, key))).transpose()?;
-    let jwks = match (&made, &options.jwks) {
+    let jwks = match (&generated, &options.jwks) {
         (Some((_, key)), _) => Some(key.public_set().to_string()),
         (None, Some(file)) => Some(read(file)?.trim().to_owned()),
         (None, None) => None,
@@ -119,14 +119,14 @@ fn add(options: &Add) -> Result<(), Failure> {
         Err(error) => return Err(Failure::of_path(&options.config, &error)),
     };
     let text = if before.is_empty() { entry.trim_start().to_owned() } else { before + &entry };
-    // Settings that the server would refuse are not written. The private key is written only after this check.
+    // The check runs before the files are written, so that they never contain settings that the server would refuse.
     let settings = Settings::parse(&text, |_| None, Some("http://127.0.0.1:8888"))?;
     if let Some(reason) = settings.client(&options.id).and_then(Client::unusable) {
         return Err(Failure::new(format!(
-            "nothing was added, because the client could get no token: {reason}"
+            "nothing was added, because the client could not get a token: {reason}"
         )));
     }
-    if let Some((file, key)) = made {
+    if let Some((file, key)) = generated {
         key.write(file)?;
         eprintln!("The private key is in {}. Only the service itself may read it.", file.display());
     }
@@ -161,7 +161,7 @@ pub struct ServiceKey {
 impl ServiceKey {
     pub fn generate() -> Result<Self, Failure> {
         let pair = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)
-            .map_err(|_| Failure::new("no key could be made"))?;
+            .map_err(|_| Failure::new("no key could be generated"))?;
         Ok(Self { id: OsRandom.secret()[..16].to_owned(), pair })
     }
 
@@ -196,7 +196,7 @@ impl ServiceKey {
         let secret: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
             self.pair.private_key().as_be_bytes().map_err(|_| Failure::new("the key cannot be written"))?;
         let mut jwk = self.public();
-        // Some clients search for the signing key by this member (RFC 7517, 4.3).
+        // Some clients find the signing key by this member (RFC 7517, 4.3).
         jwk["key_ops"] = json!(["sign"]);
         jwk["d"] = json!(URL_SAFE_NO_PAD.encode(secret.as_ref()));
         let mut options = std::fs::OpenOptions::new();

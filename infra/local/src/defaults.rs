@@ -1,5 +1,5 @@
-//! The settings that are used without a settings file: a sandbox with a public client, a backend service and two members of
-//! staff. The key and the passwords are new at every start.
+//! The settings without a settings file: a sandbox with a public client, a backend service and two members of staff. Every start generates
+//! a new key and new passwords.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub const TEST_REDIRECT: &str = "http://127.0.0.1/callback";
 /// User names and passwords.
 pub type Passwords = Vec<(&'static str, String)>;
 
-/// Settings, and the passwords and the key of a sandbox.
+/// Settings; for those of the sandbox, also its passwords and its key.
 pub struct Defaults {
     pub settings: Settings,
     pub passwords: Passwords,
@@ -69,7 +69,7 @@ pub fn sandbox_settings() -> Result<(String, Passwords, ServiceKey), Failure> {
 
 /// Returns a new RSA key in PEM, which signs ID tokens.
 fn rsa_key() -> Result<String, Failure> {
-    let wrong = |_| Failure::new("no RSA key could be made");
+    let wrong = |_| Failure::new("no RSA key could be generated");
     let der = RsaKeyPair::generate(KeySize::Rsa2048).and_then(|pair| pair.as_der()).map_err(wrong)?;
     let text = STANDARD.encode(der.as_ref());
     let mut lines = vec!["-----BEGIN PRIVATE KEY-----"];
@@ -84,7 +84,7 @@ fn rsa_key() -> Result<String, Failure> {
 }
 
 fn sandbox(rsa_key: &str) -> String {
-    // ehi-app has a numbered redirect URI for each institution. The first five are enough to try it.
+    // ehi-app has a numbered redirect URI for each institution. The sandbox registers the first five.
     let callbacks = ["localhost", "127.0.0.1"].map(|host| {
         let of_institution = |id: u32| format!("    \"http://{host}/api/institutions/{id}/redirect\",\n");
         format!("    \"http://{host}/callback\",\n") + &(1..=5).map(of_institution).collect::<String>()
@@ -110,11 +110,10 @@ redirect_uris = [
     )
 }
 
-/// The sample patients, which are part of the program.
+/// The sample patients, which are compiled into the program.
 static SAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sample");
 
-/// The records directory: the given one, or a temporary one with the sample patients, which is removed when this is
-/// dropped.
+/// The records directory: a named one, or a temporary one with the sample patients, which is removed when this value is dropped.
 #[derive(Debug)]
 pub struct Records {
     directory: PathBuf,
@@ -135,7 +134,7 @@ impl Records {
         &self.directory
     }
 
-    /// Returns the id of an existing patient, for a hint. In a large directory only the first entries are considered.
+    /// Returns the id of an existing patient, for a hint. In a large directory only the first entries are read.
     pub fn some_patient(&self) -> Option<String> {
         let entries = std::fs::read_dir(self.directory.join("Patient")).ok()?;
         let names =
@@ -144,7 +143,7 @@ impl Records {
     }
 }
 
-/// The maximum number of entries of a directory that are considered for a hint.
+/// The maximum number of directory entries that are read for a hint.
 const MAX_CONSIDERED: usize = 1_000;
 
 /// Returns the directory of the sample patients in the source tree. Only tests and benchmarks read it, because the program

@@ -1,9 +1,9 @@
-//! File descriptors: the limit of this process, and the number that connections may use.
+//! File descriptors: the limit of this process, and the number of connections that it permits.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use settings::Limits;
 
-/// The highest limit that is set, which is more than connections ever need.
+/// The highest limit that is set, which is more than connections need.
 const MAX_DESCRIPTORS: u64 = 1_048_576;
 
 /// Raises the soft limit to the hard limit. If that fails, the limit does not change.
@@ -18,9 +18,8 @@ pub fn raise() {
     }
 }
 
-/// Returns the maximum number of open connections: the number in the settings, but `reserved_descriptors` are always
-/// left for records, exported files and the database. If there are hardly more descriptors than those, connections may
-/// use a quarter of all.
+/// Returns the maximum number of open connections: the number in the settings, reduced so that `reserved_descriptors` remain for records,
+/// exported files and the database. Connections may always use a quarter of all descriptors.
 pub fn connections(limits: &Limits) -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(MAX_DESCRIPTORS);
     max_connections(limits, descriptors)

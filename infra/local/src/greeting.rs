@@ -1,4 +1,5 @@
-//! The text that a server prints when it has started: its addresses, and commands to try. It names only what exists.
+//! The text that a server prints when it has started: its addresses, and commands to try. It contains only commands that work with this
+//! server.
 
 use std::path::Path;
 
@@ -6,13 +7,13 @@ use settings::Settings;
 
 use crate::defaults::TEST_CLIENT;
 
-/// The facts that the text is made from.
+/// The values that the text contains.
 pub struct Started<'s> {
     pub settings: &'s Settings,
-    /// User names and passwords that are new at this start.
+    /// The user names and passwords that this start generated.
     pub passwords: &'s [(&'static str, String)],
     pub state: &'s Path,
-    /// The file with the private key of the sandbox's backend service, if one was made at this start.
+    /// The file with the private key of the sandbox's backend service, if this start generated one.
     pub service_key: Option<&'s Path>,
     /// The id of an existing patient.
     pub patient: Option<&'s str>,
@@ -31,10 +32,7 @@ pub fn greeting(started: &Started<'_>) -> String {
     for (username, password) in started.passwords {
         lines.push(format!("                 user {username}, password {password}"));
     }
-    lines.push(format!(
-        "  state          {} (delete it to start again without jobs)",
-        started.state.display()
-    ));
+    lines.push(format!("  state          {} (delete it to remove all jobs)", started.state.display()));
     if started.settings.sandbox {
         lines.push("  sandbox        patients are picked instead of signing in".to_owned());
     }

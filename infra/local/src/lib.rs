@@ -1,7 +1,7 @@
 //! The `ehi` program: the whole server in one process, and its tools.
 //!
 //! - [`server`] merges all routers and runs the workers and the cleanup; [`worker`] is the loop over the queue;
-//!   [`defaults`] has the settings that are used without a settings file; [`greeting`] is the text at the start.
+//!   [`defaults`] has the settings without a settings file; [`greeting`] is the text at the start.
 //! - [`connections`] accepts and serves connections within limits; [`descriptors`] limits their number.
 //! - [`allocator`] makes the allocator return memory.
 //! - [`export`] is a client that runs all steps of an export, of one patient or in bulk, and verifies the files.
@@ -57,6 +57,6 @@ impl From<std::io::Error> for Failure {
 
 impl From<settings::InvalidSettings> for Failure {
     fn from(error: settings::InvalidSettings) -> Self {
-        Self(format!("the settings are wrong:\n{error}"))
+        Self(format!("the settings are not valid:\n{error}"))
     }
 }

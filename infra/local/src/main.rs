@@ -43,7 +43,7 @@ enum Command {
     /// Register clients in a settings file
     #[command(subcommand)]
     Client(ehi::client::Command),
-    /// Print a settings file for a sandbox, and the passwords of its staff on standard error
+    /// Print a settings file for a sandbox, and on standard error the passwords of its staff
     SandboxSettings {
         /// The file to which the private key of its backend service is written
         #[arg(long, value_name = "FILE")]
@@ -64,13 +64,13 @@ struct Place {
     /// The directory of jobs, exported files and keys
     #[arg(long, default_value = ".ehi", value_name = "DIR")]
     state: PathBuf,
-    /// The records directory; the sample patients if not given
+    /// The records directory; without it, the sample patients
     #[arg(long, value_name = "DIR")]
     records: Option<PathBuf>,
-    /// The settings file (TOML); a sandbox if not given
+    /// The settings file (TOML); without it, a sandbox
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The public base URL, unless the settings name one; http:// and the listen address if not given
+    /// The public base URL, if the settings have none; without it, http:// and the listen address
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
 }
@@ -80,7 +80,7 @@ struct Serve {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1:8888")]
     listen: SocketAddr,
-    /// How many chunks are exported at once; the number of cores if not given
+    /// The number of chunks that are exported at once; without it, the number of cores
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
     #[command(flatten)]
@@ -96,7 +96,7 @@ impl Default for Serve {
     }
 }
 
-/// The number of threads for files and SQLite. A few are enough for a disk, and each of them needs memory.
+/// The number of threads for files and SQLite. Each thread needs memory, and a disk does not become faster with more of them.
 const BLOCKING_THREADS: usize = 16;
 
 fn main() -> ExitCode {
@@ -146,7 +146,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 
 async fn serve(options: Serve) -> Result<(), Failure> {
     if options.workers == Some(0) {
-        return Err(Failure::new("--workers 0: no export would ever run; use at least 1"));
+        return Err(Failure::new("--workers 0: without a worker, exports never run; use at least 1"));
     }
     let mut signals = Signals::new()?;
     let listener = TcpListener::bind(options.listen)
@@ -167,7 +167,7 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         settings: &shown,
         passwords: &passwords,
         state: &options.place.state,
-        // No key is generated if there is a settings file.
+        // With a settings file, no key is generated.
         service_key: options.place.config.is_none().then_some(key.as_path()),
         patient: patient.as_deref(),
         program: &program,
@@ -204,7 +204,7 @@ async fn clean(options: Place) -> Result<(), Failure> {
     Ok(cleanup::run(Arc::new(platform)).await?)
 }
 
-#[expect(clippy::print_stdout, reason = "the settings are the output of the command")]
+#[expect(clippy::print_stdout, reason = "the command prints the settings")]
 fn print_sandbox_settings(file: &std::path::Path) -> Result<(), Failure> {
     let (text, passwords, key) = sandbox_settings()?;
     key.write(file)?;
@@ -215,7 +215,7 @@ fn print_sandbox_settings(file: &std::path::Path) -> Result<(), Failure> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the hash is the output of the command")]
+#[expect(clippy::print_stdout, reason = "the command prints the hash")]
 fn hash_password() -> Result<(), Failure> {
     let mut password = String::new();
     std::io::stdin().read_line(&mut password)?;

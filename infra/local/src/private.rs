@@ -1,4 +1,4 @@
-//! Files and directories that only their owner may read, because they hold patients' records.
+//! Files and directories that only their owner may read, because they contain patients' records.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;

@@ -21,7 +21,7 @@ use web::routes::Route;
 use crate::worker::{Shutdown, step};
 use crate::{Failure, connections};
 
-/// The interval between two cleanups.
+/// The interval of the cleanup.
 const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Starts logging. The log has a line for each request, each action of staff and each step of an export.
@@ -36,7 +36,7 @@ pub fn log(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Receives SIGTERM and Ctrl-C. Once this is created, neither of them ends the process by itself.
+/// The signals SIGTERM and SIGINT (Ctrl-C). After this value is created, they no longer end the process.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -80,7 +80,7 @@ pub fn routes() -> Vec<(&'static str, Route)> {
     FUNCTIONS.iter().flat_map(of).collect()
 }
 
-/// Returns every function's routes, without the layers of a host.
+/// Returns the merged routers of all functions, without the layers of the host.
 pub fn routers(platform: &dyn Platform) -> Result<Router> {
     FUNCTIONS.iter().try_fold(Router::new(), |merged, (_, _, router)| Ok(merged.merge(router(platform)?)))
 }
@@ -91,7 +91,7 @@ pub struct Server {
     shutdown: Shutdown,
     serving: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
-    /// The maximum time for workers to finish their current patient.
+    /// The time in which workers must finish their current patient.
     patience: std::time::Duration,
 }
 
@@ -117,9 +117,9 @@ impl Server {
         Ok(Self { address, shutdown, serving, background, patience })
     }
 
-    /// Stops the server. Open requests are finished, and workers stop after the current patient; the next start
-    /// continues their work. Requests and workers that need longer than `stop_seconds` are interrupted, which is safe:
-    /// clients resume downloads, and every task may run twice.
+    /// Stops the server. Open requests are finished, and workers stop after the current patient; the next start continues their tasks.
+    /// Requests and workers that need longer than `stop_seconds` are aborted. This is safe, because clients can resume downloads, and every
+    /// task may run twice.
     pub async fn stop(self) -> Result<(), Failure> {
         self.shutdown.begin();
         let served = self.serving.await;
@@ -133,7 +133,7 @@ impl Server {
     }
 }
 
-/// Sends the tasks of unfinished jobs again, because an earlier process may not have sent them.
+/// Enqueues the tasks of unfinished jobs again, because an earlier process may not have enqueued them.
 pub async fn resume(platform: &Local) -> Result<()> {
     use domain::job::JobState;
 
@@ -161,7 +161,7 @@ async fn work(worker: Arc<dyn Worker>, inbox: Arc<LocalQueue>, shutdown: Shutdow
     }
 }
 
-/// Logs that the queue does not respond, and waits a second, so that the loop does not spin.
+/// Logs that the queue does not respond, and waits a second before the next attempt.
 async fn pause(error: &domain::error::Error) {
     tracing::error!(error = %error, cause = error.causes(), "the queue does not respond");
     tokio::time::sleep(SignedDuration::from_secs(1).unsigned_abs()).await;

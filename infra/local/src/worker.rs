@@ -1,4 +1,4 @@
-//! The loop over the queue: it receives tasks, runs the worker on them, and settles the deliveries.
+//! One step of the loop over the queue: receives a task, passes it to the worker, and settles the delivery.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use platform::hidden::{HEARTBEAT, VISIBILITY, hidden_during};
 use tokio::sync::Notify;
 
-/// A signal for workers to stop after their current patient.
+/// A signal that makes workers stop after their current patient.
 #[derive(Clone, Default)]
 pub struct Shutdown(Arc<(AtomicBool, Notify)>);
 
@@ -38,7 +38,7 @@ impl Deadline for Shutdown {
     }
 }
 
-/// Handles and settles one delivery. Returns `false` if none is due.
+/// Handles and settles one delivery. Returns `false` if no delivery is available.
 pub async fn step(inbox: &dyn Inbox, worker: &dyn Worker, deadline: &dyn Deadline) -> Result<bool> {
     if let Some(dead) = inbox.dead().await? {
         worker.bury(&dead.task, &dead.diagnostics()).await?;

@@ -1,9 +1,8 @@
-//! Accepts and serves HTTP connections, with limits so that slow or silent clients cannot use up all of them.
+//! Accepts and serves HTTP connections, with limits so that slow or silent clients cannot occupy all of them.
 //!
-//! Each connection records its phase and the time at which a byte was last received or sent ([`table`]). A regular
-//! sweep over all connections closes those that exceed a limit: a slow head, a slow body, or a response that the client
-//! does not read. So no request needs a timer. When the table is full, the connections that have been silent longest
-//! are closed for new ones.
+//! Each connection records its phase and the time at which a byte was last received or sent ([`table`]). A periodic sweep closes the
+//! connections that exceed a limit: a slow head, a slow body, or a response that the client does not read. Therefore no request needs a
+//! timer. When the table is full, the server closes the connections that have been silent longest, so that it can accept new ones.
 
 mod body;
 mod stream;
@@ -38,7 +37,7 @@ use crate::worker::Shutdown;
 
 /// The time between two checks of the limits.
 const SWEEP: Duration = Duration::from_millis(250);
-/// The wait after the operating system refused a connection, for example because descriptors or memory are used up.
+/// The pause after the operating system has refused a connection, for example because no descriptors or memory are left.
 const REFUSED: Duration = Duration::from_millis(100);
 
 /// Serves until the shutdown begins. Then idle connections are closed at once, and requests have `stop_seconds` to finish.
@@ -55,7 +54,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, limits: Arc<Limits
             Ok((stream, peer)) => drop(tokio::spawn(connection(stream, peer, app.clone(), table.enter()))),
             Err(error) if is_connection_error(&error) => {}
             Err(error) => {
-                tracing::warn!(error = %error, connections = table.len(), "no connection can be accepted; the connections that have been silent longest are closed");
+                tracing::warn!(error = %error, connections = table.len(), "cannot accept a connection; closing the connections that have been silent longest");
                 table.close_silent();
                 tokio::time::sleep(REFUSED).await;
             }
@@ -87,13 +86,13 @@ async fn sweep(table: Arc<Table>) {
 
 async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, place: table::Place) {
     let state = place.connection();
-    // Data is sent at once, so that small files do not wait for delayed acknowledgements of the client.
+    // Without this option, small files would wait for delayed acknowledgements of the client.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "TCP_NODELAY could not be set for a connection");
     }
     let limits = place.limits();
     let mut builder = http1::Builder::new();
-    // The buffer grows up to this size, so no head can be larger.
+    // The maximum size of the buffer is also the limit of a head.
     builder.max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX));
     let stream = Watched::new(stream, state.clone(), limits.drain_bytes);
     let served =
@@ -138,7 +137,7 @@ impl Service<Request<Incoming>> for Requests {
 
 type RouteFuture = <Router as tower::Service<Request<Body>>>::Future;
 
-/// The response to a request. Its body reports to the connection when it is sent.
+/// The response to a request. Its body notifies the connection when it is sent completely.
 struct ResponseFuture {
     routed: RouteFuture,
     connection: Option<Arc<Connection>>,

@@ -15,7 +15,7 @@ pub(super) struct Watched {
     connection: Arc<Connection>,
     /// The number of bytes of a refused body that may still be read and dropped.
     drain: u64,
-    /// Whether the server's side is closed.
+    /// Whether the server has closed its side.
     is_shut: bool,
 }
 
@@ -36,8 +36,8 @@ impl Watched {
         done
     }
 
-    /// Reads and drops the rest of a refused body. To close the connection now would reset it, and the client might not
-    /// receive the response (RFC 9112, 9.6).
+    /// Reads and drops the rest of a refused body. If the server closed the connection at once, a reset could prevent the client from
+    /// receiving the response (RFC 9112, 9.6).
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut scratch = [0; 8 * 1024];
         while self.drain > 0 && self.connection.has_unread_body() {

@@ -10,12 +10,12 @@ use settings::Limits;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The time without a received or sent byte after which a connection with a request may be closed for a new one.
+/// The time without any byte after which a connection with a request may be closed for a new one.
 const STALLED_MS: u64 = 5_000;
-/// The maximum time for which the rest of a refused body is read.
+/// The maximum time for reading the rest of a refused body.
 const DRAIN_MS: u64 = 10_000;
 /// The time after which a full table searches again for connections to close.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+const SEARCH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// An order to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ type CoarseClock = Arc<AtomicU64>;
 /// The phase of one connection, and its times.
 pub(super) struct Connection {
     clock: CoarseClock,
-    /// The start of the current request, or of the wait for the next head.
+    /// The time at which the current request, or the wait for the next head, began.
     since: AtomicU64,
     /// The time at which a byte was last received or sent.
     moved: AtomicU64,
@@ -40,9 +40,9 @@ pub(super) struct Connection {
     busy: AtomicBool,
     /// Whether the handler waits for more bytes of the body.
     wants_body: AtomicBool,
-    /// Whether the body has not been read to its end.
+    /// Whether the body is not read to its end yet.
     body_open: AtomicBool,
-    /// The number of body bytes that were read.
+    /// The number of bytes of the body that were read.
     body_bytes: AtomicU64,
     /// Whether the client does not read the bytes that were sent.
     write_blocked: AtomicBool,
@@ -118,7 +118,7 @@ impl Connection {
         self.write_blocked.store(blocked, Relaxed);
     }
 
-    /// Returns whether the client may still be sending a body that was not read.
+    /// Returns whether the client may still send a body that was not read.
     pub(super) fn has_unread_body(&self) -> bool {
         self.body_open.load(Relaxed)
     }
@@ -163,7 +163,7 @@ impl Connection {
         None
     }
 
-    /// Returns the time for which the connection has been silent; `None` while it must not be closed for a new one.
+    /// Returns the milliseconds since the last byte; `None` if the connection must not be closed for a new one.
     fn silence(&self, now: u64) -> Option<u64> {
         let silence = now.saturating_sub(self.moved.load(Relaxed));
         (!self.busy.load(Relaxed) || silence > STALLED_MS).then_some(silence)
@@ -172,7 +172,7 @@ impl Connection {
 
 /// All open connections.
 pub(super) struct Table {
-    most: usize,
+    capacity: usize,
     limits: Arc<Limits>,
     begun: Instant,
     clock: CoarseClock,
@@ -187,9 +187,9 @@ struct Open {
 }
 
 impl Table {
-    pub(super) fn new(most: usize, limits: Arc<Limits>) -> Self {
+    pub(super) fn new(capacity: usize, limits: Arc<Limits>) -> Self {
         Self {
-            most,
+            capacity,
             limits,
             begun: Instant::now(),
             clock: CoarseClock::default(),
@@ -215,20 +215,20 @@ impl Table {
         Place { id, connection, table: self.clone() }
     }
 
-    /// Waits until one more connection may be opened. Closes silent connections for it if the table is full.
+    /// Waits until one more connection may be opened. If the table is full, closes silent connections.
     pub(super) async fn room(&self) {
         loop {
             let left = self.left.notified();
-            if self.len() < self.most {
+            if self.len() < self.capacity {
                 return;
             }
             self.close_silent();
-            let _ = tokio::time::timeout(LOOK_AGAIN, left).await;
+            let _ = tokio::time::timeout(SEARCH_INTERVAL, left).await;
         }
     }
 
-    /// Closes the connections that have been silent longest: a twentieth of the table's size. So one search is enough for
-    /// many closed connections when very many clients connect.
+    /// Closes the connections that have been silent longest, up to a twentieth of the table's size. Closing many after one search limits
+    /// the number of searches when very many clients connect.
     pub(super) fn close_silent(&self) {
         let now = self.clock.load(Relaxed);
         let open = self.open();
@@ -238,7 +238,7 @@ impl Table {
             .filter(|connection| connection.order.load(Relaxed) != Order::Close as u8)
             .filter_map(|connection| Some((connection.silence(now)?, connection)))
             .collect();
-        let count = (self.most / 20).max(1).min(silent.len());
+        let count = (self.capacity / 20).max(1).min(silent.len());
         if count == 0 {
             return;
         }
@@ -249,7 +249,7 @@ impl Table {
         tracing::debug!(
             closed = count,
             open = open.connections.len(),
-            "silent connections are closed for new ones"
+            "closed silent connections, because the table is full"
         );
     }
 
@@ -259,18 +259,21 @@ impl Table {
         self.clock.store(now, Relaxed);
         for connection in self.open().connections.values() {
             if let Some(limit) = connection.broken_limit(now, &self.limits) {
-                tracing::debug!(limit, "a connection is closed");
+                tracing::debug!(limit, "closed a connection that exceeded a limit");
                 connection.send(Order::Close);
             }
         }
     }
 
-    /// Closes idle connections at once, and the others when their request is finished or `stop_seconds` are over.
+    /// Closes idle connections at once, and the others when their request ends or after `stop_seconds`.
     pub(super) async fn stop(&self) {
         self.send_to_all(Order::Finish);
         let patience = Duration::from_secs(self.limits.stop_seconds);
         if tokio::time::timeout(patience, self.emptied()).await.is_err() {
-            tracing::warn!(connections = self.len(), "requests were interrupted; downloads can be resumed");
+            tracing::warn!(
+                connections = self.len(),
+                "the time to stop is over, and open requests were ended; clients can resume downloads"
+            );
             self.send_to_all(Order::Close);
             let _ = tokio::time::timeout(Duration::from_secs(1), self.emptied()).await;
         }
@@ -319,8 +322,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn table(most: usize) -> Arc<Table> {
-        Arc::new(Table::new(most, Arc::new(Limits::default())))
+    fn table(capacity: usize) -> Arc<Table> {
+        Arc::new(Table::new(capacity, Arc::new(Limits::default())))
     }
 
     fn at(table: &Table, seconds: u64) -> u64 {
@@ -384,7 +387,7 @@ mod tests {
         at(&table, 6);
         table.close_silent();
         assert!(is_closed(&last) && !is_closed(&working));
-        // A connection with a request is closed as well after it has been silent for a while.
+        // A connection with a request is also closed after it has been silent for some time.
         at(&table, 10);
         table.close_silent();
         assert!(is_closed(&working));

@@ -1,5 +1,5 @@
-//! Tests that connections of slow, silent or too many clients, or of clients that do not read, are closed, and that
-//! other clients are served meanwhile.
+//! The server closes the connections of clients that are slow or silent, that do not read, or that are too many, and continues to serve
+//! other clients.
 
 use std::net::SocketAddr;
 
@@ -109,8 +109,8 @@ async fn when_the_table_is_full_the_most_silent_connections_are_closed() {
     assert!(matches!(silent[0].read(&mut nothing).await, Ok(0) | Err(_)));
 }
 
-/// The client sends its whole body before it reads. If the connection were closed at once, the rest of the body would reset
-/// it, and the response would be lost.
+/// The client sends its whole body before it reads. If the server closed the connection at once, a reset would prevent the client from
+/// receiving the response.
 #[tokio::test]
 async fn a_refused_body_is_drained_so_that_the_response_is_seen() {
     let served = start(Limits::default()).await;

@@ -1,5 +1,5 @@
-//! `ehi export --bulk`: a Bulk Data client for any server (HL7 Bulk Data 2.0 and 3.0). It gets a token as a backend service,
-//! kicks off, shows the progress, resumes downloads, of which several run at once, and verifies the files.
+//! `ehi export --bulk`: a Bulk Data client for any server (HL7 Bulk Data 2.0 and 3.0). It gets a token as a backend service, starts the
+//! export, shows the progress, downloads several files at once, resumes downloads, and verifies the files.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -23,9 +23,9 @@ use crate::Failure;
 use crate::client::ServiceKey;
 use crate::defaults::BULK_CLIENT;
 
-/// The maximum pause between two status requests, whatever the server requests.
+/// The maximum pause between two status requests. It limits the pause that the server requests.
 const MAX_PAUSE: Duration = Duration::from_mins(2);
-/// The number of status requests with a short pause, because small exports take no longer.
+/// The number of status requests with a short pause, so that small exports end quickly.
 const QUICK: u32 = 20;
 const QUICK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -61,7 +61,7 @@ pub struct BulkOptions {
     pub scope: String,
 }
 
-/// Exports and verifies. If the options name no patients, all are exported.
+/// Runs and verifies an export. If the options name no patients, all are exported.
 pub(crate) async fn export(
     session: Session,
     base: &str,
@@ -94,7 +94,7 @@ pub(crate) async fn session(
     }
 }
 
-/// Returns the operation and its parameters, by which the output directory recognizes the request.
+/// Returns the operation and its parameters, which identify the output directory of the request.
 pub(crate) fn request(options: &super::Options) -> Result<String, Failure> {
     let base = "http://server";
     let mut url = kick_off(base, &options.bulk, &options.patient)?;
@@ -124,7 +124,7 @@ fn parameters(options: &BulkOptions, patients: &[String]) -> Vec<(&'static str, 
     single.chain(filters).chain(patients).collect()
 }
 
-/// Kicks off, or resumes the job of an earlier run in this directory. Returns the URL of the job's status.
+/// Starts the export, or resumes the job that an earlier run recorded in this directory. Returns the URL of the job's status.
 async fn begin(
     session: &Session,
     kick_off: &Url,
@@ -143,7 +143,7 @@ async fn begin(
     }
     let body = parameters_resource(parameters).to_string();
     let (method, url) = if posts { (Method::POST, kick_off) } else { (Method::GET, &url) };
-    let dress = |request: reqwest::RequestBuilder| {
+    let with_headers = |request: reqwest::RequestBuilder| {
         let request = request.header("accept", "application/fhir+json").header("prefer", "respond-async");
         let request = request.header("idempotency-key", &key);
         match posts {
@@ -151,7 +151,7 @@ async fn begin(
             false => request,
         }
     };
-    let response = session.send_again(Repeat::IfRefused, method, url.as_str(), dress).await?;
+    let response = session.send_again(Repeat::IfRefused, method, url.as_str(), with_headers).await?;
     let status_url = status_url(&checked(response).await?)?;
     directory.begun(&status_url)?;
     Ok(status_url)
@@ -179,7 +179,7 @@ async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Re
         if response.status() == StatusCode::OK {
             let body = json_of(response).await?;
             match body["status"].as_str() {
-                // Some servers return 200 while the export is running.
+                // In some dialects the status is 200 while the export is running.
                 Some("failed") => {
                     let reason = body["error"].as_str().unwrap_or("no reason given");
                     return Err(Failure::new(format!("the export failed: {reason}")));

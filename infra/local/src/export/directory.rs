@@ -1,6 +1,5 @@
-//! The directory to which an export is written. It belongs to one export: a note in it names the server, the request
-//! and the job. So an interrupted command can be resumed, a repeated command replaces its own files, and another
-//! command is refused.
+//! The output directory of an export. It belongs to one export: a note in it names the server, the request and the job. Therefore an
+//! interrupted command can be resumed, a repeated command replaces its files, and another command is refused.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Failure, private};
 
-/// The name of the note.
+/// The file name of the note.
 const NOTE: &str = ".ehi-export.json";
 /// The directory with the files of the last complete export, which is kept until the new one is complete.
 const EARLIER: &str = ".earlier";
@@ -22,13 +21,13 @@ struct Note {
     server: String,
     /// The operation and its parameters.
     request: String,
-    /// The key that is sent with the kick-off, so that a repeated kick-off starts no second job.
+    /// The key that is sent with the kick-off, so that a repeated kick-off does not start a second job.
     idempotency_key: String,
     /// The URL of the job's status, if it is known.
     #[serde(default)]
     status: Option<String>,
     complete: bool,
-    /// The files of the export, also those that are not downloaded yet. The paths are relative to the directory.
+    /// The files of the export, including those that are not downloaded yet. The paths are relative to the directory.
     #[serde(default)]
     files: BTreeSet<String>,
 }
@@ -45,7 +44,7 @@ impl Note {
         }
     }
 
-    /// Returns whether no job and no file of the export is known.
+    /// Returns whether the note has no job and no file.
     fn is_unused(&self) -> bool {
         self.status.is_none() && self.files.is_empty() && !self.complete
     }
@@ -65,7 +64,7 @@ impl OutputDirectory {
     ///
     /// # Errors
     ///
-    /// If the directory has the export of another request, or files that belong to no export.
+    /// The directory has the export of another request, or files that do not belong to an export.
     pub(crate) fn open(path: &Path, server: &str, request: &str) -> Result<Self, Failure> {
         private::create_directory(path)?;
         let found = match std::fs::read_to_string(path.join(NOTE)) {
@@ -77,7 +76,7 @@ impl OutputDirectory {
         };
         let note = match found {
             Some(note) if note.server == server && note.request == request => note,
-            // A refused request has left no files, so a corrected one may replace it.
+            // A refused request leaves no files, so a corrected request may replace it.
             Some(note) if note.is_unused() && !path.join(EARLIER).exists() => Note::new(server, request),
             Some(note) => {
                 let state = if note.complete { "complete" } else { "not complete" };
@@ -91,7 +90,7 @@ impl OutputDirectory {
             }
             None if holds_files(path)? => {
                 return Err(Failure::new(format!(
-                    "{} has files that belong to no export: choose a new or an empty directory",
+                    "{} has files that do not belong to an export: choose a new or an empty directory",
                     path.display()
                 )));
             }
@@ -109,7 +108,7 @@ impl OutputDirectory {
         self.note.status.as_deref().filter(|_| !self.note.complete)
     }
 
-    /// Removes an unfinished job from the note, because it no longer exists.
+    /// Removes an unfinished job from the note, because the job no longer exists.
     pub(crate) fn forget_job(&mut self) {
         if !self.note.complete {
             self.note.status = None;
@@ -117,21 +116,20 @@ impl OutputDirectory {
         }
     }
 
-    /// Resumes the unfinished job, whose files are kept.
+    /// Resumes the unfinished job and keeps its files.
     pub(crate) fn resume(&mut self) {
         self.resumed = true;
     }
 
-    /// Returns whether the files in the directory belong to the job that is being downloaded.
+    /// Returns whether the files in the directory belong to the job that is downloaded.
     pub(crate) fn is_resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Prepares the directory for a new job. The files of a complete export are kept aside until the new one is
-    /// complete. The files of an unfinished job are removed.
+    /// Prepares the directory for a new job. The files of a complete export are moved to a subdirectory until the new export is complete.
+    /// The files of an unfinished job are removed.
     ///
-    /// Returns the key to send with the kick-off. It is the same as before if the response to the last kick-off was not
-    /// received.
+    /// Returns the key to send with the kick-off. If the response to the last kick-off was not received, the key is the same again.
     pub(crate) fn begin(&mut self) -> Result<String, Failure> {
         let earlier = self.path.join(EARLIER);
         if self.note.complete && !self.note.files.is_empty() {
@@ -165,11 +163,11 @@ impl OutputDirectory {
         self.save()
     }
 
-    /// Adds the files that are downloaded in addition to those of the manifest.
+    /// Adds the files that will be downloaded to the note.
     ///
     /// # Errors
     ///
-    /// If a file with such a name exists and does not belong to the export.
+    /// A file with one of the names exists and does not belong to the export.
     pub(crate) fn expect_files(&mut self, names: impl IntoIterator<Item = String>) -> Result<(), Failure> {
         for name in names {
             let path = self.path.join(&name);
@@ -198,12 +196,12 @@ impl OutputDirectory {
     }
 }
 
-/// Returns the path of a file while it is downloaded and not yet verified.
+/// Returns the path of a file that is not downloaded completely or not verified yet.
 pub(crate) fn part_of(path: &Path) -> PathBuf {
     with_suffix(path, "part")
 }
 
-/// Returns the path at which the ETag of a partial file is kept. A download is resumed only if the ETag is the same.
+/// Returns the path of the ETag of a partial file. A download is resumed only if the ETag is the same.
 pub(crate) fn tag_of(path: &Path) -> PathBuf {
     with_suffix(path, "tag")
 }
@@ -278,7 +276,7 @@ mod tests {
         let strange = parent.path().join("strange");
         std::fs::create_dir(&strange).expect("a directory");
         std::fs::write(strange.join("notes.txt"), "mine").expect("written");
-        assert!(open(&strange, "$export").expect_err("not ours").to_string().contains("no export"));
+        assert!(open(&strange, "$export").expect_err("not ours").to_string().contains("do not belong"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Downloads every file of a manifest, resumes broken downloads, and verifies the files.
+//! Downloads all files of a manifest, resumes interrupted downloads, and verifies the files.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -18,13 +18,13 @@ use super::smart::{Session, checked};
 use super::verify::{Expected, Verified, verify};
 use crate::{Failure, private};
 
-/// The number of files that are downloaded concurrently.
+/// The number of files that are downloaded at the same time.
 const AT_ONCE: usize = 4;
-/// The number of times that a file is downloaded completely if its verification fails.
+/// The number of complete downloads of a file whose verification fails.
 const WHOLE_TRIES: u32 = 3;
 /// The name of the directory of the attachments.
 const ATTACHMENTS: &str = "attachments";
-/// The name of the file of the manifest.
+/// The file name of the manifest.
 const MANIFEST: &str = "manifest.json";
 
 /// The result of an export.
@@ -35,8 +35,7 @@ pub(crate) struct Exported {
     pub(crate) resources: u64,
     pub(crate) bytes: u64,
     pub(crate) problems: u64,
-    /// The number of patients that were planned, had no record, or could not be read completely; `None` if the manifest
-    /// has no ledger.
+    /// The numbers of patients that were planned, had no record, or could not be read completely. `None` if the manifest has no ledger.
     pub(crate) patients: Option<Patients>,
     /// The number of Bundles of deleted resources.
     pub(crate) deleted: u64,
@@ -48,14 +47,13 @@ pub(crate) struct Exported {
 
 /// A file of the manifest.
 struct Wanted {
-    /// The list of the manifest that names it.
+    /// The list of the manifest that names the file.
     list: &'static str,
     expected: Expected,
     name: String,
 }
 
-/// Downloads and verifies all files that the pages of a manifest list, several at once, and their attachments. Writes
-/// the manifest to the same directory.
+/// Downloads and verifies all files of a manifest and their attachments, several at once. Writes the manifest to the same directory.
 pub(crate) async fn fetch(
     session: &Session,
     manifests: &[Value],
@@ -79,7 +77,7 @@ pub(crate) async fn fetch(
             async move {
                 download(session, &expected, &path, resumed, progress).await?;
                 let mut noted = BTreeMap::new();
-                let count = lines(&path, |text| note_attachments(text, &mut noted))?;
+                let count = lines(&path, |text| collect_attachments(text, &mut noted))?;
                 if let Some(expected) = expected.count.filter(|expected| *expected != count) {
                     return Err(Failure::new(format!(
                         "{} has {count} lines, but {expected} according to the manifest",
@@ -102,7 +100,7 @@ pub(crate) async fn fetch(
         }
         attachments.extend(noted);
     }
-    // The token is sent only to the server itself.
+    // The token must not be sent to another server.
     attachments.retain(|url, _| settings::origin_of(url) == server);
     fetch_attachments(session, attachments, directory, progress, &mut exported).await?;
     let pages: Vec<_> =
@@ -181,7 +179,7 @@ async fn fetch_attachments(
     Ok(())
 }
 
-/// Returns the name, or a variant of it that is not in use, because a server may use the same last segment in all URLs.
+/// Returns the name, or a numbered variant if it is already used, because the URLs of a server may all end with the same segment.
 fn unique(name: String, names: &mut HashSet<String>) -> String {
     let mut unique = name.clone();
     let mut number = 1;
@@ -263,18 +261,18 @@ async fn piece(
     let part = part_of(path);
     let have = length(&part);
     let tag = std::fs::read_to_string(tag_of(path)).ok().filter(|_| have > 0);
-    let dress = |request: reqwest::RequestBuilder| match &tag {
+    let with_range = |request: reqwest::RequestBuilder| match &tag {
         Some(tag) => request.header(RANGE, format!("bytes={have}-")).header(IF_RANGE, tag),
         None => request,
     };
     // Object stores refuse a signed URL if the request also has a token.
     let signed = async |url: url::Url| {
         let request =
-            async || dress(session.client.get(url.clone())).send().await.map_err(Trouble::of_transport);
+            async || with_range(session.client.get(url.clone())).send().await.map_err(Trouble::of_transport);
         session.patience.send(Repeat::Safe, request).await
     };
     let response = match expected.with_token {
-        true => session.send(Method::GET, &expected.url, dress).await?,
+        true => session.send(Method::GET, &expected.url, with_range).await?,
         false => signed(expected.url.parse().map_err(|_| Failure::new("its URL is invalid"))?).await?,
     };
     let response = match response.headers().get(LOCATION).and_then(|location| location.to_str().ok()) {
@@ -284,7 +282,7 @@ async fn piece(
         }
         _ => response,
     };
-    // An earlier run received all bytes, but not the end of the response.
+    // An earlier response was interrupted after its last byte, so the file is complete.
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && have > 0 {
         return Ok(());
     }
@@ -315,7 +313,7 @@ async fn piece(
     received
 }
 
-/// Calls `show` with each line of a file that is not empty, and returns the number of lines.
+/// Passes each line of a file that is not empty to `show`, and returns the number of these lines.
 fn lines(path: &Path, mut show: impl FnMut(&[u8])) -> Result<u64, Failure> {
     use std::io::BufRead;
 
@@ -335,16 +333,16 @@ fn lines(path: &Path, mut show: impl FnMut(&[u8])) -> Result<u64, Failure> {
     }
 }
 
-/// Collects the attachments of a resource that are files of the export.
-fn note_attachments(line: &[u8], found: &mut BTreeMap<String, Expected>) {
+/// Collects the attachments of a resource that the export contains.
+fn collect_attachments(line: &[u8], found: &mut BTreeMap<String, Expected>) {
     if memchr::memmem::find(line, b"/download/attachments/").is_none() {
         return;
     }
     let Ok(resource) = serde_json::from_slice::<Value>(line) else { return };
-    collect(&resource, found);
+    collect_from(&resource, found);
 }
 
-fn collect(value: &Value, found: &mut BTreeMap<String, Expected>) {
+fn collect_from(value: &Value, found: &mut BTreeMap<String, Expected>) {
     match value {
         Value::Object(object) => {
             if let Some(url) = object.get("url").and_then(Value::as_str)
@@ -359,9 +357,9 @@ fn collect(value: &Value, found: &mut BTreeMap<String, Expected>) {
                 };
                 found.insert(url.to_owned(), expected);
             }
-            object.values().for_each(|value| collect(value, found));
+            object.values().for_each(|value| collect_from(value, found));
         }
-        Value::Array(list) => list.iter().for_each(|value| collect(value, found)),
+        Value::Array(list) => list.iter().for_each(|value| collect_from(value, found)),
         _ => {}
     }
 }

@@ -16,9 +16,9 @@ use super::smart::{Session, checked, json, send};
 use super::{Target, print_waiting};
 use crate::Failure;
 
-/// The maximum pause between two status requests, whatever the server requests.
+/// The maximum pause between two status requests. It limits the pause that the server requests.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
-/// The number of status requests with a short pause, because most exports of one patient take no longer.
+/// The number of status requests with a short pause, so that the export of one patient ends quickly.
 const QUICK: u32 = 20;
 const QUICK_PAUSE: Duration = Duration::from_millis(25);
 
@@ -29,7 +29,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Kicks off an export, or resumes the one of an earlier run in this directory.
+    /// Starts an export, or resumes the one that an earlier run recorded in this directory.
     pub(crate) async fn begin(
         session: Session,
         base: &str,
@@ -42,17 +42,16 @@ impl Job {
         }
         let key = directory.begin()?;
         let kick_off = format!("{base}/Patient/{patient}/$ehi-export");
-        let dress = |request: reqwest::RequestBuilder| {
+        let with_headers = |request: reqwest::RequestBuilder| {
             request.header("prefer", "respond-async").header("idempotency-key", &key)
         };
-        let response = checked(session.send(Method::POST, &kick_off, dress).await?).await?;
+        let response = checked(session.send(Method::POST, &kick_off, with_headers).await?).await?;
         let status_url = status_url(&response)?;
         directory.begun(&status_url)?;
         Ok(Self { form: form(&response), session, status_url })
     }
 
-    /// Fills in the form, approves the export if the client has the password of a member of staff, and waits for the
-    /// manifest.
+    /// Fills in the form, approves the export if the client has a staff password, and waits for the manifest.
     pub(crate) async fn wait(&mut self, target: &Target, progress: &ProgressBar) -> Result<Value, Failure> {
         if let Some(form) = self.form.take() {
             progress.set_message("filling in the form");
@@ -97,7 +96,9 @@ impl Job {
         let mut url = Url::parse(form).map_err(broken)?;
         let path = url.path().strip_suffix("/customize").map(str::to_owned);
         url.set_path(&path.ok_or_else(|| {
-            Failure::new("the address of the form is not one that this client knows: open it in a browser")
+            Failure::new(
+                "this client does not support the form at the URL of the Link header: open it in a browser",
+            )
         })?);
         let everything = Choices::everything();
         let parameters = domain::choices::reading::to_parameters(&everything).to_string();
@@ -125,8 +126,7 @@ impl Job {
     }
 }
 
-/// Returns the response with the status of the job that an earlier run started; `None` if the server no longer has the
-/// job.
+/// Returns the response with the status of the job that an earlier run started; `None` if the server no longer has the job.
 pub(super) async fn resume(
     session: &Session,
     directory: &mut OutputDirectory,

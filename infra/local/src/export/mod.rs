@@ -1,5 +1,5 @@
-//! `ehi export`: a client that runs all steps of a patient's export: discovery, authorization, kick-off, form, review,
-//! download and verification. With `--bulk` it runs those of a bulk export.
+//! `ehi export`: a client that runs all steps of a patient's export: discovery, authorization, kick-off, form, review, download and
+//! verification. With `--bulk`, it runs the steps of a bulk export.
 
 mod bulk;
 mod directory;
@@ -37,17 +37,17 @@ pub struct Options {
     pub patient: Vec<String>,
     #[command(flatten)]
     pub bulk: bulk::BulkOptions,
-    /// The directory for the files, which belongs to this export alone. If the same command is run again, it resumes an
-    /// export that was cut off, and replaces the files of one that is complete
+    /// The directory for the files of this export. The same command resumes an interrupted export, and replaces the files of a
+    /// complete one
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// For how long a request is repeated if the server does not respond or has a temporary error
+    /// The time during which a request is repeated if the server does not respond or has a temporary error
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub retry_for: u64,
-    /// The FHIR base URL of a server; a built-in server is started if not given
+    /// The FHIR base URL of a server; without it, a built-in server is started
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
-    /// The records directory of the built-in server; the sample patients if not given
+    /// The records directory of the built-in server; without it, the sample patients
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     pub records: Option<PathBuf>,
     /// Export the complete record, without the form
@@ -106,7 +106,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints the number of exported resources, and how the files were verified.
+/// Prints the results of the export and of the verification.
 fn report(exported: &Exported, out: &Path) {
     eprintln!(
         "Exported {} resources in {} files and {} attachments ({} bytes) to {}",
@@ -131,7 +131,6 @@ fn report(exported: &Exported, out: &Path) {
             exported.problems
         );
     }
-    // Each phrase says exactly how the files were verified.
     let files = exported.files_verified.phrases("file");
     let verified: Vec<_> = files.chain(exported.attachments_verified.phrases("attachment")).collect();
     if !verified.is_empty() {
@@ -166,8 +165,8 @@ fn read_token(file: &Path) -> Result<String, Failure> {
     Ok(token.trim().to_owned())
 }
 
-/// Opens the output directory for the request and the server. A built-in server is identified by its records; the note in
-/// the directory has these texts, so they must not change.
+/// Opens the output directory for the request and the server. A built-in server is identified by its records. The note in the directory
+/// contains these texts, so they must not change.
 fn open_directory(options: &Options, base: &str) -> Result<OutputDirectory, Failure> {
     let request = match options.bulk.bulk {
         true => bulk::request(options)?,
@@ -185,7 +184,7 @@ fn open_directory(options: &Options, base: &str) -> Result<OutputDirectory, Fail
     }
 }
 
-/// Does all steps from the authorization to the last file.
+/// Runs all steps from the authorization to the last file.
 #[expect(clippy::too_many_arguments, reason = "called once; the caller uses some of the values afterwards")]
 async fn exchange(
     client: reqwest::Client,
@@ -197,7 +196,7 @@ async fn exchange(
     directory: &mut OutputDirectory,
     steps: &ProgressBar,
 ) -> Result<Exported, Failure> {
-    // The jobs of a built-in server do not exist after a run.
+    // The jobs of a built-in server no longer exist after a run.
     if options.server.is_none() {
         directory.forget_job();
     }
@@ -273,11 +272,14 @@ fn print(progress: &ProgressBar, text: &str) {
     }
 }
 
-/// Prints that the export waits for a store, whenever the server's text about it changes. Not every terminal shows the
-/// progress bar.
+/// Prints that the export waits for a store, each time the server's text about it changes, because some terminals do not show the progress
+/// bar.
 fn print_waiting(progress: &ProgressBar, state: &str, printed: &mut String) {
     if state.starts_with("waiting for the store") && state != printed {
-        print(progress, &format!("The export continues when the store responds; the server says: {state}"));
+        print(
+            progress,
+            &format!("The export continues when the store responds; status from the server: {state}"),
+        );
         state.clone_into(printed);
     }
 }

@@ -1,10 +1,10 @@
-//! Converts an HTML page to a line of text for a terminal, because servers may return their errors as pages.
+//! Converts an HTML page to one line of text for a terminal, because servers may return their errors as pages.
 
-/// The maximum number of characters that are shown.
+/// The maximum length of the text in characters.
 const MAX_TEXT: usize = 300;
 
-/// Returns the text of a page's `main`, or of its `body`, without markup. Other text is accepted as well, because the result
-/// is only for people.
+/// Returns the text of a page's `main`, or of its `body`, without markup. Text that is not HTML is accepted too, because only people read
+/// the result.
 pub(crate) fn page_text(html: &str) -> String {
     let body = part(html, "main").or_else(|| part(html, "body")).unwrap_or(html);
     let mut text = String::new();

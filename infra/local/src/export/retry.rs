@@ -1,4 +1,4 @@
-//! Decides which requests are repeated, when, and for how long: exponential back-off with jitter, and `Retry-After`.
+//! Repeats failed requests, with exponential back-off, jitter and `Retry-After`.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use crate::Failure;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The kind of a failed request, which decides whether it is repeated.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A repetition would fail as well.
+    /// The request would fail again.
     Final,
-    /// The server did not handle it, so any request may be repeated.
+    /// The server did not handle the request, so it may be sent again.
     Refused,
-    /// It is unknown whether the server handled it, so only a request that may be handled twice is repeated.
+    /// The server may have handled the request, so it may be sent again only if handling it twice is safe.
     Broken,
 }
 
@@ -60,16 +60,16 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// The requests that are repeated.
+/// The condition for sending a request again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// A request that may be handled twice: it is always repeated.
+    /// Handling the request twice is safe, so it is always repeated.
     Safe,
-    /// A request that is repeated only if the server did not handle it.
+    /// The request is repeated only if the server did not handle it.
     IfRefused,
 }
 
-/// The time for which one request is repeated.
+/// The time during which one request is repeated.
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
     limit: Duration,
@@ -81,12 +81,12 @@ impl Patience {
         Self { limit, progress }
     }
 
-    /// Returns a value without repetitions, for requests for which a person waits.
+    /// Returns a value that permits no repetition, for requests for which a person waits.
     pub(crate) fn none() -> Self {
         Self::new(Duration::ZERO, ProgressBar::hidden())
     }
 
-    /// Repeats a request until there is a usable response, until repeating it cannot help, or until the time is over.
+    /// Repeats a request until there is a usable response, until a failure is final, or until the time is over.
     pub(crate) async fn send(
         &self,
         repeat: Repeat,
@@ -122,12 +122,12 @@ fn pauses() -> backon::ExponentialBackoff {
 pub(crate) struct Attempts<'p> {
     patience: &'p Patience,
     pauses: backon::ExponentialBackoff,
-    /// The time of the first failure since the last progress.
+    /// The time at which the first attempt since the last progress failed.
     since: Option<Instant>,
 }
 
 impl Attempts<'_> {
-    /// Starts the time for retries again, because bytes were received.
+    /// Restarts the time for retries, because bytes were received.
     pub(crate) fn progressed(&mut self) {
         (self.pauses, self.since) = (pauses(), None);
     }
@@ -136,7 +136,7 @@ impl Attempts<'_> {
     ///
     /// # Errors
     ///
-    /// The failure itself, if another attempt would not help or would be too late.
+    /// The failure itself, if it is final or the time for retries is over.
     pub(crate) async fn pause(&mut self, trouble: Trouble) -> Result<(), Failure> {
         if trouble.kind == Kind::Final {
             return Err(trouble.failure);
@@ -169,8 +169,8 @@ async fn usable(response: Response) -> Result<Response, Trouble> {
     let retry_after = retry_after(&response);
     let path = response.url().path().to_owned();
     let text = response.text().await.unwrap_or_default();
-    // A failed export and a failing server have the same status. Only the latter, or an error whose code says that it is
-    // temporary, is retried (Bulk Data 2.0, status request, error response).
+    // A failed export and a failing server have the same status. The request is retried only for a failing server, or if the code of the
+    // error is temporary (Bulk Data 2.0, status request, error response).
     let body: Value = serde_json::from_str(&text).unwrap_or_default();
     let code = body["issue"][0]["code"].as_str();
     let has_failed = status == StatusCode::INTERNAL_SERVER_ERROR
@@ -179,7 +179,7 @@ async fn usable(response: Response) -> Result<Response, Trouble> {
     Err(Trouble { failure: refusal(status, &path, &body), kind, retry_after })
 }
 
-/// Returns `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
+/// Returns the pause of the `Retry-After` header, in seconds or as a date (RFC 9110, section 10.2.3).
 fn retry_after(response: &Response) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     pause_until(text, SystemClock.now())
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_pause_beyond_all_time_ends_the_attempts() {
+    async fn a_pause_that_is_too_long_ends_the_attempts() {
         let patience = Patience::new(Duration::from_secs(5), ProgressBar::hidden());
         let mut attempts = patience.attempts();
         let trouble = || Trouble {

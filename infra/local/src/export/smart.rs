@@ -1,5 +1,4 @@
-//! Gets access tokens: by a SMART standalone launch, in which the client itself submits the sandbox's pages, or as a
-//! backend service.
+//! Gets access tokens: with a SMART standalone launch, in which the client submits the pages of the sandbox, or as a backend service.
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -90,7 +89,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Signs in as the patient and consents, as a person would in a browser.
+    /// Signs in as the patient and consents, like a person in a browser.
     pub(crate) async fn authorize(
         client: Client,
         patience: Patience,
@@ -118,12 +117,12 @@ impl Session {
             .append_pair("code_challenge_method", "S256");
         let login = redirect(&send(client.get(authorize)).await?)?;
         let request = parameter(&login, "request").ok_or_else(|| refused(&login))?;
-        let pick = async || {
+        let sign_in = async || {
             let picked =
                 client.post(page(&login)).form(&[("request", request.as_str()), ("patient", patient)]);
             picked.send().await.map_err(Trouble::of_transport)
         };
-        let picked = patience.send(Repeat::IfRefused, pick).await?;
+        let picked = patience.send(Repeat::IfRefused, sign_in).await?;
         if picked.status() == StatusCode::UNAUTHORIZED {
             return Err(Failure::new(format!(
                 "the server does not accept the patient '{patient}' without signing in: there is no such patient, or the server is not a sandbox (then use --token-file)"
@@ -163,10 +162,10 @@ impl Session {
         &self,
         method: Method,
         url: &str,
-        dress: impl Fn(RequestBuilder) -> RequestBuilder,
+        prepare: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Failure> {
         let repeat = if method.is_safe() { Repeat::Safe } else { Repeat::IfRefused };
-        self.send_again(repeat, method, url, dress).await
+        self.send_again(repeat, method, url, prepare).await
     }
 
     /// Like [`Session::send`], but `repeat` decides whether the request may be handled twice.
@@ -175,19 +174,19 @@ impl Session {
         repeat: Repeat,
         method: Method,
         url: &str,
-        dress: impl Fn(RequestBuilder) -> RequestBuilder,
+        prepare: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Failure> {
-        self.patience.send(repeat, async || self.attempt(&method, url, &dress).await).await
+        self.patience.send(repeat, async || self.attempt(&method, url, &prepare).await).await
     }
 
     async fn attempt(
         &self,
         method: &Method,
         url: &str,
-        dress: &impl Fn(RequestBuilder) -> RequestBuilder,
+        prepare: &impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Trouble> {
         let request = |token: &Option<String>| {
-            let request = dress(self.client.request(method.clone(), url));
+            let request = prepare(self.client.request(method.clone(), url));
             match token {
                 Some(token) => request.bearer_auth(token),
                 None => request,
@@ -199,7 +198,7 @@ impl Session {
             return Ok(response);
         }
         let mut tokens = self.tokens.lock().await;
-        // Another request may have renewed the token meanwhile.
+        // Another request may have renewed the token in the meantime.
         if tokens.access == used && !self.renew(&mut tokens).await? {
             return Ok(response);
         }
@@ -212,16 +211,16 @@ impl Session {
         self.tokens.lock().await.access.clone()
     }
 
-    /// Gets a new token. Returns `false` if this is not possible.
+    /// Gets a new token. Returns `false` if the session cannot get one.
     async fn renew(&self, tokens: &mut Tokens) -> Result<bool, Failure> {
-        // A refresh token may be valid for only one use, so it is not sent again if the server may have received it.
+        // A refresh token may be valid only once, so it is not sent again if the server may have received it.
         let (repeat, endpoint) = match &tokens.renewal {
             Renewal::Never => return Ok(false),
             Renewal::Refresh { endpoint, .. } => (Repeat::IfRefused, endpoint.clone()),
             Renewal::Service { endpoint, .. } => (Repeat::Safe, endpoint.clone()),
         };
         let request = async || {
-            // An assertion is also valid for only one use, so each attempt has a new one.
+            // An assertion is also valid only once, so each attempt has a new one.
             let fields = fields(&tokens.renewal)?;
             self.client.post(&endpoint).form(&fields).send().await.map_err(Trouble::of_transport)
         };

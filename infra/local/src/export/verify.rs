@@ -1,4 +1,4 @@
-//! Compares downloaded files with the size and hashes that the server gave, and counts the checks.
+//! Compares downloaded files with the sizes and hashes from the server, and counts the kinds of checks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use domain::clock::hex;
 
 use crate::Failure;
 
-/// The data that the server gave about a file.
+/// The properties of a file according to the server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expected {
     pub(super) url: String,
@@ -38,7 +38,7 @@ impl Expected {
     }
 }
 
-/// The kind of check of a file. The strongest kind is the first.
+/// The kind of check by which a file was verified. The strongest is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Check {
     Sha256,
@@ -60,7 +60,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// The number of files by kind of check.
+/// The number of files for each kind of check.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Verified(BTreeMap<Check, usize>);
 

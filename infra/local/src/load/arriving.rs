@@ -1,4 +1,4 @@
-//! Reads the facts that the loader needs from a resource: its patients, and its time of update.
+//! The values that the loader reads from a resource: the patients to whom it belongs, and the time of its last update.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,13 +16,13 @@ use super::report::Place;
 pub(super) struct Arriving<'a> {
     pub(super) number: u64,
     pub(super) place: Place,
-    /// Decides between versions with the same time: the higher rank wins.
+    /// The rank among versions with the same time. The version with the highest rank is kept.
     pub(super) rank: u64,
     pub(super) resource_type: &'a str,
     pub(super) id: &'a str,
     /// The text that is written.
     pub(super) text: &'a [u8],
-    /// The text in its plain spelling, in which the loader reads.
+    /// The text in its plain spelling, which the loader reads.
     pub(super) plain: &'a [u8],
     /// The members of `plain`.
     pub(super) members: &'a Members<'a>,
@@ -39,7 +39,7 @@ pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, 
     if resource.resource_type == "Patient" {
         homes.push(resource.id.to_owned());
     }
-    // Access to a Binary is decided by the resource that this element names (FHIR R4, Binary.securityContext).
+    // This element names the resource that determines the access to a Binary (FHIR R4, Binary.securityContext).
     let own: &[&str] = if resource.resource_type == "Binary" { &["securityContext"] } else { &[] };
     for path in paths(resource.resource_type).iter().chain(own) {
         let (name, rest) = path.split_once('.').map_or((*path, None), |(name, rest)| (name, Some(rest)));
@@ -60,7 +60,7 @@ pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, 
     (homes, follows)
 }
 
-/// Calls `show` with the references at the rest of a dotted path. Lists on the path are searched.
+/// Passes the references at the rest of a dotted path to `show`. The function searches lists on the path.
 fn targets<'a>(text: &'a [u8], value: Range<usize>, path: Option<&str>, show: &mut dyn FnMut(Cow<'a, str>)) {
     let (name, rest) = match path {
         None => ("reference", None),

@@ -1,8 +1,8 @@
 //! `ehi load --into s3://…`: loads into a lake in a bucket.
 //!
-//! The input is sorted in a temporary directory on this machine, together with the records that the bucket already has of
-//! the same patients. The files are uploaded from there. An input directory that is a lake itself is uploaded without
-//! changes, with its documents. Memory does not depend on the size of the input, but the disk needs space for it.
+//! The loader sorts the input in a temporary directory on this machine, together with the existing records of the same patients from the
+//! bucket, and uploads the resulting files. An input directory that is a lake is uploaded without changes, including its documents. The
+//! memory does not depend on the size of the input, but the disk needs space for it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{Loaded, Options, fill, private};
 use crate::Failure;
 
-/// The number of files that are transferred concurrently.
+/// The number of files that are transferred at the same time.
 const AT_ONCE: usize = 16;
 /// The number of bytes that are read at once.
 const PIECE: usize = 256 * 1024;
@@ -45,7 +45,7 @@ pub(super) async fn load(
             fill(&others, &into, None, &bar, &stop, fetch)
         });
         loaded = filled.await.map_err(|error| Failure::new(error.to_string()))??;
-        // A fetched file that is missing now was merged into another file, so it is removed from the bucket.
+        // If a fetched file is missing now, it was merged into another file. It is removed from the bucket.
         let before: BTreeSet<_> = std::fs::read_to_string(staging.path().join(FETCHED))
             .unwrap_or_default()
             .lines()
@@ -128,8 +128,8 @@ async fn send(bucket: &Arc<dyn Files>, lake: &Path) -> Result<(), Failure> {
     stream::iter(paths.into_iter().map(put)).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Collects the regular files below a directory. Hidden files are not part of a lake. Files that cannot be uploaded are
-/// refused before the upload begins, so that no file is silently missing in the bucket.
+/// Collects the regular files below a directory. Hidden files are not part of a lake. A file that cannot be uploaded is an error before the
+/// upload begins, so that no file is missing in the bucket without a message.
 fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let unreadable = |error: std::io::Error| Failure::of_path(directory, &error);
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
@@ -146,7 +146,7 @@ fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
             }
             _ => {
                 return Err(Failure::new(format!(
-                    "{} is a link or not a regular file: put the file itself in its place, or remove it",
+                    "{} is a link or not a regular file: replace it with a regular file, or remove it",
                     path.display()
                 )));
             }

@@ -1,20 +1,20 @@
-//! Finds the files of the inputs: only regular files, in the order of their names.
+//! Finds the regular files of the inputs, sorted by name.
 
 use std::path::{Path, PathBuf};
 
 use super::report::{Kind, Notes};
 use crate::Failure;
 
-/// The endings of the file names that are read in a directory.
+/// The extensions of the files that are read in a directory.
 const RECORDS: [&str; 4] = [".ndjson", ".json", ".ndjson.gz", ".json.gz"];
-/// Directories that contain documents, not records: the first in a lake, the second in an export.
+/// Directories with documents instead of records: the first in a lake, the second in an export.
 const DOCUMENTS: [&str; 2] = ["files", "attachments"];
 
-/// Returns the files to read: the named ones, and those in named directories. Other files are reported as problems.
+/// Returns the files to read: the named files, and the files in named directories. Other files are recorded as problems.
 pub(super) fn files(inputs: &[PathBuf], notes: &mut Notes) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for input in inputs {
-        // A named input may be a symbolic link; inside directories links are not followed.
+        // A named input may be a symbolic link. Links inside directories are not followed.
         let metadata = std::fs::metadata(input).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Failure::new(format!("{} does not exist", input.display())),
             _ => Failure::of_path(input, &error),
@@ -53,7 +53,7 @@ fn inside(directory: &Path, found: &mut Vec<PathBuf>, notes: &mut Notes) -> Resu
         } else {
             unread(
                 &path,
-                "not read: only files whose names end in .ndjson, .json, .ndjson.gz or .json.gz are",
+                "not read: the loader reads only files whose names end in .ndjson, .json, .ndjson.gz or .json.gz",
                 notes,
             );
         }

@@ -1,4 +1,4 @@
-//! Decides the patients of a Binary, and of a resource that belongs to the patients of another one.
+//! Determines the patients of a Binary, and of a resource that belongs to the patients of another resource.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use crate::Failure;
 /// The relation of a resource to the one whose type and id are the key of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role<'a> {
-    /// It belongs to the patients of the other resource.
+    /// The resource belongs to the patients of the other one.
     Follower,
-    /// It is that Binary. `has_context` is set if its securityContext is a resource other than a Patient.
+    /// The resource is that Binary. `has_context`: its securityContext is a resource other than a Patient.
     Itself { has_context: bool },
-    /// It has that Binary as an attachment, by a relative URL or by an absolute one with this base.
+    /// The resource has that Binary as an attachment, with a relative URL, or with an absolute URL that has this base.
     Attaches(Option<&'a [u8]>),
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Ownership<'a> {
 }
 
 impl<'a> Ownership<'a> {
-    /// Returns the patients that the resource itself names.
+    /// Adds the patients that the resource itself names.
     pub(super) fn add_own(&mut self, homes: Vec<&'a [u8]>) {
         self.own.extend(homes);
     }
@@ -95,18 +95,16 @@ impl<'a> Ownership<'a> {
         }
     }
 
-    /// Returns the patients for a resource with this role, and whether they are used only if no other resource names
-    /// any.
+    /// Returns the patients for a resource with this role, and whether they are used only if no other patients are known.
     ///
-    /// An absolute URL may mean a Binary of another server with the same id. If all absolute URLs have one base, the
-    /// input is probably a dump of that server, which uses such URLs for its own Binaries. If there are several bases,
-    /// the server of this Binary is unknown.
+    /// An absolute URL may name a Binary of another server with the same id. If all absolute URLs have one base, the input is probably a
+    /// dump of that server, and the URLs name its own Binaries. If there are several bases, the server of this Binary is unknown.
     pub(super) fn homes(&self, role: Role<'_>) -> (&HashSet<&'a [u8]>, bool) {
-        let sure = if self.own.is_empty() { &self.relative } else { &self.own };
-        // The patients of the securityContext are not known here, and may differ.
+        let certain = if self.own.is_empty() { &self.relative } else { &self.own };
+        // The patients of the securityContext are not known here and may differ.
         let is_unknown = role == Role::Follower && self.has_context;
-        if !sure.is_empty() || self.has_several_bases || is_unknown {
-            return (sure, false);
+        if !certain.is_empty() || self.has_several_bases || is_unknown {
+            return (certain, false);
         }
         (&self.absolute, role != Role::Follower)
     }

@@ -1,5 +1,5 @@
-//! Reads resources from files: the lines of NDJSON, or the entries of Bundles, which may be pretty-printed. Only one
-//! resource is in memory at a time. Large NDJSON files are cut into pieces, which several workers read concurrently.
+//! Reads resources from files: the lines of NDJSON, or the entries of Bundles, which may be pretty-printed. Only one resource is in memory
+//! at a time. Large NDJSON files are divided into pieces, which several workers read at the same time.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -26,7 +26,7 @@ pub(super) enum Found<'a> {
     Unusable(String),
 }
 
-/// Receives the line on which a content begins, and the content.
+/// A callback that receives the content at a place and the number of its first line.
 pub(super) type Take<'t> = &'t mut dyn FnMut(u64, Found<'_>) -> Result<(), Failure>;
 
 /// The part of a file that one worker reads: the whole file, or the lines that begin between two offsets.
@@ -45,7 +45,7 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Cuts files into pieces.
+    /// Divides files into pieces.
     pub(super) fn new(files: Vec<PathBuf>) -> Self {
         let mut pieces = Vec::new();
         for file in files {
@@ -66,7 +66,7 @@ impl Inputs {
         Self { pieces }
     }
 
-    /// Makes one piece of each file.
+    /// Returns the files as one piece each.
     pub(super) fn whole(files: Vec<PathBuf>) -> Self {
         let piece =
             |file: PathBuf| Piece { path: file.into(), start: 0, end: u64::MAX, lines: AtomicU64::new(0) };
@@ -78,7 +78,7 @@ impl Inputs {
         whole.filter_map(|piece| piece.path.metadata().ok()).map(|metadata| metadata.len()).sum()
     }
 
-    /// Returns the file and line of a place. Called after all pieces are read.
+    /// Returns the file and line of a place. The lines are known only after all pieces are read.
     pub(super) fn name(&self, place: Place) -> String {
         if place.piece == Place::LAKE {
             return "the lake".to_owned();
@@ -119,8 +119,7 @@ impl Piece {
     }
 }
 
-/// Reads the lines that begin in the next `length` bytes, and returns their number. An unusable line does not affect
-/// the next ones.
+/// Reads the lines that begin in the next `length` bytes, and returns their number. An unusable line does not affect the next ones.
 fn lines(mut reader: impl BufRead, length: u64, take: Take<'_>) -> (u64, Result<(), Failure>) {
     let (mut number, mut at, mut text) = (0, 0, Vec::new());
     while at < length {
@@ -153,7 +152,7 @@ fn unreadable(error: &std::io::Error) -> Found<'static> {
     Found::Unusable(format!("the file cannot be read further: {error}"))
 }
 
-/// Skips the rest of the line, and returns its number of bytes.
+/// Skips the rest of the line, and returns its length in bytes.
 fn skip_line(reader: &mut impl BufRead) -> Result<u64, Failure> {
     let mut skipped = 0;
     loop {

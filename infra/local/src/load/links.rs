@@ -7,15 +7,15 @@ use super::spill::{Stream, Writer, put_number, put_text};
 use super::streams::hash;
 use crate::Failure;
 
-/// The number of references that are remembered, because the same references are often adjacent.
-const SLOTS: u64 = 4096;
+/// The number of references in memory. Repeated references, which are frequent, are counted there and written once.
+const RECENT: u64 = 4096;
 
-/// Several references to one resource, counted together.
+/// References to one resource, which are counted together.
 struct Reference {
     hash: u64,
     count: u64,
     of_attachment: bool,
-    /// The place of the first one.
+    /// The place of the first reference.
     place: Place,
     target: Vec<u8>,
 }
@@ -23,19 +23,19 @@ struct Reference {
 /// Collects the references that one worker reads.
 pub(super) struct Links<'l> {
     writer: Writer<'l>,
-    remembered: Vec<Option<Reference>>,
+    recent: Vec<Option<Reference>>,
 }
 
 impl<'l> Links<'l> {
     pub(super) fn new(stream: &'l Stream) -> Self {
-        Self { writer: Writer::new(stream), remembered: (0..SLOTS).map(|_| None).collect() }
+        Self { writer: Writer::new(stream), recent: (0..RECENT).map(|_| None).collect() }
     }
 
-    /// Counts a reference to a `Type/id`.
+    /// Records a reference to a `Type/id`.
     pub(super) fn record(&mut self, target: &[u8], of_attachment: bool, place: Place) -> Result<(), Failure> {
         let hash = hash(target);
         // The remainder is less than the number of slots.
-        let slot = &mut self.remembered[usize::try_from(hash % SLOTS).unwrap_or_default()];
+        let slot = &mut self.recent[usize::try_from(hash % RECENT).unwrap_or_default()];
         if let Some(link) = slot
             && link.hash == hash
             && link.of_attachment == of_attachment
@@ -55,7 +55,7 @@ impl<'l> Links<'l> {
     }
 
     pub(super) fn finish(mut self) -> Result<(), Failure> {
-        for link in self.remembered.iter().flatten() {
+        for link in self.recent.iter().flatten() {
             push(&mut self.writer, link)?;
         }
         self.writer.finish()
@@ -71,19 +71,19 @@ fn push(writer: &mut Writer<'_>, link: &Reference) -> Result<(), Failure> {
     })
 }
 
-/// Returns the URLs of a resource's attachments, found as in an export, and their targets. The text was checked before and
-/// is in its plain spelling.
+/// Returns the URLs of a resource's attachments and their targets, with the rules of the export. The text must be checked and in its plain
+/// spelling.
 pub(super) fn attachment_urls(text: &[u8], resource_type: &str) -> Vec<(String, Link)> {
     if !has_attachments(resource_type) {
         return Vec::new();
     }
-    // The server's address is not known here, so an absolute URL may belong to it or not.
+    // The loader does not know the server's base URL, so it cannot know whether an absolute URL belongs to the server.
     let linked = linked_attachments(text, resource_type, "");
     linked.into_iter().map(|attachment| (attachment.url, attachment.link)).collect()
 }
 
-/// Calls `show` with the ids of the Binaries among a resource's attachments, with the base if the URL is absolute.
-pub(super) fn mentions(
+/// Passes the ids of the Binaries among a resource's attachments to `show`, with the base if the URL is absolute.
+pub(super) fn binary_attachments(
     text: &[u8],
     resource_type: &str,
     mut show: impl FnMut(&str, Option<&str>) -> Result<(), Failure>,

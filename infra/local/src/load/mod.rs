@@ -3,10 +3,10 @@
 //! - [`files`] finds the files, and [`input`] reads them in pieces.
 //! - [`mod@sort`] reads each resource once ([`arriving`]) and appends it to a partition on disk ([`spill`], [`streams`]),
 //!   by a hash of its patient.
-//! - [`settle`] decides what depends on all resources together, such as the patients of a Binary ([`follows`]).
-//! - [`mod@write`] sorts one partition after the other into the lake, and [`report`] prints the result.
+//! - [`settle`] makes the decisions that need all resources, such as the patients of a Binary ([`follows`]).
+//! - [`mod@write`] sorts the partitions one by one and writes them to the lake, and [`report`] prints the result.
 //!
-//! The memory is one bit for each resource, eight bytes for each patient, and one partition for each worker.
+//! The loader needs one bit of memory for each resource, eight bytes for each patient, and one partition for each worker.
 
 mod arriving;
 #[cfg(feature = "s3")]
@@ -43,7 +43,7 @@ use crate::server::Signals;
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit status: 0 if everything was loaded (replaced versions and references that resolve to nothing are listed), 1 if something could not be used or the load failed, 2 if the command line is wrong."
+    after_help = "Exit status: 0 if everything was loaded (the report lists replaced versions and unresolved references), 1 if some input could not be used or the load failed, 2 if the command line is not valid."
 )]
 pub struct Options {
     /// Files or directories with NDJSON or FHIR Bundles in JSON, compressed with gzip or not
@@ -54,7 +54,7 @@ pub struct Options {
     pub into: PathBuf,
 }
 
-/// The number of input bytes per partition.
+/// The number of bytes of input for each partition.
 const PARTITION: u64 = 16 * 1024 * 1024;
 const MAX_PARTITIONS: u64 = 1_024;
 
@@ -62,7 +62,7 @@ const MAX_PARTITIONS: u64 = 1_024;
 ///
 /// # Errors
 ///
-/// If anything could not be used, although the rest was loaded, or if the load failed.
+/// Some input could not be used, although the rest was loaded, or the load failed.
 pub async fn run(options: Options) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let bar = progress();
@@ -121,9 +121,9 @@ pub fn load(inputs: &[PathBuf], into: &Path, bar: &ProgressBar) -> Result<Loaded
     fill(inputs, into, Some(into.to_owned()), bar, &AtomicBool::new(false), |_| Ok(()))
 }
 
-/// Loads the inputs into a records directory. `fetch` copies the existing records of these patients from another place
-/// to the directory, or the shared resources if the list is empty. `lake` is the directory with the patients and
-/// documents of earlier loads, if it is on this machine.
+/// Loads the inputs into a records directory. `fetch` copies the existing records of these patients from a bucket to the directory, or the
+/// shared resources if the list is empty. `lake` is the directory with the patients and documents of earlier loads, if it is on this
+/// machine.
 fn fill(
     inputs: &[PathBuf],
     into: &Path,
@@ -135,7 +135,7 @@ fn fill(
     let mut notes = Notes::default();
     let inputs = Inputs::new(files::files(inputs, &mut notes)?);
     std::fs::create_dir_all(into).map_err(|error| Failure::of_path(into, &error))?;
-    // The temporary directory is in the records directory, because that file system has space for the records.
+    // The temporary directory is in the records directory, because its file system has space for the records.
     let directory = private().tempdir_in(into)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let partitions = (inputs.bytes() / PARTITION).clamp(workers as u64 * 2, MAX_PARTITIONS);
@@ -156,8 +156,7 @@ fn fill(
     Ok(notes.loaded(&inputs))
 }
 
-/// Reads files, and then writes the resources whose `urn:` references had to be resolved. Returns the files that could
-/// not be read to their end.
+/// Reads files, and then resolves the `urn:` references. Returns the files that could not be read completely.
 #[expect(clippy::too_many_arguments, reason = "called twice, with different values for most of them")]
 fn read(
     load: &Load<'_>,
@@ -186,9 +185,9 @@ fn read(
     Ok(damaged)
 }
 
-/// Reads the existing records of the same patients and the existing shared resources. They are treated like an input,
-/// but of two versions with the same time the incoming one wins. So loading twice changes nothing. If these resources
-/// also belong to other patients, the records of those patients are read as well.
+/// Reads the existing records of the same patients and the existing shared resources. They are treated like an input, but of two versions
+/// with the same time the incoming one is kept. Therefore a second load of the same input changes nothing. If these resources also belong
+/// to other patients, the records of those patients are read too.
 fn existing(
     load: &Load<'_>,
     workers: usize,
@@ -222,7 +221,7 @@ fn existing(
     Ok(damaged)
 }
 
-/// Returns the patients that were not known before, in the order of their ids.
+/// Returns the patients that were not known before, sorted by id.
 fn new_patients(load: &Load<'_>, known: &mut HashSet<u64>) -> Result<Vec<String>, Failure> {
     let mut new = Vec::new();
     for index in 0..load.patients.len() {

@@ -1,8 +1,8 @@
-//! Reads JSON objects of any size one by one. The entries of Bundles are passed on one by one, so that only one
+//! Reads JSON objects of any size, one after the other. The entries of Bundles are passed to the callback one by one, so that only one
 //! resource is in memory at a time.
 //!
-//! The reader is written by hand: it reads a value to its end but never keeps more than the limit, knows the line on
-//! which an entry begins, and does not change the entry's bytes. No streaming reader does all of this.
+//! The reader is hand-written, because no streaming reader has three properties: it reads a value to its end without storing more than the
+//! limit, it knows the first line of each entry, and it does not change the bytes of an entry.
 
 use std::io::BufRead;
 
@@ -14,7 +14,7 @@ use fhir::spelling::plainly;
 use super::input::{Found, Take};
 use crate::Failure;
 
-/// Passes on the entries of a whole Bundle, which was checked before and is in its plain spelling.
+/// Passes the entries of a complete Bundle to `take`. The text must be checked and in its plain spelling.
 pub(super) fn entries(
     text: &[u8],
     take: &mut dyn FnMut(Found<'_>) -> Result<(), Failure>,
@@ -29,8 +29,8 @@ pub(super) fn entries(
     Ok(())
 }
 
-/// Passes on the resource of a Bundle's entry, if it has one: an entry such as a deletion has none. The number passed
-/// with a fault is the number of lines between the beginning of the entry and the fault.
+/// Passes the resource of a Bundle's entry to `take`. An entry without a resource, such as a deletion, is skipped. The passed number is the
+/// number of lines between the beginning of the entry and a fault in it.
 fn entry(text: &[u8], number: u64, take: Take<'_>) -> Result<(), Failure> {
     let mut plain = Plain::default();
     let (text, members) = match object(text, &mut plain) {
@@ -47,19 +47,19 @@ fn entry(text: &[u8], number: u64, take: Take<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Returns the number of lines before a fault in the text.
+/// Returns the number of lines before a fault.
 fn lines_before(text: &[u8], reason: &NotAResource) -> u64 {
     let NotAResource::Json(malformed) = reason else { return 0 };
     memchr::memchr_iter(b'\n', &text[..malformed.at.min(text.len())]).count() as u64
 }
 
-/// Reads JSON objects one by one. Each is a resource or a Bundle of any size.
+/// Reads JSON objects one after the other. Each object is a resource or a Bundle of any size.
 pub(super) fn objects(reader: impl BufRead, take: Take<'_>) -> Result<(), Failure> {
     let mut scan = Scan { reader, line: 1 };
     let read = loop {
         match scan.next_significant() {
             Ok(None) => return Ok(()),
-            // A byte of a byte order mark.
+            // The bytes of a byte order mark.
             Ok(Some(0xef | 0xbb | 0xbf)) => {
                 scan.reader.consume(1);
             }
@@ -68,7 +68,7 @@ pub(super) fn objects(reader: impl BufRead, take: Take<'_>) -> Result<(), Failur
                 Err(stopped) => break stopped,
             },
             Ok(Some(b'<')) => {
-                break Stopped::At("XML, which is not read: only JSON and NDJSON are".to_owned());
+                break Stopped::At("XML is not supported: convert the file to JSON or NDJSON".to_owned());
             }
             Ok(Some(_)) => break Stopped::At("not a JSON object".to_owned()),
             Err(stopped) => break stopped,
@@ -101,7 +101,7 @@ impl From<std::io::Error> for Stopped {
 }
 
 fn broken() -> Stopped {
-    Stopped::At("the JSON is truncated or malformed".to_owned())
+    Stopped::At("the JSON is incomplete or malformed".to_owned())
 }
 
 /// The kind of a top-level object, as far as it is known.
@@ -131,8 +131,7 @@ fn kind_by_entry(text: &[u8]) -> Kind {
     }
 }
 
-/// Reads JSON byte by byte. The kept text has no white space except for line ends, which are needed for the lines of
-/// faults.
+/// Reads JSON byte by byte. The stored text has no white space except line ends, which are needed for the line numbers of faults.
 struct Scan<R> {
     reader: R,
     line: u64,
@@ -164,7 +163,7 @@ impl<R: BufRead> Scan<R> {
         Ok(None)
     }
 
-    /// Reads a top-level object. The entries of a Bundle are passed on one by one, anything else as a whole.
+    /// Reads a top-level object. The entries of a Bundle are passed to `take` one by one, other objects completely.
     fn object(&mut self, take: Take<'_>) -> Result<(), Stopped> {
         let first_line = self.line;
         let mut kept = Vec::new();
@@ -212,13 +211,13 @@ impl<R: BufRead> Scan<R> {
         }
     }
 
-    /// Reads a list of entries. Those of a Bundle are passed on one by one and not kept. A List has entries as well,
-    /// which are kept. If the type of the object comes after the entries, the members of the entries show the kind.
+    /// Reads a list of entries. The entries of a Bundle are passed to `take` one by one and not stored. The entries of a List are stored. If
+    /// the type of the object follows the entries, the members of the entries show which of the two it is.
     fn entries(&mut self, kind: &mut Kind, kept: &mut Vec<u8>, take: Take<'_>) -> Result<(), Stopped> {
         self.bump()?;
         kept.push(b'[');
         let (start, mut number) = (kept.len(), 0);
-        // The entries before the first one that shows the kind of the object.
+        // The entries that were read before the kind of the object was known.
         let mut held = Vec::new();
         loop {
             match self.next_significant()? {
@@ -248,7 +247,7 @@ impl<R: BufRead> Scan<R> {
                         }
                         kept.truncate(start);
                     } else {
-                        // Bytes beyond the limit are not kept, and the whole object is reported as too long.
+                        // Bytes beyond the limit are dropped, and the object is reported as too long.
                         kept.truncate(MAX_LINE + 1);
                         if kept.len() > MAX_LINE {
                             *kind = Kind::Resource;
@@ -260,7 +259,7 @@ impl<R: BufRead> Scan<R> {
         }
     }
 
-    /// Reads one value and keeps it without white space. Bytes beyond the limit are read but not kept.
+    /// Reads one value and stores it without white space. Bytes beyond the limit are read but not stored.
     fn value(&mut self, kept: &mut Vec<u8>) -> Result<(), Stopped> {
         let (mut depth, mut in_string, mut escaped) = (0_u32, false, false);
         let start = kept.len();
@@ -300,7 +299,7 @@ impl<R: BufRead> Scan<R> {
     }
 }
 
-/// Passes on a kept entry, with the line on which it begins.
+/// Passes a stored entry to `take`, with the number of its first line.
 fn kept_entry(text: &[u8], number: u64, line: u64, take: Take<'_>) -> Result<(), Stopped> {
     if text.len() > MAX_LINE {
         let reason = format!("entry {number}: longer than 16 MiB");

@@ -1,16 +1,16 @@
-//! The result of a load: counts, and notes that name files and lines up to a limit.
+//! The result of a load: counts, and notes with the files and lines of the first problems.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::input::Inputs;
 
-/// The maximum number of problems that are named. Further ones are only counted.
+/// The maximum number of problems that are listed. Further ones are only counted.
 const MAX_PROBLEMS: usize = 1_000;
-/// The maximum number of other notes of each kind that are named.
+/// The maximum number of listed notes of each other kind.
 const MAX_NAMED: usize = 100;
 
-/// Notes of one kind: all are counted, and the first ones are named.
+/// Notes of one kind: all are counted, and the first ones are listed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Noted {
     pub count: u64,
@@ -26,13 +26,13 @@ pub struct Loaded {
     pub resources: u64,
     pub shared: u64,
     pub groups: u64,
-    /// Problems with unusable content: file, line and reason.
+    /// The unusable input: file, line and reason.
     pub problems: Vec<String>,
     /// The number of problems that are not in `problems`.
     pub more_problems: u64,
     /// Resources that the inputs or the lake had more than once with the same content.
     pub repeated: u64,
-    /// Resources of the lake that a newer version replaced.
+    /// Resources of the lake that were replaced by a newer version.
     pub updated: u64,
     /// Resources that were not loaded, because another version of the same id was newer or was read later.
     pub replaced: Noted,
@@ -105,7 +105,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Records a note that counts `count` times. The text is created only if it is kept.
+    /// Records a note that counts `count` times. The text is created only below the limit.
     pub(super) fn record(
         &mut self,
         kind: Kind,
@@ -116,7 +116,7 @@ impl Notes {
     ) {
         let (all, notes) = self.notes.entry(kind).or_default();
         *all += count;
-        // Each worker keeps as many notes as the result names, so that none of the first ones is missing.
+        // Each worker stores as many notes as the final list has, so that none of the first ones is missing.
         if notes.len() < kind.limit() {
             notes.push(Note { place, text: text(), other });
         }
@@ -138,8 +138,7 @@ impl Notes {
         loaded.documents += more.documents;
     }
 
-    /// Returns the result with the names of the places. Called after all inputs are read, because the lines of a file
-    /// are counted while it is read.
+    /// Returns the result with the names of the places. The lines of a file are known only after all inputs are read.
     pub(super) fn loaded(self, inputs: &Inputs) -> Loaded {
         let mut loaded = self.loaded;
         for (kind, (count, mut notes)) in self.notes {
@@ -169,7 +168,7 @@ impl Notes {
 }
 
 impl Loaded {
-    /// Returns the number of unusable lines, entries and files.
+    /// Returns the number of lines, entries and files that could not be used.
     pub fn problem_count(&self) -> u64 {
         self.problems.len() as u64 + self.more_problems
     }
@@ -180,12 +179,12 @@ impl Loaded {
             eprintln!("{problem}");
         }
         let kinds = [
-            (&self.replaced, "resources were not loaded, because another version of the same id was used"),
-            (&self.unresolved, "references resolve to nothing that was loaded"),
+            (&self.replaced, "resources were not loaded, because another version of the same id was"),
+            (&self.unresolved, "references have no target among the loaded resources"),
             (&self.unserved, "URLs of attachments cannot be served by an export"),
             (
                 &self.unplaced,
-                "Binaries were written to shared/, where only system exports include them, because no attachment and no securityContext shows to whom they belong",
+                "Binaries were written to shared/, where only system exports include them, because no attachment and no securityContext names a patient for them",
             ),
             (&self.without_patient, "patients have resources, but no Patient resource"),
         ];

@@ -1,6 +1,5 @@
-//! Decides what depends on all resources together: the target of each `urn:`, the version of each resource that is
-//! kept, the patients of Binaries and Provenances, and the references without a target. Each of these is a join of
-//! streams, partition by partition.
+//! Makes the decisions that need all resources: the target of a `urn:`, the version of a resource that is kept, the patients of a Binary
+//! and a Provenance, and the references without a target. Each of them is a join of streams, partition by partition.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -45,7 +44,7 @@ pub(super) fn parallel<W: Send>(
     })
 }
 
-/// Resolves the URNs in the resources that were set aside, and sends these resources on.
+/// Resolves the URNs in the resources that wait for them, and writes these resources to their streams.
 pub(super) fn names(
     load: &Load<'_>,
     workers: usize,
@@ -69,7 +68,7 @@ pub(super) fn names(
             let mut fields = Fields(&named);
             while !fields.is_empty() {
                 let (urn, place, target) = (fields.text()?, fields.number()?, fields.text()?);
-                // If several resources have the URN, the one that was read last is used.
+                // If several resources have the URN, the one that was read last is the target.
                 let known = targets.entry(urn).or_insert((place, target));
                 if place >= known.0 {
                     *known = (place, target);
@@ -90,7 +89,7 @@ pub(super) fn names(
         },
     )?;
     joined.into_iter().try_for_each(Writer::finish)?;
-    // A resource with a URN that is still not resolved is sent on as well.
+    // A resource with a URN that cannot be resolved is written too.
     let sent = parallel(
         workers,
         partitions,
@@ -119,7 +118,7 @@ pub(super) fn names(
     Ok(notes)
 }
 
-/// Returns the text with `Type/id` in place of its `urn:` references.
+/// Returns the text in which `Type/id` replaces the `urn:` references.
 fn renamed<'t>(text: &[u8], target: impl Fn(&[u8]) -> Option<&'t [u8]>) -> Vec<u8> {
     let mut renamed = Vec::with_capacity(text.len());
     let mut copied = 0;
@@ -135,7 +134,7 @@ fn renamed<'t>(text: &[u8], target: impl Fn(&[u8]) -> Option<&'t [u8]>) -> Vec<u
     renamed
 }
 
-/// A bit for each resource that was read. It is set if another version of the resource is kept instead.
+/// A bit for each resource that was read. It is set if another version of the resource is kept.
 pub(super) struct Losers(Vec<AtomicU64>);
 
 impl Losers {
@@ -158,16 +157,16 @@ impl Losers {
     }
 }
 
-/// The facts that decide which version of a resource is kept.
+/// The values that determine whether a version of a resource is kept.
 struct Version<'a> {
     key: &'a [u8],
     number: u64,
     updated: i64,
     rank: u64,
     place: Place,
-    /// A hash of its text.
+    /// A hash of the text.
     content: u64,
-    /// The patients of the resource.
+    /// The patients to whom the version belongs.
     homes: Vec<&'a [u8]>,
 }
 
@@ -187,7 +186,7 @@ fn versions(bytes: &[u8]) -> Result<Vec<Version<'_>>, Failure> {
     Ok(found)
 }
 
-/// Decides which versions are kept, and finds references without a target.
+/// Determines the versions that are kept, and finds references without a target.
 pub(super) fn decide(load: &Load<'_>, workers: usize) -> Result<(Losers, Notes), Failure> {
     let losers = Losers::new(load.resources.load(Ordering::Relaxed));
     let decided = parallel(workers, load.versions.len(), Notes::default, |notes, index| {
@@ -215,7 +214,7 @@ pub(super) fn decide(load: &Load<'_>, workers: usize) -> Result<(Losers, Notes),
     Ok((losers, notes))
 }
 
-/// Notes the versions that another one replaces.
+/// Records the versions that another version replaces.
 fn replaced(
     versions: &[Version<'_>],
     stays: &HashMap<&[u8], &Version<'_>, foldhash::fast::FixedState>,
@@ -239,7 +238,7 @@ fn replaced(
     }
 }
 
-/// Notes the references and attachments whose target does not exist.
+/// Records the references and attachments whose target does not exist.
 fn unresolved(
     load: &Load<'_>,
     links: &[u8],
@@ -265,7 +264,7 @@ fn unresolved(
     Ok(())
 }
 
-/// Sends on the resources that belong to the patients of other resources.
+/// Writes the resources that belong to the patients of other resources to their streams.
 pub(super) fn follow(
     load: &Load<'_>,
     workers: usize,
@@ -326,7 +325,7 @@ pub(super) fn follow(
     Ok(notes)
 }
 
-/// Writes the patients of one partition's resources, for the resources that follow them.
+/// Writes the patients of the resources in one partition, for the resources that follow them.
 fn homes_of_followed(
     load: &Load<'_>,
     losers: &Losers,

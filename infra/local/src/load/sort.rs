@@ -1,5 +1,5 @@
-//! Reads each resource once and writes it to a stream: to its patients, to the shared resources, or to the resources
-//! that wait until their references are known.
+//! Reads each resource once and appends it to a stream: of its patients, of the shared resources, or of the resources whose references are
+//! not resolved yet.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -25,12 +25,12 @@ use super::spill::{self, Writer, put_number, put_resource, put_text, put_texts};
 use super::streams::{Load, Unnamed, hash};
 use crate::Failure;
 
-/// The rule for two versions with the same type, id and time.
+/// The rule for versions with the same type, id and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Priority {
     /// Resources of the inputs: the version that was read last is kept.
     Incoming,
-    /// Existing records: an incoming version replaces them, and of several the version that was read first is kept.
+    /// Existing records: an incoming version replaces them. Of several existing versions, the one that was read first is kept.
     Existing,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Sorter<'l> {
     /// The file of the current piece.
     path: Option<Arc<Path>>,
     notes: Notes,
-    /// Files of the lake that could not be read to their end, or in which some content is unusable.
+    /// Files of the lake that could not be read or used completely.
     damaged: BTreeSet<PathBuf>,
 }
 
@@ -81,8 +81,8 @@ impl<'l> Sorter<'l> {
         }
     }
 
-    /// Writes the buffered records to the streams after everything is read. Returns the notes, and the files of the
-    /// lake that could not be used completely.
+    /// Writes the buffered records to the streams after all input is read. Returns the notes, and the files of the lake that could not be
+    /// used completely.
     pub(super) fn finish(self) -> Result<(Notes, BTreeSet<PathBuf>), Failure> {
         let Self {
             texts, shared, versions, patients, followers, follows, names, unnamed, uses, links, ..
@@ -128,7 +128,7 @@ impl<'l> Sorter<'l> {
         Ok(())
     }
 
-    /// Reads a resource and sends it on. Returns the reason if it cannot be used.
+    /// Reads a resource and writes it to its streams. Returns the reason if the resource cannot be used.
     fn resource(
         &mut self,
         place: Place,
@@ -138,7 +138,7 @@ impl<'l> Sorter<'l> {
         let mut plain = Plain::default();
         let (head, members) = match head_and_members(text, &mut plain) {
             Ok(read) => read,
-            // A directory with a bulk export also has its manifest.
+            // The directory of a bulk export contains its manifest, which is not a resource.
             Err(_) if is_manifest(text) => return Ok(None),
             Err(reason) => return Ok(Some(reason.to_string())),
         };
@@ -149,7 +149,7 @@ impl<'l> Sorter<'l> {
         let given = full_url.and_then(id_of);
         let (id, with_id) = match (head.id, &given) {
             (Some(id), _) => (id, None),
-            // An existing id is not replaced, even if FHIR does not allow it.
+            // An existing id is not replaced, even if FHIR does not permit it.
             (None, Some(id)) if members.get(b"id").is_none() => (id.as_str(), Some(insert_id(head.text, id))),
             (None, _) => {
                 let fault = id_fault(head.text, members.get(b"id")).unwrap_or(IdFault::Missing);
@@ -187,7 +187,7 @@ impl<'l> Sorter<'l> {
         Ok(None)
     }
 
-    /// Returns the place to record. For existing records of the lake no lines are recorded.
+    /// Returns the place to record. Existing records of the lake have no line.
     fn known(&self, place: Place) -> Place {
         match self.priority {
             Priority::Incoming => place,
@@ -195,7 +195,7 @@ impl<'l> Sorter<'l> {
         }
     }
 
-    /// Sets a resource aside if it refers to a `urn:`, until all URNs are known. Returns whether it does.
+    /// Stores a resource that refers to a `urn:` until all URNs are known. Returns whether it did.
     fn wait_for_names(&mut self, resource: &Arriving<'_>, head: &Head<'_>) -> Result<bool, Failure> {
         let mut urns = Vec::new();
         reference_values(head.text, |value| {
@@ -217,14 +217,14 @@ impl<'l> Sorter<'l> {
             put_number(buffer, resource.number);
             put_number(buffer, resource.place.number());
             put_number(buffer, resource.rank);
-            // The plain spelling is kept, in which the URNs are found again.
+            // The plain spelling is stored, in which the URNs can be replaced.
             let text = if head.id.is_some() { resource.plain } else { resource.text };
             put_text(buffer, text);
         })?;
         Ok(true)
     }
 
-    /// Sends on a resource whose URNs were resolved as far as possible.
+    /// Writes a resource whose URNs are resolved as far as possible to its streams.
     pub(super) fn send_named(
         &mut self,
         number: u64,
@@ -264,7 +264,7 @@ impl<'l> Sorter<'l> {
         if self.priority == Priority::Incoming {
             self.note_links(resource, &homes)?;
         }
-        super::links::mentions(resource.plain, resource.resource_type, |binary, base| {
+        super::links::binary_attachments(resource.plain, resource.resource_type, |binary, base| {
             let (key, role) = (key_of("Binary", binary), Role::Attaches(base.map(str::as_bytes)));
             self.follows.push(hash(&key), |buffer| put_follow(buffer, &key, resource.number, role, &homes))
         })?;
@@ -277,7 +277,7 @@ impl<'l> Sorter<'l> {
         self.place(resource.number, resource.resource_type, resource.id, resource.text, &homes)
     }
 
-    /// Sets a resource aside that belongs to the patients of other resources.
+    /// Stores a resource that belongs to the patients of other resources until these are known.
     fn follow<T: AsRef<[u8]>>(
         &mut self,
         resource: &Arriving<'_>,
@@ -348,7 +348,7 @@ impl<'l> Sorter<'l> {
             match parse(&text) {
                 _ if text.starts_with('#') || text.is_empty() => {}
                 Some(reference) => self.links.record(reference.text.as_bytes(), false, place)?,
-                // A search, an undefined `urn:`, or a text that is not a reference.
+                // A search, a `urn:` without a resource, or a text that is not a reference.
                 None => self.notes.record(Kind::Unresolved, Some(place), None, 1, || text.into_owned()),
             }
         }
@@ -362,7 +362,7 @@ impl<'l> Sorter<'l> {
         Ok(())
     }
 
-    /// Returns whether an export can serve the attachment, or keeps its URL because it is outside the lake.
+    /// Returns whether an export can serve the attachment, or does not change its URL because it is outside the lake.
     fn can_be_served<T: AsRef<[u8]>>(&self, link: &Link, homes: &[T]) -> bool {
         let targets = match link {
             Link::Elsewhere(_) => return true,

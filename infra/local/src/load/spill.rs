@@ -1,5 +1,5 @@
-//! Temporary files for sorting: streams of small records on disk, partitioned by a hash. So a worker needs memory for
-//! only one partition, however large the input is.
+//! Temporary files for sorting: streams of small records on disk, each partitioned by a hash. Therefore a worker needs memory for only one
+//! partition, independent of the size of the input.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
@@ -10,12 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use crate::Failure;
 use crate::private::FILE_MODE;
 
-/// The number of bytes of a stream that a writer buffers.
+/// The size of all buffers of a writer in bytes.
 const BUFFERS: usize = 4 * 1024 * 1024;
-/// The smallest and the largest buffer of one partition.
+/// The minimum and the maximum size of the buffer of one partition.
 const MIN_BUFFER: usize = 4 * 1024;
 const MAX_BUFFER: usize = 64 * 1024;
-/// The maximum size of a partition that is read into memory completely. Of a larger one, only the heads are in memory.
+/// The maximum size of a partition that is read into memory completely. Of a larger partition, only the heads are in memory.
 const WHOLE: u64 = 64 * 1024 * 1024;
 
 /// A stream of records on disk, in partitions.
@@ -109,7 +109,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Appends the buffered records. If a writer is dropped without this call, records are lost.
+    /// Appends the buffered records. Records are lost if the writer is dropped without this call.
     pub(super) fn finish(self) -> Result<(), Failure> {
         for (index, buffer) in self.buffers.iter().enumerate().filter(|(_, buffer)| !buffer.is_empty()) {
             self.stream.append(index, buffer)?;
@@ -165,7 +165,7 @@ pub(super) fn put_texts<T: AsRef<[u8]>>(buffer: &mut Vec<u8>, texts: &[T]) {
     }
 }
 
-/// Appends a resource after the head by which it is sorted.
+/// Appends the head by which a resource is sorted, and then the resource.
 pub(super) fn put_resource(buffer: &mut Vec<u8>, head: &Head<'_>, text: &[u8]) {
     put_number(buffer, head.number);
     put_text(buffer, head.home);
@@ -207,11 +207,11 @@ pub(super) struct Texts {
 
 struct Entry {
     number: u64,
-    /// The start of the head's texts in `heads`; they are adjacent.
+    /// The offset in `heads` at which the texts of the head begin.
     head: usize,
     /// The lengths of the patient, the type and the id.
     lengths: [u32; 3],
-    /// The start of the resource's text in the partition.
+    /// The offset of the resource's text in the partition.
     offset: u64,
     length: usize,
 }
@@ -269,7 +269,7 @@ fn head<'h>(heads: &'h [u8], entry: &Entry) -> Head<'h> {
     }
 }
 
-/// Reads the heads of a partition and the places of its texts.
+/// Reads the heads of a partition and the offsets of its texts.
 fn scan(mut reader: impl BufRead) -> std::io::Result<(Vec<u8>, Vec<Entry>)> {
     let (mut heads, mut entries, mut at) = (Vec::new(), Vec::new(), 0_u64);
     while !reader.fill_buf()?.is_empty() {
@@ -353,7 +353,7 @@ impl Run {
 }
 
 fn damaged() -> Failure {
-    Failure::new("a temporary file of the loader was damaged while it ran")
+    Failure::new("a temporary file was damaged during the load: run the load again")
 }
 
 #[cfg(test)]

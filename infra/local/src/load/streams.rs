@@ -19,7 +19,7 @@ pub(super) struct Load<'l> {
     pub(super) texts: Stream,
     /// Shared resources, which belong to no patient, by id.
     pub(super) shared: Stream,
-    /// The facts that decide whether a resource is kept, by type and id.
+    /// The values that determine which version of a resource is kept, by type and id.
     pub(super) versions: Stream,
     /// The ids of patients that have resources, by the id.
     pub(super) patients: Stream,
@@ -27,7 +27,7 @@ pub(super) struct Load<'l> {
     pub(super) links: Stream,
     /// Resources that belong to the patients of other resources (Provenance, Binary), by their number.
     pub(super) followers: Stream,
-    /// The relations between these and the other resources, by type and id of the other resource.
+    /// The relations of these resources to the other ones, by type and id of the other resource.
     pub(super) follows: Stream,
     /// The resource to which each `urn:` refers, by the URN.
     pub(super) names: Stream,
@@ -83,7 +83,7 @@ impl<'l> Load<'l> {
     }
 }
 
-/// The maximum number of files that are open at once in a merge.
+/// The maximum number of open files in a merge.
 const MAX_OPEN: usize = 128;
 
 pub(super) fn hash(text: &[u8]) -> u64 {

@@ -1,4 +1,4 @@
-//! Writes the resources to the files of the lake layout. Each file is renamed to its final name when it is complete.
+//! Writes the resources to the files of the lake layout. Each file gets its final name when it is complete.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -14,7 +14,7 @@ use super::spill::{Run, Stream, Writer, put_resource};
 use super::streams::Load;
 use crate::Failure;
 
-/// Returns the existing NDJSON files directly in a directory. Hidden files are not part of a lake.
+/// Returns the NDJSON files of a directory, without those of its subdirectories. Hidden files are not part of a lake.
 pub(super) fn records_in(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let broken = |error: std::io::Error| Failure::of_path(directory, &error);
     let entries = match std::fs::read_dir(directory) {
@@ -102,8 +102,8 @@ fn close(record: Option<Record>, notes: &mut Notes, damaged: &BTreeSet<PathBuf>)
     Ok(())
 }
 
-/// Renames the new files to their final names, and removes the old files, whose contents they include. An old file that
-/// could not be used completely is kept under another name.
+/// Renames the new files to their final names, and removes the old files, whose contents the new ones include. An old file that could not
+/// be used completely is kept under another name.
 fn replace(before: &[PathBuf], new: Vec<Pending>, damaged: &BTreeSet<PathBuf>) -> Result<(), Failure> {
     for path in before.iter().filter(|path| damaged.contains(*path)) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -135,7 +135,7 @@ pub(super) fn shared(
             load.check_interrupted()?;
             let mut texts = load.shared.texts(index)?;
             texts.sort(|number| losers.contains(number));
-            // A run has the number of its partition.
+            // Each partition becomes the run with the same number.
             let run = index as u64;
             texts.each(|head, text| writer.push(run, |buffer| put_resource(buffer, &head, text)))?;
             load.shared.remove(index);
@@ -172,7 +172,7 @@ pub(super) fn shared(
     Ok(notes)
 }
 
-/// Calls `show` with the type, id and text of the resources of sorted runs, in order.
+/// Merges sorted runs, and passes the type, the id and the text of each resource to `show`.
 fn merge(
     runs: &Stream,
     mut show: impl FnMut(&str, &str, &[u8]) -> Result<(), Failure>,
@@ -200,7 +200,7 @@ fn merge(
     Ok(())
 }
 
-/// A file that is renamed to its final name when it is complete.
+/// A file that gets its final name when it is complete.
 struct Pending {
     path: PathBuf,
     part: PathBuf,

@@ -1,7 +1,7 @@
-//! Generates the OpenAPI description of the server and the table of its routes from the declarations of the functions.
+//! The OpenAPI description of the server and the table of its routes, generated from the declarations of the functions.
 //!
-//! - [`parameters`] and [`responses`]: the input and output of operations; `schemas.json`: the documents by name;
-//! - [`mod@security`]: the callers; [`mod@table`]: the table of the wire contract.
+//! - [`parameters`] and [`responses`]: the requests and responses of operations; `schemas.json`: the schemas of documents by name;
+//! - [`mod@security`]: the permitted callers; [`mod@table`]: the table of routes in the wire contract.
 
 mod parameters;
 mod responses;
@@ -21,13 +21,12 @@ use self::security::{security, security_schemes};
 pub use self::table::table;
 use crate::server::routes;
 
-/// Returns each route once, with its function. Routes below the other FHIR base URLs and the sandbox's shortcuts are
-/// left out, because they are the same.
+/// Returns each route with the name of its function. The same routes below other FHIR base URLs and the sandbox's shortcuts are left out.
 fn described() -> impl Iterator<Item = (&'static str, Route)> {
     routes().into_iter().filter(|(_, route)| matches!(route.below, Below::Root | Below::Base(Base::Fhir)))
 }
 
-/// Returns the OpenAPI document, with a line end, for `GET /openapi.json`.
+/// Returns the OpenAPI document with a line end, which is the response to `GET /openapi.json`.
 pub fn document() -> String {
     let routes: Vec<_> = described().collect();
     let declared = || routes.iter().map(|(_, route)| route);
@@ -42,7 +41,7 @@ pub fn document() -> String {
         "info": {
             "title": "EHI export server",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "EHI exports of one patient and Bulk Data exports of many. What is below /fhir is below /4_0_0 and /fhir/r4 as well, in other dialects; in a sandbox, EHI exports and metadata also below /auto-approve and /no-form.",
+            "description": "EHI exports of one patient and Bulk Data exports of many. The routes below /fhir also exist below /4_0_0 and /fhir/r4, in other dialects. In a sandbox, those of EHI exports and metadata also exist below /auto-approve and /no-form.",
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
@@ -59,7 +58,7 @@ pub fn document() -> String {
     text
 }
 
-/// Returns the documents that routes read and return, by name. They are JSON Schema, which OpenAPI 3.1 uses unchanged.
+/// Returns the schemas of the documents that routes read and return, by name. OpenAPI 3.1 uses JSON Schema without changes.
 fn schemas() -> Value {
     serde_json::from_str(include_str!("schemas.json")).expect("the schemas are JSON")
 }
@@ -91,7 +90,7 @@ fn operation(function: &str, route: &Route, parameters: &Parameters) -> Value {
     operation
 }
 
-/// Returns an id such as `getJobsJobStatus` for `GET /jobs/{job}/status`.
+/// Returns the id of an operation, such as `getJobsJobStatus` for `GET /jobs/{job}/status`.
 fn operation_id(route: &Route) -> String {
     let words =
         route.path.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

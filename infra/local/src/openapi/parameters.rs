@@ -1,4 +1,4 @@
-//! Parameters of queries and headers, which operations share by name, and the fields of bodies.
+//! The parameters of queries and headers, which operations share, and the fields of bodies.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use web::routes::Route;
 
 use super::reference;
 
-/// The parameters of queries and headers, with the names by which operations refer to them.
+/// The parameters of queries and headers, each with the name of its component.
 pub(super) struct Parameters(Vec<(String, Parameter)>);
 
 impl Parameters {
-    /// Collects the parameters of routes. If parameters of the same name differ between routes, they get different
-    /// names.
+    /// Collects the parameters of routes. Parameters with the same name and different meanings get different component names.
     pub(super) fn of<'r>(routes: impl Iterator<Item = &'r Route>) -> Self {
         let mut named: Vec<(String, Parameter)> = Vec::new();
-        let beside = routes.flat_map(|route| &route.parameters).filter(|known| known.place != Place::Body);
-        for parameter in beside {
+        let in_query_or_header =
+            routes.flat_map(|route| &route.parameters).filter(|known| known.place != Place::Body);
+        for parameter in in_query_or_header {
             if named.iter().any(|(_, known)| known == parameter) {
                 continue;
             }
@@ -67,7 +67,7 @@ fn value_schema(kind: Kind) -> Value {
     }
 }
 
-/// Returns the body that a route accepts: its fields, or a resource.
+/// Returns the schema of the body of a request: its fields, or a resource.
 pub(super) fn body_schema(route: &Route) -> Value {
     if route.takes.contains(&FHIR_JSON) {
         return reference("Parameters");

@@ -1,4 +1,4 @@
-//! Responses: the documents of success, and the refusals.
+//! The successful responses and the errors of operations.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn success_content(route: &Route, status: u16) -> Value {
     Value::Object(returned.map(content).collect())
 }
 
-/// Returns the responses of refusals, by name.
+/// Returns the error responses, by name.
 pub(super) fn errors<'r>(routes: impl Iterator<Item = &'r Route>) -> BTreeMap<String, Value> {
     let of = |route: &'r Route| {
         let access = route.access;
@@ -41,7 +41,7 @@ pub(super) fn errors<'r>(routes: impl Iterator<Item = &'r Route>) -> BTreeMap<St
         refused.chain([None]).map(move |status| (access, status)).collect::<Vec<_>>()
     };
     let named = |(access, status): (Access, Option<u16>)| {
-        let description = status.map_or("Any other refusal or failure", phrase);
+        let description = status.map_or("Any other error", phrase);
         let response = json!({ "description": description, "content": error_content(access) });
         (error_key(access, status), response)
     };
@@ -52,7 +52,7 @@ pub(super) fn error_reference(access: Access, status: Option<u16>) -> Value {
     json!({ "$ref": format!("#/components/responses/{}", error_key(access, status)) })
 }
 
-/// Returns a key such as `NotFound-fhir`: the status, and the kind of refusal.
+/// Returns the name of an error response: its status and its format, such as `NotFound-fhir`.
 fn error_key(access: Access, status: Option<u16>) -> String {
     let kind = match access {
         Access::OAuth | Access::OAuthBearer => "oauth",
@@ -63,16 +63,16 @@ fn error_key(access: Access, status: Option<u16>) -> String {
     format!("{}-{kind}", status.map_or("Other", phrase).replace(' ', ""))
 }
 
-/// Returns the media types and schemas of a refusal.
+/// Returns the media types of error responses, each with the name of its schema.
 pub fn error_schemas(access: Access) -> &'static [(&'static str, Option<&'static str>)] {
     const FHIR: (&str, Option<&str>) = (FHIR_JSON, Some("OperationOutcome"));
     const PAGE: (&str, Option<&str>) = ("text/html", None);
     match access {
         Access::OAuth | Access::OAuthBearer => &[("application/json", Some("OAuthError"))],
-        // Clients that request JSON get it.
+        // If `Accept` has only JSON, the error is JSON.
         Access::StaffPage | Access::PatientPage | Access::AppRedirect => &[PAGE, FHIR],
         Access::SignIn => &[FHIR, PAGE, ("application/json", Some("Refusal"))],
-        // Browsers that request a page get one.
+        // If `Accept` has only HTML, the error is a page.
         Access::Public
         | Access::Owner
         | Access::OwnerOrSigned
@@ -91,13 +91,13 @@ fn error_content(access: Access) -> Value {
     Value::Object(error_schemas(access).iter().map(content).collect())
 }
 
-/// Returns the statuses of success, and those of refusals.
+/// Returns the statuses of success, and those of the errors for callers without access.
 pub fn statuses(route: &Route) -> impl Iterator<Item = u16> {
     let has_parameters = !path_parameters(&route.path).is_empty();
     route.statuses.iter().chain(refusals(route.access, has_parameters)).copied()
 }
 
-/// Returns the statuses with which a route refuses other callers.
+/// Returns the statuses of the errors for callers without access.
 fn refusals(access: Access, has_parameters: bool) -> &'static [u16] {
     match (access, has_parameters) {
         (Access::Public, true) => &[404, 503],

@@ -1,4 +1,4 @@
-//! The callers of a route, as OpenAPI security requirements.
+//! The permitted callers as security requirements of OpenAPI.
 
 use serde_json::{Value, json};
 use web::routes::Access;
@@ -12,7 +12,7 @@ pub(super) fn security(access: Access) -> Value {
         Access::FormFiller => {
             json!([{ "patient": [] }, { "system": [] }, { "patientCookie": [] }, { "staffCookie": [] }, {}])
         }
-        // Some dialects let patients export their own records in bulk.
+        // Some dialects permit patients a bulk export of their records.
         Access::Client => json!([{ "system": [] }, { "patient": [] }]),
         Access::Staff => json!([{ "staffToken": [] }, { "staffCookie": [] }]),
         Access::StaffPage => json!([{ "staffCookie": [] }]),

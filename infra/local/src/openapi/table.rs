@@ -27,12 +27,12 @@ pub fn table() -> String {
 
 fn caller(access: Access) -> &'static str {
     match access {
-        Access::Public => "anybody",
+        Access::Public => "everyone",
         Access::SignIn => "staff who sign in or out",
-        Access::Owner => "the token of the patient or client that it belongs to",
-        Access::OwnerOrSigned => "the same token, or a URL that the manifest has signed",
-        Access::OwnerOrStaff => "the same token, or staff",
-        Access::FormFiller => "the same token, the code of the link, the patient in a browser, or staff",
+        Access::Owner => "the owner's token",
+        Access::OwnerOrSigned => "the owner's token, or a signed URL from the manifest",
+        Access::OwnerOrStaff => "the owner's token, or staff",
+        Access::FormFiller => "the owner's token, the code of the link, the patient in a browser, or staff",
         Access::Client => "a client with access to many patients",
         Access::Staff => "staff, by cookie or token",
         Access::StaffPage => "staff in a browser",

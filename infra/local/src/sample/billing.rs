@@ -1,4 +1,4 @@
-//! Claims and the payments for them.
+//! Writes claims and the payments for them.
 
 use std::fmt::Write;
 

@@ -1,11 +1,11 @@
-//! Writes the findings, actions and plans of an encounter.
+//! Writes the clinical resources of an encounter, except observations.
 
 use std::fmt::Write;
 
 use super::patient::{Visit, Writer};
 use super::random::Random;
 
-/// Code, text, and whether the condition is chronic.
+/// Code, display text, and whether the condition is chronic.
 const CONDITIONS: [(&str, &str, bool); 6] = [
     ("10509002", "Acute bronchitis (disorder)", false),
     ("59621000", "Essential hypertension (disorder)", true),
@@ -55,20 +55,20 @@ impl Writer {
     }
 
     pub(super) fn condition(&mut self, random: &mut Random, visit: &Visit) {
-        let (code, display, stays) = CONDITIONS[usize::try_from(random.below(6)).unwrap_or_default()];
+        let (code, display, is_chronic) = CONDITIONS[usize::try_from(random.below(6)).unwrap_or_default()];
         self.begin(random, "Condition", visit);
         // One condition in twenty is sensitive.
         if random.below(20) == 0 {
             self.lines.pop();
             self.lines.push_str(",\"security\":[{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-ActCode\",\"code\":\"PSY\"}]}");
         }
-        let status = if stays { "active" } else { "resolved" };
+        let status = if is_chronic { "active" } else { "resolved" };
         let _ = write!(
             self.lines,
             ",\"clinicalStatus\":{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/condition-clinical\",\"code\":\"{status}\"}}]}},\"verificationStatus\":{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/condition-ver-status\",\"code\":\"confirmed\"}}]}},\"category\":[{{\"coding\":[{{\"system\":\"http://terminology.hl7.org/CodeSystem/condition-category\",\"code\":\"encounter-diagnosis\",\"display\":\"Encounter Diagnosis\"}}]}}],\"code\":{{\"coding\":[{{\"system\":\"http://snomed.info/sct\",\"code\":\"{code}\",\"display\":\"{display}\"}}],\"text\":\"{display}\"}},\"subject\":{{\"reference\":\"Patient/{}\"}},\"encounter\":{{\"reference\":\"Encounter/{}\"}},\"onsetDateTime\":\"{}\",\"recordedDate\":\"{}\"",
             visit.patient, visit.encounter, visit.at, visit.at
         );
-        if !stays {
+        if !is_chronic {
             let _ = write!(self.lines, ",\"abatementDateTime\":\"{}\"", visit.at);
         }
         self.lines.push_str("}\n");

@@ -1,5 +1,5 @@
-//! `ehi sample`: writes seeded synthetic patients in the lake layout. They are similar to those of Synthea, with about 380
-//! resources and 470 kB for each patient. The same seed gives the same bytes.
+//! `ehi sample`: writes seeded synthetic patients in the lake layout. They are similar to those of Synthea, with about 380 resources and
+//! 470 kB for each patient. The same seed always gives the same bytes.
 
 mod billing;
 mod clinical;
@@ -38,8 +38,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The number of practitioners and organizations that the patients share.
+/// The number of practitioners that the patients share.
 const PRACTITIONERS: u64 = 200;
+/// The number of organizations that the patients share.
 const ORGANIZATIONS: u64 = 50;
 
 /// Writes the sample, and returns the number of bytes of the patients' records.

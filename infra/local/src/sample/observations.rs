@@ -1,4 +1,4 @@
-//! Observations: body measures, blood pressure, laboratory.
+//! Writes observations: body measures, blood pressure and laboratory results.
 
 use std::fmt::Write;
 
@@ -65,7 +65,7 @@ impl Writer {
         test.map(|_| id)
     }
 
-    /// Writes a code and its value, which is in tenths of the unit.
+    /// Writes a code and its value, which is given in tenths of the unit.
     pub(super) fn measured(&mut self, code: &str, display: &str, unit: &str, tenths: u64) {
         let _ = write!(
             self.lines,
