@@ -1,10 +1,10 @@
-//! Runs programs that end with this process, and cleanup scripts that run at its end, even if this process is killed.
+//! Child processes that end together with this process, and scripts that run at its end, even if this process is killed.
 
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A shell starts the program and waits for the end of a pipe that only this process holds open. The kernel closes the
-/// pipe when this process ends, even if it is killed.
+/// The shell starts the program and waits until a pipe is closed that only this process holds open. The kernel closes the pipe when this
+/// process ends for any reason.
 const SHELL: &str = r#"
 trap : INT TERM HUP
 exec 3<&0
@@ -18,7 +18,7 @@ kill "$watcher" 2>/dev/null
 exit "$code"
 "#;
 
-/// The time that a program has to end after a signal.
+/// The time in which a program must end after a signal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Attended {
@@ -27,7 +27,7 @@ pub(crate) struct Attended {
 }
 
 impl Attended {
-    /// Starts a program, with the environment, the directory and the outputs of the command.
+    /// Starts a program with the environment and the directory of the command. Its output is written to `log`.
     pub(crate) fn start(program: Command, log: std::fs::File) -> Result<Self, String> {
         let name = program.get_program().to_string_lossy().into_owned();
         let mut shell = Command::new("sh");
@@ -52,20 +52,20 @@ impl Attended {
         matches!(self.shell.try_wait(), Ok(Some(_)) | Err(_))
     }
 
-    /// Waits until the program ends by itself.
+    /// Waits until the program ends.
     pub(crate) fn wait(&mut self) -> Result<(), String> {
         self.shell.wait().map(drop).map_err(|error| error.to_string())
     }
 }
 
-/// A shell script that runs when this process ends, or when this is dropped.
+/// A shell script that runs when this process ends, or when this value is dropped.
 pub(crate) struct AtEnd {
     shell: Child,
     pipe: Option<ChildStdin>,
 }
 
 impl AtEnd {
-    /// Starts the shell that waits. The script gets the words as `$1` and so on.
+    /// Registers a script. `words` are its arguments `$1` and so on.
     pub(crate) fn start(
         script: &str,
         words: &[&str],
@@ -88,7 +88,7 @@ impl Drop for AtEnd {
 }
 
 impl Drop for Attended {
-    /// Closes the pipe, so that the program gets a signal and can stop its children, and waits for its end.
+    /// Closes the pipe, so that the program gets a signal and can end its own children, and waits for its end.
     fn drop(&mut self) {
         drop(self.pipe.take());
         let begun = Instant::now();

@@ -1,5 +1,4 @@
-//! The stories in a real browser: finds or installs Chromium and axe-core, and runs the stories with one Chromium, one
-//! after another.
+//! `cargo xtask browser`: finds or installs Chromium and axe-core, and runs the browser tests one after the other in one Chromium.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,27 +15,27 @@ const MISSING: &str = "Chromium or npm is missing: install both (Debian: apt-get
 /// The names of the program on different systems.
 const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"];
 
-/// axe-core, which checks accessibility. Its files are compared with the hash in its lock file.
+/// axe-core, which checks accessibility. npm compares its files with the hash in the lock file.
 const AXE: (&str, &str) = (include_str!("../axe/package.json"), include_str!("../axe/package-lock.json"));
 
-/// Removes a directory ($1), into which an ending Chromium may still write.
+/// Removes a directory ($1). An ending Chromium may still write to it, so the script tries again.
 const REMOVE: &str = r#"
 tries=0
 until rm -rf "$1" 2>/dev/null || [ "$tries" -gt 50 ]; do tries=$((tries + 1)); sleep 0.2; done
 "#;
 
-/// The time that Chromium has to start.
+/// The time in which Chromium must start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The module path of these stories in the tests.
+/// The module path of the browser tests.
 pub(crate) const STORIES: &str = "browser::";
 
-/// Runs the stories, or those whose names contain one of the arguments.
+/// Runs the browser tests, or those whose names contain one of the arguments.
 pub(crate) fn browser(arguments: &[String]) -> Result<(), String> {
     stories(&chromium()?, arguments)
 }
 
-/// Returns the program. Installs it if it is missing and this process is root.
+/// Returns the path of Chromium. Root installs it if it is missing.
 pub(crate) fn chromium() -> Result<PathBuf, String> {
     let found = || NAMES.into_iter().find(|name| responds(name, "--version")).map(PathBuf::from);
     let has_npm = || responds("npm", "--version");
@@ -52,10 +51,10 @@ pub(crate) fn chromium() -> Result<PathBuf, String> {
     found().filter(|_| has_npm()).ok_or_else(|| MISSING.to_owned())
 }
 
-/// Runs the stories in this Chromium.
+/// Runs the browser tests in this Chromium.
 pub(crate) fn stories(program: &Path, arguments: &[String]) -> Result<(), String> {
     let axe = node_package("axe", AXE)?.join("axe-core/axe.min.js");
-    // With the features that `cargo xtask test` uses, so that nothing is built twice.
+    // The features are the same as in `cargo xtask test`, so that nothing is built twice.
     let tests = || cargo(&["test", "--workspace", "--all-features", "--locked", "--test", "it"]);
     let mut build = tests();
     build.arg("--no-run");
@@ -63,7 +62,7 @@ pub(crate) fn stories(program: &Path, arguments: &[String]) -> Result<(), String
     let named = select(tests(), arguments)?;
     let mut command = tests();
     let running = Running::start(program)?;
-    // One after another, because Chromium with many pages at once is slow on a small machine.
+    // The tests run one after the other, because Chromium with many pages at once is slow on a small machine.
     command.args(["--", "--ignored", "--test-threads", "1", "--exact"]).args(named);
     command.env("EHI_TEST_BROWSER", &running.address);
     command.env("EHI_TEST_AXE", axe);
@@ -71,7 +70,8 @@ pub(crate) fn stories(program: &Path, arguments: &[String]) -> Result<(), String
     run(command)
 }
 
-/// Returns the names of all stories, or of those that contain one of the arguments. It is an error if there are none.
+/// Returns the names of all browser tests, or of those that contain one of the arguments. No name is an error, because nothing would be
+/// tested.
 fn select(mut tests: Command, arguments: &[String]) -> Result<Vec<String>, String> {
     tests.args(["--quiet", "--", "--ignored", "--list"]).current_dir(root());
     let output = tests.output().map_err(|error| format!("cargo: {error}"))?;
@@ -82,15 +82,15 @@ fn select(mut tests: Command, arguments: &[String]) -> Result<Vec<String>, Strin
     let named: Vec<_> =
         names.filter(|name| name.starts_with(STORIES)).filter(is_wanted).map(str::to_owned).collect();
     if named.is_empty() {
-        Err(format!("no story in a browser is named {}", arguments.join(" or ")))
+        Err(format!("no browser test has a name with {}", arguments.join(" or ")))
     } else {
         Ok(named)
     }
 }
 
-/// A headless Chromium with its own profile. Fields are dropped in order: first Chromium, and then its files.
+/// A headless Chromium with a separate profile. The fields are dropped in their order: the program, and then its files.
 struct Running {
-    /// The WebSocket of its DevTools protocol.
+    /// The WebSocket URL of the DevTools protocol.
     address: String,
     _program: Attended,
     _files: AtEnd,
@@ -107,9 +107,9 @@ impl Running {
         let mut started = Attended::start(command(program, &profile), file)?;
         let begun = Instant::now();
         loop {
-            // Chromium writes its port and its path to this file, one per line.
-            let said = std::fs::read_to_string(profile.join("DevToolsActivePort")).unwrap_or_default();
-            if let Some((port, path)) = said.trim().split_once('\n') {
+            // Chromium writes its port and its path to this file, one in each line.
+            let written = std::fs::read_to_string(profile.join("DevToolsActivePort")).unwrap_or_default();
+            if let Some((port, path)) = written.trim().split_once('\n') {
                 let address = format!("ws://127.0.0.1:{port}{path}");
                 return Ok(Self { address, _program: started, _files: files });
             }
@@ -126,7 +126,7 @@ fn command(program: &Path, profile: &Path) -> Command {
     chromium.args([
         "--headless=new",
         "--remote-debugging-port=0",
-        // No host other than this machine can be reached.
+        // No request may leave this machine.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
         "--disable-background-networking",
         "--disable-component-update",
@@ -135,16 +135,16 @@ fn command(program: &Path, profile: &Path) -> Command {
         "--disable-sync",
         "--no-first-run",
         "--password-store=basic",
-        // The same pixels on every machine, and little shared memory.
+        // The pixels are the same on every machine, and little shared memory is needed.
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--hide-scrollbars",
         "--force-color-profile=srgb",
-        // Elements expose their roles and names as screen readers get them.
+        // The tests can read the roles and names of elements as screen readers get them.
         "--enable-blink-features=ComputedAccessibilityInfo",
         "--lang=en-US",
     ]);
-    // Chromium's sandbox does not work for root.
+    // The sandbox of Chromium does not work for root.
     if is_root() {
         chromium.arg("--no-sandbox");
     }

@@ -1,5 +1,4 @@
-//! The deployment on this machine: an emulator of AWS on loopback, with the template and functions that `sam build`
-//! made.
+//! The deployment on this machine: an emulator of AWS on loopback, with the template and the functions from `sam build`.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -13,7 +12,7 @@ use crate::sam::{ARCHITECTURE, sam};
 use crate::tools::{AWS, MINISTACK, python_tool};
 use crate::{reverse_proxy, root, run};
 
-/// The root user of the account of requests without a signature. An API must be in that account.
+/// The root user of the account in which the emulator handles unsigned requests. An API must be in that account.
 const ROOT: (&str, &str) = ("000000000000", "root");
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -22,7 +21,7 @@ pub(crate) struct Emulator {
     program: Attended,
     port: u16,
     directory: PathBuf,
-    /// Access key and secret of its administrator.
+    /// The access key and the secret of the administrator.
     key: (String, String),
 }
 
@@ -39,7 +38,7 @@ impl Deployed {
 }
 
 impl Emulator {
-    /// Starts an emulator on a free port. Its files are below `target/`.
+    /// Starts an emulator on a free port, with its files below `target/`.
     pub(crate) fn start() -> Result<Self, String> {
         let directory = root().join("target/emulator");
         std::fs::create_dir_all(directory.join("state")).map_err(|error| error.to_string())?;
@@ -80,14 +79,14 @@ impl Emulator {
         Ok(emulator)
     }
 
-    /// Returns the AWS command line, as the administrator of this emulator.
+    /// Returns the AWS command line with the credentials of this emulator's administrator.
     pub(crate) fn aws(&self) -> Result<Aws, String> {
         let (program, environment) = (python_tool(AWS, "aws")?, self.environment());
         Ok(Aws { program, endpoint: self.endpoint(), environment })
     }
 
     fn is_ready(&self) -> bool {
-        let ask = || -> std::io::Result<bool> {
+        let request_health = || -> std::io::Result<bool> {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
             stream.set_read_timeout(Some(Duration::from_secs(2)))?;
             stream.write_all(
@@ -97,7 +96,7 @@ impl Emulator {
             stream.read_exact(&mut response)?;
             Ok(response.ends_with(b"200"))
         };
-        ask().unwrap_or(false)
+        request_health().unwrap_or(false)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -108,7 +107,7 @@ impl Emulator {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Returns the variables with which a program uses the emulator instead of a real account.
+    /// Returns the environment variables that make a program use the emulator instead of a real account.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", self.endpoint()),
@@ -127,8 +126,7 @@ impl Emulator {
         command
     }
 
-    /// Deploys the output of `sam build`. `at` is the address of the API, and `parameters` are added to those that an
-    /// emulator needs.
+    /// Deploys the output of `sam build`. `at` is the address of the API. `parameters` are added to those that the emulator needs.
     pub(crate) fn deploy(
         &self,
         template: &Path,
@@ -141,7 +139,7 @@ impl Emulator {
         let mut deploy = sam()?;
         deploy
             .envs(self.environment())
-            // SAM's own bucket refuses requests without TLS from everyone but the root user.
+            // Without TLS, the bucket of SAM permits only the root user.
             .envs([("AWS_ACCESS_KEY_ID", ROOT.0), ("AWS_SECRET_ACCESS_KEY", ROOT.1)])
             .args(["deploy", "--template-file"])
             .arg(&template)
@@ -157,10 +155,10 @@ impl Emulator {
             .arg(format!("Architecture={ARCHITECTURE}"))
             .arg(format!("EndpointUrl={}", self.endpoint()))
             .arg(format!("BaseUrl={base_url}"))
-            // The emulator reads the limit of a mapping as text, and its poller stops.
+            // With a limit, the poller of the emulator stops, because it reads the limit as text.
             .args(["SmallConcurrency=0", "LargeConcurrency=0"])
             .args(parameters)
-            // A deployment reads no input; a terminal would stop it in the background.
+            // Without this, a terminal would stop the command in the background.
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         run(deploy)?;
@@ -170,7 +168,7 @@ impl Emulator {
         Ok(Deployed { outputs, proxy })
     }
 
-    /// Puts the value of a secret.
+    /// Sets the value of a secret.
     pub(crate) fn put_secret(&self, secret: &str, value: &str) -> Result<(), String> {
         let file = self.directory.join("secret.txt");
         std::fs::write(&file, value).map_err(|error| error.to_string())?;
@@ -179,7 +177,7 @@ impl Emulator {
         self.aws()?.text(&put).map(drop)
     }
 
-    /// Waits until the emulator ends, as it does with Ctrl-C.
+    /// Waits until the emulator ends, for example after Ctrl-C.
     pub(crate) fn wait(mut self) -> Result<(), String> {
         self.program.wait()
     }
@@ -193,9 +191,8 @@ impl Emulator {
     }
 }
 
-/// Writes a copy of the template with a permission that AWS does not know: on AWS `sqs:SendMessage` is enough to send
-/// batches, but the emulator requires the name of the operation. The copy is in the same directory, because it has
-/// relative paths to the functions.
+/// Writes the template with an additional permission and returns its path. On AWS `sqs:SendMessage` permits batches too, but the emulator
+/// requires the name of the operation. The file is in the directory of the functions, because its paths are relative.
 fn with_emulated_permission(template: &Path) -> Result<PathBuf, String> {
     let text =
         std::fs::read_to_string(template).map_err(|error| format!("{}: {error}", template.display()))?;
@@ -235,7 +232,7 @@ impl Aws {
         let mut command = Command::new(&self.program);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(arguments).args(["--output", format]).stderr(Stdio::inherit());
-        // The command line does not use the variable for queues.
+        // The AWS command line ignores the variable for queues.
         if !arguments.contains(&"--endpoint-url") {
             command.args(["--endpoint-url", &self.endpoint]);
         }

@@ -1,5 +1,5 @@
-//! The container engine in which `sam local` runs functions: the engine of this machine, or one that root starts for
-//! one command, in the network namespace of that command.
+//! The container engine in which `sam local` runs functions: the engine of this machine, or one that root starts for one command in the
+//! network namespace of the command.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ const MISSING: &str = "No container engine responds: install Docker (Debian: apt
 /// The Debian packages of an engine.
 const PACKAGES: [&str; 3] = ["docker.io", "containerd", "runc"];
 
-/// The time that an engine has to start.
+/// The time in which an engine must start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The available engine.
@@ -29,8 +29,8 @@ pub(crate) enum Available {
     Startable,
 }
 
-/// Removes the containers of an image ($1) that did not exist before ($2), because SAM sometimes leaves them; and the
-/// image, if this program made it ($3).
+/// Removes the containers of an image ($1) that did not exist before ($2), because SAM sometimes does not remove them. Also removes the
+/// image if this program created it ($3).
 const CLEAN: &str = r#"
 for container in $(docker ps --all --quiet --filter "ancestor=$1"); do
     case "$2" in *"$container"*) ;; *) docker rm --force "$container" ;; esac
@@ -38,7 +38,7 @@ done
 [ -z "$3" ] || docker image rm "$3"
 "#;
 
-/// Finds an engine. Installs one if it is missing and this process is root.
+/// Finds an engine. Root installs one if it is missing.
 pub(crate) fn available() -> Result<Available, String> {
     if responds("docker", "version") {
         return Ok(Available::Running);
@@ -65,7 +65,7 @@ pub(crate) fn available() -> Result<Available, String> {
 pub(crate) struct Engine {
     /// The address of an engine that this program started.
     host: Option<String>,
-    /// Removes the created containers and image from an engine that keeps running.
+    /// Removes the containers and the image from an engine that continues to run.
     cleaner: Option<AtEnd>,
     program: Option<Attended>,
 }
@@ -83,7 +83,7 @@ impl Engine {
         Self { host: None, cleaner: None, program: None }
     }
 
-    /// Starts an engine. Its files are below `target/`. It changes neither the firewall nor another engine.
+    /// Starts an engine with its files below `target/`. The engine does not change the firewall or another engine.
     pub(crate) fn start() -> Result<Self, String> {
         let directory = root().join("target/sam-local");
         let (data, state) = (directory.join("engine"), directory.join("engine-state"));
@@ -131,12 +131,12 @@ impl Engine {
         docker
     }
 
-    /// Returns the variables with which other programs use this engine.
+    /// Returns the environment variable with which other programs find this engine.
     pub(crate) fn environment(&self) -> Option<(&'static str, String)> {
         self.host.clone().map(|host| ("DOCKER_HOST", host))
     }
 
-    /// Returns the address at which containers reach this machine; empty if the engine gives none.
+    /// Returns the address at which containers reach this machine; empty if the engine does not report one.
     pub(crate) fn gateway(&self) -> Result<String, String> {
         let mut inspect = self.docker();
         inspect.args(["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
@@ -148,8 +148,8 @@ impl Engine {
         }
     }
 
-    /// Makes the image in which functions run, if the engine has none: the C library of the functions, certificates,
-    /// and AWS's runtime interface emulator, which comes with SAM.
+    /// Creates the image in which functions run, if the engine does not have it. It contains the C library of the functions, certificates,
+    /// and AWS's runtime interface emulator, which is part of SAM.
     pub(crate) fn provide_image(&mut self, function: &Path) -> Result<(), String> {
         let mut inspect = self.docker();
         inspect.args(["image", "inspect", IMAGE]).stdout(Stdio::null()).stderr(Stdio::null());
@@ -186,7 +186,7 @@ impl Engine {
         run(import)
     }
 
-    /// Returns the ids of the containers that run functions, one per line.
+    /// Returns the ids of the containers that run functions, one in each line.
     fn containers(&self) -> Result<String, String> {
         let mut list = self.docker();
         list.args(["ps", "--all", "--quiet", "--filter"]).arg(format!("ancestor={IMAGE}"));
@@ -195,7 +195,7 @@ impl Engine {
     }
 }
 
-/// Returns the dynamic libraries of a program, and its loader, as `ldd` finds them.
+/// Returns the dynamic libraries of a program and its loader, as `ldd` reports them.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>, String> {
     let output = Command::new("ldd").arg(program).output().map_err(|error| format!("ldd: {error}"))?;
     if !output.status.success() {
@@ -209,7 +209,7 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>, String> {
         .collect())
 }
 
-/// Returns AWS's runtime interface emulator, from SAM's package.
+/// Returns the path of AWS's runtime interface emulator in the package of SAM.
 fn runtime_interface_emulator() -> Result<PathBuf, String> {
     let mut find = Command::new(python_tool(SAM, "python")?);
     find.args(["-c", "import samcli, pathlib; print(pathlib.Path(samcli.__file__).parent / 'local/rapid')"]);

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: runs the fuzz targets one after another, each for a limited time.
+//! `cargo xtask fuzz`: runs the fuzz targets one after the other, each for the same time.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use crate::{cargo, root, run, tools};
 const LIST: &str = "tests/src/fuzz/mod.rs";
 const MINUTES: u64 = 60;
 
-/// The arguments.
+/// The parsed arguments.
 struct Plan {
     targets: Vec<String>,
     /// The time for each target.
@@ -28,7 +28,7 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<(), String> {
         .is_ok_and(|status| status.success());
     if !has_nightly {
         eprintln!(
-            "There is no nightly compiler, so the cases are random and not guided by coverage: rustup toolchain install nightly"
+            "There is no nightly compiler, so the cases are random and not guided by coverage. To install one: rustup toolchain install nightly"
         );
         return plan.each(random);
     }
@@ -66,7 +66,7 @@ impl Plan {
                 failed.push(format!("{target}: {problem}"));
             }
         }
-        if failed.is_empty() { Ok(()) } else { Err(format!("some targets failed:\n{}", failed.join("\n"))) }
+        if failed.is_empty() { Ok(()) } else { Err(format!("these targets failed:\n{}", failed.join("\n"))) }
     }
 }
 
@@ -95,7 +95,7 @@ fn cargo_fuzz(tool: &Path, command: &str) -> Command {
     fuzz
 }
 
-/// Fuzzes with libFuzzer. The corpus is kept below `target/`, so that the next run continues with it.
+/// Fuzzes a target with libFuzzer. The corpus is stored below `target/`, so that the next run continues from it.
 fn guided(tool: &Path, target: &str, seconds: u64) -> Result<(), String> {
     let directory = |kind: &str| -> Result<PathBuf, String> {
         let directory = root().join("target/fuzz").join(kind).join(target);
@@ -115,7 +115,7 @@ fn guided(tool: &Path, target: &str, seconds: u64) -> Result<(), String> {
     run(fuzz)
 }
 
-/// Fuzzes with random cases, as in every test run, but for a longer time.
+/// Runs a target with random cases, like every test run, but for a longer time.
 fn random(target: &str, seconds: u64) -> Result<(), String> {
     let mut test = cargo(&["test", "--locked", "--package", "tests", "--test", "it", "--", "--exact"]);
     test.arg(format!("fuzz::{}", target.replace('-', "_")));

@@ -1,4 +1,4 @@
-//! `cargo xtask COMMAND`: checks, tests, builds and measures the project. It has no dependencies, so that it compiles at once.
+//! `cargo xtask COMMAND`: checks, tests, builds and measures the project. It has no dependencies, so that it compiles quickly.
 
 mod attended;
 mod browser;
@@ -21,13 +21,13 @@ const USAGE: &str = "cargo xtask COMMAND
 
   check    formatting, spelling, clippy with warnings denied, docs, licences, bans, sources, unused dependencies, the template
   test     every test of the workspace; installs what it needs or says what is missing
-  browser  the pages in Chromium, or the stories of [NAME…]; screenshots are in target/browser; `test` has it where Chromium is
-  bench    the benchmark table, in release
+  browser  the browser tests, or those named [NAME…]; screenshots are in target/browser; `test` includes them if Chromium is installed
+  bench    the benchmark table, in release mode
   scale    exports of a thousand to a hundred million patients over a simulated AWS, or of [N…]; `faults`: the fault runs
-  fuzz     the fuzz targets for an hour in all, or [--minutes N] [TARGET…]; what is found is below target/fuzz/found
-  build    the `ehi` program and, with `sam build`, every function, in release
+  fuzz     the fuzz targets for an hour in total, or [--minutes N] [TARGET…]; findings are below target/fuzz/found
+  build    the `ehi` program and, with `sam build`, every function, in release mode
   emulate  the deployment on this machine: an emulator of AWS, template.yaml, the sample lake; prints the URL
-  sam-local  an export through `sam local start-api`, each function in a container; starts the containers' engine
+  sam-local  an export through `sam local start-api`, each function in a container; starts a container engine if none runs
 ";
 
 fn main() -> ExitCode {
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds the deployment and the program for one machine.
+/// Builds the functions and the program for one machine.
 fn build() -> Result<(), String> {
     run(cargo(&["build", "--release", "--locked", "--package", "ehi"]))?;
     sam::build(Mode::Release).map(drop)
@@ -100,9 +100,9 @@ fn check() -> Result<(), String> {
     run(command)
 }
 
-/// Runs every test, including those in a browser unless arguments select tests.
+/// Runs all tests. Without arguments, this includes the browser tests.
 fn test(arguments: &[String]) -> Result<(), String> {
-    // Missing programs are found before the long part, but reported after it, where the message is seen.
+    // Missing programs are looked up before the long part, and reported after it, where the message is visible.
     let chromium = arguments.is_empty().then(browser::chromium);
     hosts(arguments)?;
     match chromium {
@@ -115,21 +115,20 @@ fn test(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-/// Runs the stories in a browser.
+/// Runs the browser tests.
 fn browser(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     browser::browser(arguments)
 }
 
-/// Runs the tests without requirements, and those that need a deployment: an emulator with two stacks of
-/// `template.yaml`. One is the server, with the settings of the tests. In the other the workers are stopped, for the
-/// tests of the adapters.
+/// Runs all tests except the browser tests. Some need a deployment: an emulator with two stacks of `template.yaml`. One is the server, with
+/// the settings of the tests. The other has no running workers and is for the tests of the adapters.
 fn hosts(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     build_program()?;
     let template = sam::build(Mode::Debug)?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
-    // The emulator deploys on one core. Most of the compile time is the last crate, on another core.
+    // The deployment and the compiler run in parallel, because each of them mostly uses one core.
     let (emulator, served, adapters) = std::thread::scope(|threads| {
         let compiled = threads.spawn(|| run(test_binaries()));
         let deployed = deploy_for_tests(&template);
@@ -164,7 +163,7 @@ fn hosts(arguments: &[String]) -> Result<(), String> {
     run(command)
 }
 
-/// The cargo arguments for all tests.
+/// The arguments of cargo for all tests.
 const TESTS: [&str; 4] = ["test", "--workspace", "--all-features", "--locked"];
 
 fn test_binaries() -> Command {
@@ -173,7 +172,7 @@ fn test_binaries() -> Command {
     command
 }
 
-/// Returns the emulator with its two stacks: the server, and the one whose workers are stopped.
+/// Starts the emulator and deploys its two stacks: the server, and the one without running workers.
 fn deploy_for_tests(template: &Path) -> Result<(Emulator, Deployed, Deployed), String> {
     let emulator = Emulator::start()?;
     let proxy = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
@@ -188,8 +187,8 @@ fn deploy_for_tests(template: &Path) -> Result<(Emulator, Deployed, Deployed), S
     Ok((emulator, served, adapters))
 }
 
-/// Skips the test of Synthea records with a message if its Bundles are missing. They are not part of the project, but
-/// beside the checkout.
+/// Skips the test on Synthea records, with a message, if its Bundles are not in the directory next to the checkout. They are not part of
+/// the project.
 fn without_missing_records(command: &mut Command) {
     let bundles = root().join("../shared/data/synthea-bundles");
     if !bundles.is_dir() {
@@ -201,7 +200,7 @@ fn without_missing_records(command: &mut Command) {
     }
 }
 
-/// Sets the variables with which a program's adapters use the resources of a stack directly.
+/// Sets the environment variables with which the tests of the adapters find the resources of a stack.
 fn point_adapters(command: &mut Command, stack: &Deployed) -> Result<(), String> {
     for (name, output) in [
         ("EHI_TEST_LAKE", "Lake"),
@@ -226,7 +225,7 @@ fn load_sample(emulator: &Emulator, deployed: &Deployed) -> Result<(), String> {
     run(load)
 }
 
-/// The port of the emulated deployment, which the program on one machine uses too.
+/// The port of the emulated deployment, which is also the default port of the program on one machine.
 const PORT: u16 = 8888;
 
 fn emulate() -> Result<(), String> {
@@ -240,7 +239,7 @@ fn emulate() -> Result<(), String> {
     let deployed = emulator.deploy(&template, "ehi", at, &base_url, &["Sandbox=true"])?;
     load_sample(&emulator, &deployed)?;
     let mut settings = Command::new(root().join("target/debug/ehi"));
-    // The path at which the program on one machine writes the key.
+    // The program on one machine writes the key to the same path.
     std::fs::create_dir_all(root().join(".ehi")).map_err(|error| error.to_string())?;
     settings.arg("sandbox-settings").arg("--key").arg(root().join(".ehi/bulk-client.json"));
     let settings = settings.output().map_err(|error| format!("ehi: {error}"))?;
@@ -263,7 +262,7 @@ fn scale(arguments: &[String]) -> Result<(), String> {
     run(command)
 }
 
-/// Runs all benchmarks, or the named parts.
+/// Runs the benchmarks, or the named parts of them.
 fn bench(arguments: &[String]) -> Result<(), String> {
     let named: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| *name == part);
@@ -293,7 +292,7 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     run(command)
 }
 
-/// Returns the root of the project.
+/// Returns the root directory of the project.
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
@@ -305,7 +304,7 @@ fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Prints a command and runs it in the root.
+/// Prints a command and runs it in the root directory.
 fn run(mut command: Command) -> Result<(), String> {
     // The environment is not printed, because it may contain a key.
     let words = std::iter::once(command.get_program()).chain(command.get_args());

@@ -1,5 +1,4 @@
-//! Delivers the messages of the queues to their functions, as Lambda's own poller does, because `sam local` does not
-//! poll queues.
+//! Delivers the messages of the queues to their functions, like the poller of Lambda, because `sam local` does not poll queues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +9,13 @@ use crate::attended::Attended;
 use crate::emulator::{Aws, Deployed, Emulator};
 use crate::root;
 
-/// A message in the form of Lambda's event (Lambda, using Lambda with Amazon SQS).
+/// The JMESPath expression of the event that a function receives (Lambda, using Lambda with Amazon SQS).
 const EVENT: &str = "{Records: Messages[].{messageId: MessageId, receiptHandle: ReceiptHandle, body: Body, attributes: Attributes}}";
 
 pub(crate) struct Pump {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// Serves the functions. It ends after the thread.
+    /// The service of the functions. It ends after the thread.
     _functions: Attended,
 }
 
@@ -27,7 +26,7 @@ struct Mapping {
 }
 
 impl Pump {
-    /// Starts the pump. `functions` serves the functions of the template on a loopback port.
+    /// Starts the deliveries. `functions` serves the functions of the template on a loopback port.
     pub(crate) fn start(
         emulator: &Emulator,
         deployed: &Deployed,
@@ -46,9 +45,9 @@ impl Pump {
         ];
         let aws = emulator.aws()?;
         let stop = Arc::new(AtomicBool::new(false));
-        let asked = stop.clone();
+        let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
-            while !asked.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 for mapping in &mappings {
                     if let Err(problem) = deliver(&aws, mapping, port) {
                         eprintln!("{}: {problem}", mapping.function);
@@ -108,12 +107,12 @@ fn deliver(aws: &Aws, mapping: &Mapping, port: u16) -> Result<(), String> {
         r#"{"batchItemFailures":[]}"# => {
             aws.json(&["sqs", "delete-message", "--queue-url", queue, "--receipt-handle", &receipt]).map(drop)
         }
-        // The queue delivers it again.
+        // The queue delivers the message again.
         response => Err(format!("the function returned {response}")),
     }
 }
 
-/// Returns the text of a JSON member, which must have no escapes.
+/// Returns the text of a JSON member. The text must not have escapes.
 fn text_of(json: &str, name: &str) -> Option<String> {
     let (_, rest) = json.split_once(&format!("\"{name}\": \""))?;
     rest.split('"').next().map(str::to_owned)

@@ -1,11 +1,11 @@
-//! The reverse proxy of the emulated deployment. The emulator serves an HTTP API below a path, but clients and the
-//! links of the server need it at the root of an address.
+//! The reverse proxy of the emulated deployment. The emulator serves an HTTP API below a path, but clients and the links of the server need
+//! it at the root of a separate address.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
-/// The maximum number of bytes of a request's head.
+/// The maximum size of a request's head in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Serves an API of the emulator on loopback until the process ends. Returns the port.
@@ -15,7 +15,7 @@ pub(crate) fn open(listener: TcpListener, emulator: u16, api: String) -> Result<
         for client in listener.incoming().flatten() {
             let api = api.clone();
             thread::spawn(move || {
-                // A broken connection affects only its client.
+                // An error of one connection does not affect the others.
                 let _ = pass(client, emulator, &api);
             });
         }
@@ -23,7 +23,7 @@ pub(crate) fn open(listener: TcpListener, emulator: u16, api: String) -> Result<
     Ok(port)
 }
 
-/// Forwards whole connections to the emulator until this process ends.
+/// Forwards connections to the emulator without changes, until this process ends.
 pub(crate) fn forward(listener: TcpListener, emulator: u16) {
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
@@ -32,7 +32,7 @@ pub(crate) fn forward(listener: TcpListener, emulator: u16) {
     });
 }
 
-/// Forwards one request, with its path below the path of the API. The connection is not reused.
+/// Forwards one request, with the path of the API before its path. The connection is closed after the response.
 fn pass(mut client: TcpStream, emulator: u16, api: &str) -> std::io::Result<()> {
     let (mut head, mut piece) = (Vec::new(), [0; 8192]);
     let end = loop {
@@ -61,7 +61,7 @@ fn pass(mut client: TcpStream, emulator: u16, api: &str) -> std::io::Result<()> 
     both_ways(client, upstream)
 }
 
-/// Copies the rest of the request to the emulator while the response is copied to the client.
+/// Copies the rest of the request to the emulator and, at the same time, the response to the client.
 fn both_ways(mut client: TcpStream, mut upstream: TcpStream) -> std::io::Result<()> {
     let (mut from, mut to) = (client.try_clone()?, upstream.try_clone()?);
     thread::spawn(move || {

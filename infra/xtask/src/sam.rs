@@ -1,4 +1,4 @@
-//! The AWS SAM command line: builds the functions as users build them, and provides the input of `sam local`.
+//! The AWS SAM command line, which builds the functions in the same way as users do.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,12 +6,12 @@ use std::process::Command;
 use crate::tools::{SAM, python_tool};
 use crate::{root, run};
 
-/// The purpose of a build.
+/// The build mode of the functions.
 #[derive(Clone, Copy)]
 pub(crate) enum Mode {
-    /// A quick build for tests.
+    /// A quick build, for tests.
     Debug,
-    /// A build for deployments and measurements.
+    /// An optimized build, for deployments and measurements.
     Release,
 }
 
@@ -24,10 +24,10 @@ impl Mode {
     }
 }
 
-/// The architecture of this machine, by its name in the template.
+/// The architecture of this machine, with its name in the template.
 pub(crate) const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
 
-/// Returns `sam`, with the tools that it finds on the path: cargo-lambda, and a Python that has zig.
+/// Returns the `sam` command. Its path includes cargo-lambda and a Python with zig.
 pub(crate) fn sam() -> Result<Command, String> {
     let program = python_tool(SAM, "sam")?;
     let own = program.parent().map(Path::to_owned).into_iter();
@@ -40,7 +40,7 @@ pub(crate) fn sam() -> Result<Command, String> {
     Ok(sam)
 }
 
-/// Builds every function for this machine with `sam build`. Returns the path of the generated template.
+/// Builds all functions for this machine with `sam build`. Returns the path of the template in the output directory.
 pub(crate) fn build(mode: Mode) -> Result<PathBuf, String> {
     let directory = root().join("target/sam").join(mode.name());
     let mut build = sam()?;
@@ -48,7 +48,7 @@ pub(crate) fn build(mode: Mode) -> Result<PathBuf, String> {
     build.arg("--parameter-overrides").arg(format!("Architecture={ARCHITECTURE}"));
     if matches!(mode, Mode::Debug) {
         build.env("SAM_BUILD_MODE", "debug");
-        // This makes a third of the size to zip and unpack. A panic still has its line.
+        // This reduces the size for zipping and unpacking to a third. A panic still has its line number.
         build.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
     }
     run(build)?;

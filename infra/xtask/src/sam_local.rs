@@ -1,5 +1,5 @@
-//! `cargo xtask sam-local`: the API behind `sam local start-api`, each function in a container, and an export of one
-//! patient and of all patients through it. All processes that the command starts end with it.
+//! `cargo xtask sam-local`: starts the API with `sam local start-api`, each function in a container, and runs an export of one patient and
+//! of all patients. Every process that the command starts ends together with it.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -15,17 +15,17 @@ use crate::pump::Pump;
 use crate::sam::{self, Mode, sam};
 use crate::{cargo, load_sample, root, run, tools};
 
-/// The time that SAM has to start the containers of all functions.
+/// The time in which SAM must start the containers of all functions.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// The address of the API, and the base URL that the tests expect of a deployment.
+/// The port of the API, and the base URL that the tests expect of a deployment.
 const API_PORT: u16 = 8888;
 const BASE_URL: &str = "http://localhost:8888";
 
 /// The test of `tests/it` that runs against the API.
 const STORY: &str = "walk::a_patients_export_and_a_bulk_export::deployed";
 
-/// One chunk per patient, so that a bulk export has several.
+/// The size of a chunk in bytes: so small that each patient becomes one chunk and a bulk export has several.
 const CHUNK_BYTES: u32 = 1000;
 
 pub(crate) fn sam_local(arguments: &[String]) -> Result<(), String> {
@@ -36,10 +36,10 @@ pub(crate) fn sam_local(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-/// The argument with which this program starts itself.
+/// The argument with which this program restarts itself in its own namespaces.
 const INSIDE: &str = "--in-network-namespace";
 
-/// Does the work that needs a network. If an engine must be started, continues in a separate network.
+/// Runs the steps that need a network. If an engine must be started, continues in a separate network namespace.
 fn outside() -> Result<(), String> {
     let available = available()?;
     tools::c_compiler()?;
@@ -57,14 +57,14 @@ fn outside() -> Result<(), String> {
         return walk(Engine::running(), times);
     }
     times.print();
-    // The process id does not change, so that a signal to the process reaches its children.
+    // `exec` keeps the process, so that signals to it also reach its children.
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut unshare = Command::new("unshare");
     unshare.args(["--net", "--mount"]).arg(this).args(["sam-local", INSIDE]);
     Err(format!("unshare: {}", unshare.exec()))
 }
 
-/// Runs in separate namespaces, so that nothing outside can reach the started services.
+/// Runs in separate namespaces, so that other programs cannot reach the started services.
 fn inside_namespace() -> Result<(), String> {
     let mut loopback = Command::new("ip");
     loopback.args(["link", "set", "lo", "up"]);
@@ -116,8 +116,8 @@ fn story(options: &[&str], of_tests: &[&str]) -> Command {
     test
 }
 
-/// Writes the file of variables that `sam local` reads (`env_vars` in samconfig.toml), because it does not know the
-/// values of the template's references in a stack.
+/// Writes the file of environment variables that `sam local` reads (`env_vars` in samconfig.toml), because `sam local` cannot resolve the
+/// references of the template. Returns its path.
 pub(crate) fn variables(
     deployed: &Deployed,
     endpoint: &str,
@@ -149,8 +149,8 @@ pub(crate) fn variables(
     Ok(path)
 }
 
-/// Returns the address of the emulator for containers: a port of their bridge, or, if the engine runs in a virtual
-/// machine, SAM's name for this machine.
+/// Returns the URL of the emulator for containers: a port of their network bridge, or, if the engine is in a virtual machine, the host name
+/// that SAM gives to this machine.
 pub(crate) fn endpoint_for_containers(engine: Option<&Engine>, emulator: u16) -> Result<String, String> {
     let gateway = engine.map(Engine::gateway).transpose()?;
     match gateway.as_ref().map(|gateway| TcpListener::bind((gateway.as_str(), 0))) {
@@ -163,7 +163,7 @@ pub(crate) fn endpoint_for_containers(engine: Option<&Engine>, emulator: u16) ->
     }
 }
 
-/// The common parameters of both services of `sam local`.
+/// The common parameters of the two services of `sam local`.
 struct Service<'a> {
     engine: &'a Engine,
     emulator: &'a Emulator,
@@ -172,7 +172,7 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Starts a service and waits until it listens. Its containers are running then.
+    /// Starts a service and waits until it listens and its containers run.
     fn start(&self, name: &str, port: u16, more: &[&str]) -> Result<Attended, String> {
         let log = root().join("target/sam-local").join(format!("{name}.log"));
         let mut service = sam()?;
@@ -183,7 +183,7 @@ impl Service<'_> {
             .args(["local", name, "--host", "127.0.0.1", "--port", &port.to_string(), "--skip-pull-image"])
             .arg("--template")
             .arg(self.template)
-            // By default SAM searches the directory of the template.
+            // By default, SAM looks for this file in the directory of the template.
             .arg("--config-file")
             .arg(root().join("samconfig.toml"))
             .arg("--env-vars")
@@ -204,7 +204,7 @@ impl Service<'_> {
     }
 }
 
-/// The duration of each part, for the last message.
+/// The duration of each part, for the summary at the end.
 #[derive(Default)]
 struct Times(Vec<(&'static str, Duration)>);
 

@@ -1,4 +1,4 @@
-//! Tools that the commands need beyond Rust. They are installed below `target/`, or named in an error if they are missing.
+//! Tools that the commands need in addition to Rust. A missing tool is installed below `target/`, or is an error with its name.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,20 +9,20 @@ use crate::{cargo, root, run};
 const VERSIONS: [(&str, &str); 3] =
     [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2"), ("cargo-machete", "0.9.2")];
 
-/// A set of tools from PyPI, each in its own environment because their libraries conflict.
+/// Tools from PyPI. Each set has a separate environment, because the sets need different versions of libraries.
 #[derive(Clone, Copy)]
 pub(crate) struct PythonTools {
     name: &'static str,
-    /// The contents of a requirements file of pip.
+    /// The content of a requirements file of pip.
     packages: &'static str,
 }
 
-/// The emulator of AWS. It is young, so the version is pinned to the tested one.
+/// The emulator of AWS. The version is pinned to the tested one, because the emulator changes quickly.
 pub(crate) const MINISTACK: PythonTools = PythonTools {
     name: "ministack",
     packages: "ministack==1.5.33\nboto3==1.43.106\ncryptography==50.0.2\naws-sam-translator==1.115.0\n",
 };
-/// The tools that `infra/docs/aws.md` tells people to install before they build or deploy.
+/// The tools that users install before they build or deploy (`infra/docs/aws.md`).
 pub(crate) const SAM: PythonTools =
     PythonTools { name: "sam", packages: include_str!("../../sam-requirements.txt") };
 pub(crate) const AWS: PythonTools = PythonTools { name: "aws", packages: "awscli==1.46.2\n" };
@@ -34,11 +34,11 @@ pub(crate) const TYPOS: PythonTools = PythonTools { name: "typos", packages: "ty
 pub(crate) const OPENAPI: PythonTools =
     PythonTools { name: "openapi", packages: "openapi-spec-validator==0.9.0\n" };
 
-/// Models of FHIR R4 that were generated from its definitions.
+/// Models of FHIR R4 that are generated from its definitions.
 pub(crate) const FHIRCLIENT: PythonTools =
     PythonTools { name: "fhirclient", packages: "fhirclient==4.3.0\n" };
 
-/// Returns a cargo tool from the path, or installs it from crates.io into `target/tools`.
+/// Returns the path of a cargo tool. A missing tool is installed from crates.io into `target/tools`.
 pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
     if responds(name, "--version") {
         return Ok(PathBuf::from(name));
@@ -54,7 +54,7 @@ pub(crate) fn cargo_tool(name: &str) -> Result<PathBuf, String> {
     Ok(installed)
 }
 
-/// Returns a program of a set of tools from PyPI. Installs it into `target/tools` if it is missing.
+/// Returns the path of a program from a set of PyPI tools. A missing set is installed into `target/tools`.
 pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, String> {
     let directory = root().join("target/tools").join(tools.name);
     // The marker is written last, so that an interrupted installation starts again.
@@ -78,8 +78,8 @@ pub(crate) fn python_tool(tools: PythonTools, program: &str) -> Result<PathBuf, 
     Ok(directory.join("bin").join(program))
 }
 
-/// Returns the directory of the npm packages in a lock file with hashes. Installs them into `target/tools` if they are
-/// missing. None of their scripts runs.
+/// Returns the directory of the npm packages of a lock file, which contains their hashes. Missing packages are installed into
+/// `target/tools`, without running their scripts.
 pub(crate) fn node_package(name: &str, (manifest, lock): (&str, &str)) -> Result<PathBuf, String> {
     let directory = root().join("target/tools").join(name);
     // The marker is written last, so that an interrupted installation starts again.
