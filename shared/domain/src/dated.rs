@@ -45,6 +45,7 @@ impl DaysByType {
     }
 
     fn widen(&mut self, resource_type: &str, first: &str, last: &str) {
+        let has_room = self.0.len() < MAX_TYPES;
         match self.0.get_mut(resource_type) {
             Some(range) => {
                 if first < range.first.as_str() {
@@ -54,7 +55,7 @@ impl DaysByType {
                     last.clone_into(&mut range.last);
                 }
             }
-            None if self.0.len() < MAX_TYPES => {
+            None if has_room => {
                 let range = DayRange { first: first.to_owned(), last: last.to_owned() };
                 self.0.insert(resource_type.to_owned(), range);
             }
