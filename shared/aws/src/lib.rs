@@ -27,7 +27,7 @@ mod secrets;
 mod table;
 mod upload;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_config::SdkConfig;
 use domain::clock::{Clock, Random};
@@ -69,6 +69,15 @@ pub struct Aws {
     resources: Arc<Resources>,
     context: Context,
     keys: Option<Arc<Keys>>,
+    clients: Clients,
+}
+
+/// The clients of the services. Each is created when the first port uses it, and all ports share it.
+#[derive(Default)]
+struct Clients {
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
 }
 
 impl Aws {
@@ -82,7 +91,7 @@ impl Aws {
         random: Arc<dyn Random>,
     ) -> Self {
         let context = Context { settings: Arc::new(settings), clock, random };
-        Self { sdk, resources, context, keys: keys.map(Arc::new) }
+        Self { sdk, resources, context, keys: keys.map(Arc::new), clients: Clients::default() }
     }
 
     /// Connects a function that serves requests: reads settings, and keys if the function has their secret, from Secrets Manager.
@@ -147,19 +156,25 @@ impl Aws {
     }
 
     fn sqs(&self) -> aws_sdk_sqs::Client {
-        let config =
-            aws_sdk_sqs::config::Builder::from(&self.sdk).retry_partition(calls::retry_tokens("sqs"));
-        aws_sdk_sqs::Client::from_conf(config.build())
+        let create = || {
+            let config = aws_sdk_sqs::config::Builder::from(&self.sdk);
+            aws_sdk_sqs::Client::from_conf(config.retry_partition(calls::retry_tokens("sqs")).build())
+        };
+        self.clients.sqs.get_or_init(create).clone()
     }
 
     fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let config = aws_sdk_dynamodb::config::Builder::from(&self.sdk)
-            .retry_partition(calls::retry_tokens("dynamodb"));
-        aws_sdk_dynamodb::Client::from_conf(config.build())
+        let create = || {
+            let config = aws_sdk_dynamodb::config::Builder::from(&self.sdk);
+            aws_sdk_dynamodb::Client::from_conf(
+                config.retry_partition(calls::retry_tokens("dynamodb")).build(),
+            )
+        };
+        self.clients.dynamodb.get_or_init(create).clone()
     }
 
     fn s3(&self) -> aws_sdk_s3::Client {
-        s3(&self.sdk)
+        self.clients.s3.get_or_init(|| s3(&self.sdk)).clone()
     }
 }
 
@@ -277,9 +292,9 @@ impl Platform for Aws {
     }
 
     fn keys(&self) -> Result<Arc<Keys>> {
-        self.keys
-            .clone()
-            .ok_or_else(|| Error::invalid("EHI_SIGNING_SECRET: the variable is not set, so there are no keys"))
+        self.keys.clone().ok_or_else(|| {
+            Error::invalid("EHI_SIGNING_SECRET: the variable is not set, so there are no keys")
+        })
     }
 
     fn verifier(&self) -> Result<Arc<Verifier>> {

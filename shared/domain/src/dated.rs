@@ -69,7 +69,9 @@ fn beginning(days: &Days) -> Option<&str> {
     let Days { first, last } = days;
     let known = match (first, last) {
         (&Days::EARLIEST, last) => &last[..],
-        (first, last) if first[..4] == last[..4] && first.ends_with(b"-01-01") && last.ends_with(b"-12-31") => {
+        (first, last)
+            if first[..4] == last[..4] && first.ends_with(b"-01-01") && last.ends_with(b"-12-31") =>
+        {
             &first[..4]
         }
         (first, last) if first[..7] == last[..7] && first.ends_with(b"-01") && last.ends_with(b"-31") => {
@@ -90,7 +92,9 @@ mod tests {
 
     #[test]
     fn a_day_is_as_exact_as_it_is_known() {
-        for (text, expected) in [("2019", "2019"), ("2019-02", "2019-02"), ("2019-02-03T10:00:00Z", "2019-02-03")] {
+        for (text, expected) in
+            [("2019", "2019"), ("2019-02", "2019-02"), ("2019-02-03T10:00:00Z", "2019-02-03")]
+        {
             assert_eq!(beginning(&Days::of(text.as_bytes()).expect("a date")), Some(expected));
         }
         for (days, expected) in [

@@ -140,13 +140,8 @@ impl Local {
         let database = Arc::new(database);
         let expiring = Arc::new(LocalExpiringStore::new(database.clone(), clock.clone()));
         let verified = Arc::new(VerifiedTokens::of_one_process());
-        let verifier = Verifier::new(
-            settings.clone(),
-            keys.clone(),
-            clock.clone(),
-            expiring.clone(),
-            verified.clone(),
-        );
+        let verifier =
+            Verifier::new(settings.clone(), keys.clone(), clock.clone(), expiring.clone(), verified.clone());
         Ok(Self {
             jobs: Arc::new(LocalJobs::new(database.clone())),
             queue: Arc::new(LocalQueue::new(database, clock.clone(), random.clone())),

@@ -101,7 +101,8 @@ pub async fn change_stored(
     id: &JobId,
     mut decide: impl FnMut(StoredJob) -> Result<Job>,
 ) -> Result<StoredJob> {
-    change_any(jobs, id, |stored| if stored.job.state().is_gone() { Err(NO_JOB) } else { decide(stored) }).await
+    change_any(jobs, id, |stored| if stored.job.state().is_gone() { Err(NO_JOB) } else { decide(stored) })
+        .await
 }
 
 /// The same for whoever may change a job that is gone as well: staff may still be able to bring it back.

@@ -240,7 +240,11 @@ mod tests {
             (json!("p1"), Value::Null, false, false),
             (json!(["Patient/p1"]), Value::Null, true, false),
         ] {
-            assert_eq!(is_user(&patient, [&fhir_user, &profile], role), expected, "{fhir_user} {profile} {role}");
+            assert_eq!(
+                is_user(&patient, [&fhir_user, &profile], role),
+                expected,
+                "{fhir_user} {profile} {role}"
+            );
         }
     }
 }

@@ -100,8 +100,7 @@ async fn a_pack_that_ends_early_or_is_missing_is_an_error() {
     let gone = Location { key: "exports/b/pack".to_owned(), ..at(0, 5, false) };
     assert!(matches!(read(&*files, &gone, 10).await, Err(Error::NotFound(_))));
     let (job, wanted) = (JobId::of_no_job(), attachment("a.pdf"));
-    for (length, expected) in [(5, "the pack is missing"), (MAX_INDEX + 1, "longer than the maximum")]
-    {
+    for (length, expected) in [(5, "the pack is missing"), (MAX_INDEX + 1, "longer than the maximum")] {
         let recorded = result(&wanted, IndexPlace { offset: 0, length, sha256: String::new() });
         let found = Attachments::new(files.clone()).find(&job, &wanted, &recorded).await;
         assert!(cause(found).ends_with(expected), "{expected}");

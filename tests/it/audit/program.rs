@@ -129,7 +129,10 @@ async fn without_the_trail_a_consent_and_a_code_are_not_used_up() -> tests::Resu
     let code = parameter(&agree().await.location(), "code").expect("a code");
     tampered(state.path(), HIDDEN[0]);
     let refused = world.redeem(&launch, &code).await;
-    assert_eq!((refused.status, refused.text().contains("access_token")), (StatusCode::SERVICE_UNAVAILABLE, false));
+    assert_eq!(
+        (refused.status, refused.text().contains("access_token")),
+        (StatusCode::SERVICE_UNAVAILABLE, false)
+    );
     tampered(state.path(), HIDDEN[1]);
     let issued = world.redeem(&launch, &code).await;
     assert_eq!(issued.status, StatusCode::OK, "{}", issued.text());

@@ -80,10 +80,17 @@ async fn a_code_of_a_stopped_app_is_refused(world: World) {
     let session = signed_in(&world, ANNA).await;
     stop(&world, &session, "app").await;
     let refused = world.redeem(&launch, &code).await;
-    assert_eq!((refused.status, &refused.json()["error"]), (StatusCode::BAD_REQUEST, &"invalid_grant".into()));
+    assert_eq!(
+        (refused.status, &refused.json()["error"]),
+        (StatusCode::BAD_REQUEST, &"invalid_grant".into())
+    );
     assert!(!page(&world, &session, "/my/apps").await.contains("<h2>The test app</h2>"));
     assert_eq!(world.redeem(&other, &other_code).await.status, StatusCode::OK, "another app");
-    assert_eq!(world.redeem(&launch, &world.code(&launch, ANNA).await).await.status, StatusCode::OK, "asked again");
+    assert_eq!(
+        world.redeem(&launch, &world.code(&launch, ANNA).await).await.status,
+        StatusCode::OK,
+        "asked again"
+    );
 }
 
 /// A refused code gives its app no access, so the app is not listed.

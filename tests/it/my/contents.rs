@@ -44,7 +44,10 @@ async fn each_type_has_its_count_and_its_dates(world: World) {
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     approved(&world, &copy).await;
     let shown = page(&world, &session, &copy).await;
-    assert_eq!(row(&shown, "Encounter"), expected(&world, &session, &copy, "Encounter", "/period/start").await);
+    assert_eq!(
+        row(&shown, "Encounter"),
+        expected(&world, &session, &copy, "Encounter", "/period/start").await
+    );
     // The resource that staff left out may have been the first or the last.
     let (count, days) = row(&shown, "Observation");
     assert_eq!((count != "0", days.as_str()), (true, ""), "{shown}");
