@@ -2,6 +2,7 @@
 //! these tests break the rules, and check which counter counts what.
 
 use domain::chunk::ChunkResult;
+use domain::dated::DaysByType;
 use domain::ids::{Attempt, ChunkId};
 use domain::job::Job;
 use domain::ledger::{Ledger, Patients};
@@ -25,7 +26,7 @@ async fn finished_with(world: &World, change: impl FnOnce(&mut Ledger)) -> Job {
         ledger: Some(ledger),
         references: None,
         attachments: None,
-        days: Default::default(),
+        days: DaysByType::default(),
         bytes_read: 0,
     };
     let jobs = world.platform().jobs();

@@ -111,6 +111,7 @@ fn patients_of(covered: &Covered) -> u64 {
 #[cfg(test)]
 mod tests {
     use domain::chunk::{OutputFile, Purpose};
+    use domain::dated::DaysByType;
     use domain::ids::Attempt;
     use domain::ledger::{Patients, Reason};
 
@@ -143,7 +144,7 @@ mod tests {
             ledger: Some(ledger),
             references: None,
             attachments: None,
-            days: Default::default(),
+            days: DaysByType::default(),
             bytes_read: 0,
         }
     }

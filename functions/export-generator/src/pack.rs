@@ -120,6 +120,7 @@ impl<'a> Pack<'a> {
 #[cfg(test)]
 mod tests {
     use domain::chunk::{ChunkResult, RecordAttachment, attempt_prefix};
+    use domain::dated::DaysByType;
     use domain::ids::{Attempt, ChunkId, JobId};
     use domain::pack::SMALL;
     use futures_util::TryStreamExt;
@@ -188,7 +189,7 @@ mod tests {
             ledger: None,
             references: None,
             attachments,
-            days: Default::default(),
+            days: DaysByType::default(),
             bytes_read: 0,
         };
         let found = Attachments::new(files.clone());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::choices::Sensitive;
 use domain::chunk::{Chunk, ChunkResult, Covered, OutputFile, Purpose, Work};
+use domain::dated::DaysByType;
 use domain::error::Error;
 use domain::ids::{Attempt, ChunkId, JobId, PatientId};
 use domain::ledger::{Ledger, Patients, Reason};
@@ -40,7 +41,7 @@ fn result(attempt: u8) -> ChunkResult {
         ledger: Some(ledger),
         references: Some(Location::object("r".to_owned())),
         attachments: Some(IndexPlace { offset: 65, length: 9, sha256: "11".to_owned() }),
-        days: Default::default(),
+        days: DaysByType::default(),
         bytes_read: 10,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use domain::chunk::{ChunkResult, RecordAttachment};
 use domain::clock::hex;
+use domain::dated::DaysByType;
 use domain::error::{Error, Result};
 use domain::ids::{Attempt, ChunkId, FileName, JobId};
 use domain::pack::{IndexPlace, Location, MAX_INDEX, Place, pack_key};
@@ -32,7 +33,7 @@ fn result(attachment: &RecordAttachment, index: IndexPlace) -> ChunkResult {
         ledger: None,
         references: None,
         attachments: Some(index),
-        days: Default::default(),
+        days: DaysByType::default(),
         bytes_read: 0,
     }
 }

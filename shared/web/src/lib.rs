@@ -27,4 +27,5 @@ pub mod site;
 pub mod unique_json;
 pub mod urls;
 
+pub mod when_sent;
 pub use self::respond::{ApiError, Result};
