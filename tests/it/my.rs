@@ -4,6 +4,7 @@ mod apps;
 mod contents;
 mod copies;
 mod issuers;
+mod rejected;
 mod zip;
 
 use http::StatusCode;

@@ -23,6 +23,7 @@ use web::respond::json;
 use crate::Admin;
 use crate::caller::{Caller, Staff};
 use crate::job::Seen;
+use crate::review::Rejection;
 
 /// Jobs per page: the default, and the maximum.
 const PAGE: usize = 100;
@@ -179,7 +180,8 @@ pub(crate) async fn reject(
         Content::Form(fields) => field(&fields, "reason").unwrap_or_default().to_owned(),
         Content::Empty => String::new(),
     };
-    Ok(state.answer(&state.reject_job(&id, &reason, &name, Seen::Any).await?).await?)
+    let rejection = Rejection { reason: &reason, second_look: false };
+    Ok(state.answer(&state.reject_job(&id, rejection, &name, Seen::Any).await?).await?)
 }
 
 pub(crate) async fn add_files(

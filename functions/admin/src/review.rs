@@ -11,6 +11,7 @@ use domain::job::{Attachment, Job};
 use domain::manifest::NamedFile;
 use domain::ports::files::write_all;
 use domain::ports::jobs::StoredJob;
+use domain::states::Rejected;
 use fhir::attachments::{Document, document_reference};
 use fhir::instant;
 use jiff::SignedDuration;
@@ -21,6 +22,15 @@ use web::job_json::attachment_url;
 
 use crate::Admin;
 use crate::job::Seen;
+
+/// Why an export is rejected.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rejection<'r> {
+    /// What the patient reads.
+    pub(crate) reason: &'r str,
+    /// Whether the patient may ask for a second look by another clinician.
+    pub(crate) second_look: bool,
+}
 
 impl Admin {
     pub(crate) async fn job(&self, id: &JobId) -> Result<StoredJob> {
@@ -96,7 +106,7 @@ impl Admin {
     pub(crate) async fn reject_job(
         &self,
         id: &JobId,
-        reason: &str,
+        Rejection { reason, second_look }: Rejection<'_>,
         who: &str,
         seen: Seen,
     ) -> Result<StoredJob> {
@@ -108,19 +118,22 @@ impl Admin {
         seen.check(stored.version)?;
         let event = Event::new(Actor::staff(who), Action::Rejected).of(&stored.job);
         stored.job.in_review("reject")?;
-        self.audit.around(event, self.reject_recorded(id, reason, who, seen)).await
+        self.audit.around(event, self.reject_recorded(id, Rejection { reason, second_look }, who, seen)).await
     }
 
-    async fn reject_recorded(&self, id: &JobId, reason: &str, who: &str, seen: Seen) -> Result<StoredJob> {
+    async fn reject_recorded(
+        &self,
+        id: &JobId,
+        Rejection { reason, second_look }: Rejection<'_>,
+        who: &str,
+        seen: Seen,
+    ) -> Result<StoredJob> {
         let now = self.clock.now();
         let rejected = change_stored(&*self.jobs, id, |stored| {
             seen.check(stored.version)?;
-            Ok(Job::Rejected(stored.job.in_review("reject")?.reject(
-                reason,
-                who,
-                now,
-                &self.settings.retention,
-            )))
+            let review = stored.job.in_review("reject")?;
+            let rejected = review.reject(reason, who, now, &self.settings.retention);
+            Ok(Job::Rejected(Rejected { second_look, ..rejected }))
         })
         .await?;
         staff_action("rejected", id, who);

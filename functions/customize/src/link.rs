@@ -77,7 +77,9 @@ pub(crate) async fn show(
             let shown = if is_listed { format!("/my/exports/{id}") } else { place.path.clone() };
             Ok(state.sent_page(job, shown)?)
         }
-        (_, step) => Ok(state_page(&stored, place.path.clone(), Step::parse(step).is_some())),
+        (_, step) => {
+            Ok(state_page(&stored, place.path.clone(), Step::parse(step).is_some(), &state.settings.pages))
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use domain::job::{Job, JobState};
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
+use settings::Pages;
 use web::pages::{SavedPage, SentPage, StatePage};
+use web::rejection;
 use web::request_context;
 use web::respond::html;
 
@@ -52,14 +54,13 @@ impl Customize {
 }
 
 /// Returns the page with the state of an export whose form was sent. `again` is true if the form was sent a second time.
-pub(crate) fn state_page(stored: &StoredJob, here: String, again: bool) -> Response {
+pub(crate) fn state_page(stored: &StoredJob, here: String, again: bool, pages: &Pages) -> Response {
     let words = request_context::words();
     let header = stored.job.header();
     let state = stored.job.state();
     let (next, next_step) = match &stored.job {
         Job::Rejected(rejected) => {
-            let why = words.text("rejected-why", &[("reason", &rejected.reason)]);
-            (why, Some(words.text("rejected-next", &[])))
+            (rejection::why(rejected, &words), Some(rejection::what_to_do(rejected, pages, &words)))
         }
         Job::AwaitingInput(_) => (words.text("next-queued", &[]), None),
         _ => (words.text(&format!("next-{}", state.name()), &[]), None),

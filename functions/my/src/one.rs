@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use web::extract::{JobPath, Query};
 use web::pages::{Chosen, ContentRow, CopyPage};
+use web::rejection;
 use web::request_context;
 use web::respond::{PageError, html};
 use words::Words;
@@ -81,6 +82,9 @@ impl My {
             return words.text("my-next-restorable", &[("date", &words.moment(until))]);
         }
         let until = match job {
+            Job::Rejected(rejected) if !job.has_expired(now) => {
+                return rejection::what_to_do(rejected, &self.settings.pages, &words);
+            }
             Job::Complete(complete) => words.moment(complete.expires_at),
             _ => String::new(),
         };
@@ -108,7 +112,7 @@ impl My {
             next: self.next(&stored.job),
             rejected: match &stored.job {
                 Job::Rejected(rejected) if state == JobState::Rejected => {
-                    Some(words.text("rejected-why", &[("reason", &rejected.reason)]))
+                    Some(rejection::why(rejected, &words))
                 }
                 _ => None,
             },

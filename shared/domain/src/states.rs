@@ -101,6 +101,9 @@ pub struct Rejected {
     #[serde(rename = "core")]
     pub header: JobHeader,
     pub reason: String,
+    /// The patient may ask for a second look by another clinician (45 CFR 164.524(a)(4)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second_look: bool,
     /// The client has deleted the job. It no longer exists for the client, but stays in the staff's list until it
     /// expires.
     #[serde(default)]
@@ -266,6 +269,7 @@ impl InReview {
         Rejected {
             header: self.header.with_event(now, actor, format!("{REJECTED}{reason}")),
             reason: reason.to_owned(),
+            second_look: false,
             dismissed: false,
             expires_at: retention.expires_at(now),
         }

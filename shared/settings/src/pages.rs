@@ -18,6 +18,8 @@ pub struct Pages {
     pub organization: Option<String>,
     /// The URL at which people find help.
     pub help_url: Option<String>,
+    /// The office to which a patient can turn whose request is rejected: its name and its phone number, as they are shown.
+    pub office: Option<String>,
     /// The number of days within which a patient gets a copy (45 CFR 164.524(b)(2)).
     pub due_days: i64,
     pub accent: Accent,
@@ -55,6 +57,7 @@ impl Default for Pages {
             title: None,
             organization: None,
             help_url: None,
+            office: None,
             due_days: 30,
             accent: Accent::default(),
             logo: None,
@@ -71,6 +74,8 @@ struct Table {
     title: Option<String>,
     organization: Option<String>,
     help_url: Option<String>,
+    office: Option<String>,
+    office_phone: Option<String>,
     due_days: Option<i64>,
     accent: Option<String>,
     accent_dark: Option<String>,
@@ -85,6 +90,9 @@ const LIGHT_BACKGROUNDS: [&str; 2] = ["#ffffff", "#eef4f4"];
 const DARK_BACKGROUNDS: [&str; 3] = ["#12181d", "#1c262d", "#0b2426"];
 /// The minimum contrast of text (WCAG 2.2, 1.4.3).
 const LEAST_CONTRAST: f64 = 4.5;
+
+/// The maximum number of characters of the office's name, and of its phone number.
+const MAX_OFFICE: usize = 100;
 
 /// The maximum size of a logo in base64.
 const MAX_LOGO: usize = 64 * 1024;
@@ -125,12 +133,39 @@ impl Pages {
         Self {
             due_days,
             accent: accent(&table, read),
+            office: office(&table, read),
             logo: table.logo.as_deref().and_then(|text| logo(text, read)),
             zone: table.time_zone.as_deref().and_then(|name| zone(name, read)).unwrap_or(TimeZone::UTC),
             words: Arc::new(overrides(table.words, read)),
             title: table.title,
             organization: table.organization,
             help_url: table.help_url,
+        }
+    }
+}
+
+/// The office with its phone number: one without the other helps nobody.
+fn office(table: &Table, read: &mut Reader) -> Option<String> {
+    let mut checked = |key: &str, text: &Option<String>| {
+        let text = text.as_deref()?.trim();
+        if text.is_empty() || text.chars().count() > MAX_OFFICE || text.contains(char::is_control) {
+            read.wrong(key, &format!("must be a text of one line, of at most {MAX_OFFICE} characters"));
+            return None;
+        }
+        Some(text.to_owned())
+    };
+    let name = checked("pages.office", &table.office);
+    let phone = checked("pages.office_phone", &table.office_phone);
+    match (name, phone) {
+        (Some(name), Some(phone)) => Some(format!("{name}, {phone}")),
+        (None, None) => None,
+        (Some(_), None) => {
+            read.wrong("pages.office_phone", "is missing: pages.office needs it");
+            None
+        }
+        (None, Some(_)) => {
+            read.wrong("pages.office", "is missing: pages.office_phone needs it");
+            None
         }
     }
 }
@@ -286,6 +321,10 @@ mod tests {
             ("logo = \"data:image/png;base64,<>\"", "pages.logo"),
             ("time_zone = \"America/Nowhere\"", "pages.time_zone: must be one of UTC, America/New_York"),
             ("help_url = \"javascript:alert(1)\"", "pages.help_url"),
+            ("office = \"Records office\"", "pages.office_phone: is missing"),
+            ("office_phone = \"555-0100\"", "pages.office: is missing"),
+            ("office = \" \"\noffice_phone = \"555-0100\"", "pages.office: must be a text of one line"),
+            ("office = \"a\\nb\"\noffice_phone = \"555-0100\"", "pages.office: must be a text of one line"),
             ("due_days = 0", "pages.due_days: must be from 1 to 90"),
             ("colour = \"#000000\"", "unknown field `colour`"),
             ("words.fr.agree = \"x\"", "pages.words.fr: there is no such language"),
@@ -300,6 +339,8 @@ mod tests {
         );
         let pages = pages.expect("good");
         assert_eq!(pages.logo.map(|logo| logo.media_type), Some("image/png"));
-        assert_eq!(pages.words.len(), 1);
+        assert_eq!((pages.words.len(), pages.office), (1, None));
+        let pages = parse("office = \"Records office\"\noffice_phone = \"555-0100\"").expect("good");
+        assert_eq!(pages.office.as_deref(), Some("Records office, 555-0100"));
     }
 }

@@ -16,10 +16,13 @@ use web::request_context;
 use web::respond::{PageError, html, see_other};
 
 use super::{ExportPage, STALE, Seen};
+use crate::review::Rejection;
 
 pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The reason of the list that was chosen");
 /// The choice of the list with which a reason must be written.
 const OTHER: &str = "other";
+/// The reason against which a patient can ask for a second look (45 CFR 164.524(a)(3) and (4)).
+const HARM: &str = "harm";
 /// What is said where the patient has ended the time to undo a deletion.
 const ENDED: &str = "the patient has ended the time in which the deletion could be undone";
 
@@ -54,7 +57,8 @@ pub(crate) async fn reject(page: ExportPage, form: Form) -> Result<Response, Pag
             };
         }
     };
-    let done = page.state.reject_job(&page.id, &reason, &page.username, seen).await.map(|_| ());
+    let rejection = Rejection { reason: &reason, second_look: form.get(BECAUSE.name) == HARM };
+    let done = page.state.reject_job(&page.id, rejection, &page.username, seen).await.map(|_| ());
     page.back(done).await
 }
 
