@@ -46,6 +46,28 @@ async fn a_page_loads_cacheable_files_and_nothing_else(world: World) {
 }
 
 /// This story has settings of its own.
+/// Patients come first, then staff, then developers; each has a sentence and a link.
+#[both_hosts]
+async fn the_landing_page_leads_everybody_on(world: World) {
+    let page = world.get("/").send().await.text();
+    let main = page.split("<main").nth(1).and_then(|rest| rest.split("</main>").next()).expect("the page");
+    let parts: Vec<_> = main.split("<h2>").skip(1).collect();
+    for ((part, title), (sentence, link)) in
+        parts.iter().zip(["For patients", "For staff", "For developers"]).zip([
+            ("Sign in here, or start in the health app that you use.", "/my"),
+            ("See the copies that people asked for, and check them.", "/staff"),
+            ("Connect an app or a service to this server. Version ", "/fhir/.well-known/smart-configuration"),
+        ])
+    {
+        assert!(part.starts_with(title), "{title}: {part}");
+        assert!(part.contains(sentence), "{sentence}: {part}");
+        assert!(part.contains(&format!("href=\"{link}\"")), "{link}: {part}");
+    }
+    assert_eq!(parts.len(), 3, "{main}");
+    let sign_in = world.get("/my").send().await;
+    assert_eq!(parameter(&sign_in.location(), "next").as_deref(), Some("/my"));
+}
+
 #[tokio::test]
 async fn title_logo_and_colours_are_settings() {
     let pages = "pages = { title = \"Copies of <Mercy>\", accent = \"#7a1f5c\", logo = \"data:image/png;base64,iVBORw0KGgo=\", help_url = \"tel:+15550100\" }";

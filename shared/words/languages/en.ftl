@@ -77,6 +77,7 @@ landing-patient-do = Sign in here, or start in the health app that you use.
 landing-staff = For staff
 landing-staff-do = See the copies that people asked for, and check them.
 landing-developers = For developers
+landing-developers-do = Connect an app or a service to this server.
 landing-base = FHIR base
 landing-discovery = Discovery
 landing-kick-off = Kick-off

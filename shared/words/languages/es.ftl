@@ -75,6 +75,7 @@ landing-patient-do = Inicie sesión aquí, o empiece en la aplicación de salud 
 landing-staff = Para el personal
 landing-staff-do = Vea las copias que se han pedido y revíselas.
 landing-developers = Para desarrolladores
+landing-developers-do = Conecte una aplicación o un servicio con este servidor.
 landing-base = Base FHIR
 landing-discovery = Descubrimiento
 landing-kick-off = Inicio
