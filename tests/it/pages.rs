@@ -2,6 +2,7 @@
 
 use domain::choices::Sensitive;
 use http::{Method, StatusCode};
+use platform::Platform;
 use tests::{ANNA, BASE_URL, Launch, World, both_hosts, parameter};
 use words::Language;
 
@@ -45,7 +46,6 @@ async fn a_page_loads_cacheable_files_and_nothing_else(world: World) {
     assert_eq!(world.get("/assets/nothing.css").send().await.status, StatusCode::NOT_FOUND);
 }
 
-/// This story has settings of its own.
 /// Patients come first, then staff, then developers; each has a sentence and a link.
 #[both_hosts]
 async fn the_landing_page_leads_everybody_on(world: World) {
@@ -68,6 +68,7 @@ async fn the_landing_page_leads_everybody_on(world: World) {
     assert_eq!(parameter(&sign_in.location(), "next").as_deref(), Some("/my"));
 }
 
+/// This story has settings of its own.
 #[tokio::test]
 async fn title_logo_and_colours_are_settings() {
     let pages = "pages = { title = \"Copies of <Mercy>\", accent = \"#7a1f5c\", logo = \"data:image/png;base64,iVBORw0KGgo=\", help_url = \"tel:+15550100\" }";
@@ -255,6 +256,37 @@ async fn an_error_is_a_page_for_browsers_and_json_for_programs(world: World) {
 }
 
 /// This story uses up the attempts of a user.
+/// An OAuth client reads the errors of the host as those of the endpoints.
+#[tokio::test]
+async fn an_error_below_auth_is_in_the_json_of_oauth() {
+    let world = World::new();
+    let large = "x".repeat(2 << 20);
+    let form = "application/x-www-form-urlencoded";
+    for (call, status) in [
+        (world.get("/auth/token"), StatusCode::METHOD_NOT_ALLOWED),
+        (world.get("/auth/introspect").header("accept", "application/json"), StatusCode::METHOD_NOT_ALLOWED),
+        (world.post("/auth/nothing"), StatusCode::NOT_FOUND),
+        (world.post("/auth/token").body(form, large), StatusCode::PAYLOAD_TOO_LARGE),
+        (world.post("/auth/revoke").body("application/json", "{}"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let answer = call.send().await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(
+            (&answer.json()["error"], answer.header("cache-control")),
+            (&"invalid_request".into(), "no-store")
+        );
+        assert!(!tests::text(&answer.json()["error_description"]).is_empty());
+    }
+    let page = world.get("/auth/token").header("accept", BROWSER).send().await;
+    assert!(page.text().contains("<html"), "{}", page.text());
+    // The time limit of the host and a server that cannot start.
+    let closed = web::host::closed("no settings", world.platform().clock(), world.platform().random());
+    let request = http::Request::post("/auth/token").body(axum::body::Body::empty()).expect("a request");
+    let answer = tests::Answer::of(closed, request).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.json()["error"], "temporarily_unavailable");
+}
+
 #[tokio::test]
 async fn too_many_tries_say_how_long_to_wait() {
     let world = World::with("sandbox = false", &ehi::defaults::sample_records());

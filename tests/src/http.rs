@@ -114,7 +114,7 @@ pub struct Answer {
 
 impl Answer {
     /// Returns the response of a host's router.
-    pub(crate) async fn of(app: Router, request: Request<Body>) -> Self {
+    pub async fn of(app: Router, request: Request<Body>) -> Self {
         let (parts, body) = app.oneshot(request).await.expect("the app is infallible").into_parts();
         let body = body.collect().await.expect("a body").to_bytes().to_vec();
         Self { status: parts.status, headers: parts.headers, body }

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cors::{self, Allowed};
 use crate::request_context::{Observed, RequestContext};
-use crate::respond::{ApiError, FormRedirect, Logged, Shown, as_outcome, as_page};
+use crate::respond::{ApiError, FormRedirect, Logged, Shown, as_oauth, as_outcome, as_page};
 use crate::site::{Reader, Site, asked_for};
 
 #[derive(Clone)]
@@ -100,7 +100,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     let (method, uri) = (request.method().clone(), request.uri().clone());
     // The server generates the id. It never takes one from a header of the request.
     let request_id = host.random.attempt().to_string();
-    let wanted = Wanted::of(request.headers());
+    let wanted = Wanted::of(request.headers(), uri.path());
     let reader = Reader::of(host.site.clone(), &method, &uri, request.headers());
     let address = request.extensions().get::<PeerAddress>();
     let address = address.map(|peer| client_address(*peer, request.headers(), &host.settings));
@@ -179,15 +179,18 @@ enum Wanted {
     Page,
     /// JSON, for programs: `Accept` has JSON and no HTML.
     Json,
+    /// The JSON of OAuth, for the endpoints that OAuth clients call and browsers do not.
+    OAuth,
     /// The form that the route returns by default.
     Usual,
 }
 
 impl Wanted {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of(headers: &HeaderMap, path: &str) -> Self {
         let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         match (accept.contains("text/html"), accept.contains("json")) {
             (true, false) => Self::Page,
+            _ if path.starts_with("/auth/") && path != "/auth/authorize" => Self::OAuth,
             (false, true) => Self::Json,
             (true, true) | (false, false) => Self::Usual,
         }
@@ -197,6 +200,7 @@ impl Wanted {
         match self {
             Self::Page => as_page(response),
             Self::Json => as_outcome(response),
+            Self::OAuth => as_oauth(response),
             Self::Usual => response,
         }
     }
@@ -264,7 +268,10 @@ mod tests {
             ("", Wanted::Usual),
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
-            assert_eq!(Wanted::of(&headers), wanted, "{accept}");
+            assert_eq!(Wanted::of(&headers, "/fhir/metadata"), wanted, "{accept}");
+            assert_eq!(Wanted::of(&headers, "/auth/authorize"), wanted, "{accept}");
+            let of_client = if wanted == Wanted::Page { Wanted::Page } else { Wanted::OAuth };
+            assert_eq!(Wanted::of(&headers, "/auth/token"), of_client, "{accept}");
         }
     }
 }

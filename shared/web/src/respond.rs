@@ -16,7 +16,8 @@ use crate::pages::{ErrorPage, Frame};
 #[derive(Debug, Clone)]
 pub struct Logged(pub String);
 
-/// The error of a response. The host renders it again: as a page for a browser, as an OperationOutcome for a program.
+/// The error of a response. The host renders it again: as a page for a browser, as an OperationOutcome for a program, and in the
+/// JSON of OAuth for an OAuth client.
 #[derive(Debug, Clone)]
 pub(super) struct Shown {
     text: String,
@@ -115,6 +116,22 @@ pub(super) fn as_outcome(response: Response) -> Response {
     rendered(response, |status, shown| fhir(status, &outcome("error", shown.code, &shown.text)))
 }
 
+/// Renders the error of a response in the JSON of OAuth.
+pub(super) fn as_oauth(response: Response) -> Response {
+    rendered(response, |status, shown| oauth(status, &shown.text))
+}
+
+/// An error of an OAuth endpoint that the specification has no code for.
+fn oauth(status: StatusCode, text: &str) -> Response {
+    let code = match status {
+        StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+        StatusCode::UNAUTHORIZED => "invalid_token",
+        status if status.is_server_error() => "server_error",
+        _ => "invalid_request",
+    };
+    json(status, &json!({ "error": code, "error_description": text }))
+}
+
 fn rendered(response: Response, render: impl FnOnce(StatusCode, &Shown) -> Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let Some(shown) = parts.extensions.get::<Shown>() else { return Response::from_parts(parts, body) };
@@ -193,16 +210,7 @@ impl IntoResponse for OAuthError {
                 StatusCode::FORBIDDEN,
                 &json!({ "error": "insufficient_scope", "error_description": text }),
             ),
-            Self::Other(error) => {
-                let code = match status_of(&error) {
-                    StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
-                    StatusCode::UNAUTHORIZED => "invalid_token",
-                    status if status.is_server_error() => "server_error",
-                    _ => "invalid_request",
-                };
-                let body = json!({ "error": code, "error_description": error.to_string() });
-                with_error_headers(&error, json(status_of(&error), &body))
-            }
+            Self::Other(error) => with_error_headers(&error, oauth(status_of(&error), &error.to_string())),
         }
     }
 }
