@@ -9,10 +9,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tests::{ANNA, BASE_URL, World, reference, text};
 
-const SOMEBODY: &str = "somebody";
+pub(crate) const SOMEBODY: &str = "somebody";
 
 /// Returns a lake with one patient, these lines and these files.
-fn lake(lines: &[Value], files: &[&str]) -> tempfile::TempDir {
+pub(crate) fn lake(lines: &[Value], files: &[&str]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let patient = directory.path().join("Patient").join(SOMEBODY);
     std::fs::create_dir_all(patient.join("files")).expect("a directory");

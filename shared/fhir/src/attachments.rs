@@ -111,27 +111,32 @@ pub fn has_attachments(resource_type: &str) -> bool {
 /// before and is in its plain spelling. `base_url` is the public URL of this server.
 pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> Vec<LinkedAttachment> {
     let mut found = Vec::new();
-    let whole = 0..line.len();
     let mut add = |value: Range<usize>| found.extend(linked_attachment(line, value, base_url));
+    attachments(line, resource_type, &mut add);
+    found
+}
+
+/// Visits the attachments of a line.
+pub(crate) fn attachments(line: &[u8], resource_type: &str, add: &mut dyn FnMut(Range<usize>)) {
+    let whole = 0..line.len();
     match resource_type {
-        "DocumentReference" => at(line, whole, &["content", "attachment"], &mut add),
-        "Media" => at(line, whole, &["content"], &mut add),
-        "DiagnosticReport" => at(line, whole, &["presentedForm"], &mut add),
-        "BodyStructure" => at(line, whole, &["image"], &mut add),
+        "DocumentReference" => at(line, whole, &["content", "attachment"], add),
+        "Media" => at(line, whole, &["content"], add),
+        "DiagnosticReport" => at(line, whole, &["presentedForm"], add),
+        "BodyStructure" => at(line, whole, &["image"], add),
         "HealthcareService" | "Patient" | "Person" | "Practitioner" | "RelatedPerson" => {
-            at(line, whole, &["photo"], &mut add);
+            at(line, whole, &["photo"], add);
         }
         // Fast path: resources of these types are frequent, and few have an attachment.
         _ if ATTACHMENT.find(line).is_none() => {}
-        "Consent" => at(line, whole, &["sourceAttachment"], &mut add),
+        "Consent" => at(line, whole, &["sourceAttachment"], add),
         "Communication" | "CommunicationRequest" => {
-            at(line, whole, &["payload", "contentAttachment"], &mut add);
+            at(line, whole, &["payload", "contentAttachment"], add);
         }
-        "Claim" | "ExplanationOfBenefit" => at(line, whole, &["supportingInfo", "valueAttachment"], &mut add),
-        "QuestionnaireResponse" => in_items(line, whole, &mut add),
+        "Claim" | "ExplanationOfBenefit" => at(line, whole, &["supportingInfo", "valueAttachment"], add),
+        "QuestionnaireResponse" => in_items(line, whole, add),
         _ => {}
     }
-    found
 }
 
 /// Returns the targets to which any string of a line can point. It is used for a line that cannot be read: all

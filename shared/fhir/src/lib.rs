@@ -14,6 +14,7 @@ pub mod elements;
 pub mod facts;
 pub mod head;
 pub mod ids;
+pub mod inside;
 pub mod json;
 pub mod mandatory;
 pub mod media_types;

@@ -27,6 +27,6 @@ pub mod session;
 pub mod site;
 pub mod unique_json;
 pub mod urls;
-
 pub mod when_sent;
+
 pub use self::respond::{ApiError, Result};

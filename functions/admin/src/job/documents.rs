@@ -28,7 +28,7 @@ use crate::caller::PageStaff;
 /// Chunks that are read at once.
 const CHUNKS: u32 = 64;
 /// What a browser may do with a document: nothing but show it.
-const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+pub(super) const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
 /// A document in the audit trail, which never has its name: people name files after patients.
 pub(super) const DOCUMENT: &str = "document";

@@ -2,7 +2,7 @@
 //!
 //! - [`page`]: the page itself; [`decide`]: approve, reject, delete and undo, each with a page that asks for confirmation;
 //! - [`rows`]: the resources of a file, read by [`lines`] and shown by [`fields`];
-//! - [`documents`]: the documents; [`sniff`] finds out their types, and [`opened`] remembers which of them staff have opened;
+//! - [`documents`]: the documents; [`inside`]: those inside resources; [`sniff`] finds out their types, and [`opened`] remembers which of them staff have opened;
 //! - [`leave_out`]: the page that asks for confirmation before something is left out; [`redact`] leaves it out, and [`cut`] removes
 //!   it from a stream;
 //! - [`take`]: the download of a file;
@@ -13,6 +13,7 @@ mod cut;
 pub(crate) mod decide;
 pub(crate) mod documents;
 mod fields;
+pub(crate) mod inside;
 pub(crate) mod leave_out;
 mod lines;
 mod opened;
@@ -67,6 +68,22 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         )
         .reading(&FileRequest::PARAMETERS)
         .returning(&[described::file(200, "*/*"), described::file(206, "*/*")])
+        .get(
+            "/staff/jobs/{job}/inside",
+            of_staff,
+            shows("Searches for documents inside resources"),
+            inside::list,
+        )
+        .reading(&inside::PLACE)
+        .returning(&[described::page(200)])
+        .get(
+            "/staff/jobs/{job}/inside/{file}",
+            of_staff,
+            shows("Shows a document inside a resource, or sends it as a download"),
+            inside::show,
+        )
+        .reading(&inside::ONE)
+        .returning(&[described::file(200, "*/*")])
         .get(
             "/staff/jobs/{job}/leave-out",
             of_staff,

@@ -2,11 +2,13 @@
 //!
 //! - [`requested`] and [`account`]: the choices and the ledger as sentences;
 //! - [`contents`]: the list of a file's resources, and one resource;
+//! - [`inside`]: the documents inside resources;
 //! - [`decide`]: the pages that ask for confirmation before an action.
 
 mod account;
 mod contents;
 mod decide;
+mod inside;
 mod requested;
 
 use askama::Template;
@@ -14,6 +16,7 @@ use domain::job::{AuditEvent, Job, JobState};
 use domain::manifest::{NamedFile, StoredManifest};
 use domain::ports::jobs::StoredJob;
 use domain::redaction::{Redacted, Redaction};
+use fhir::inside::may_have_documents;
 use jiff::{SignedDuration, Timestamp};
 use words::Words;
 
@@ -22,6 +25,7 @@ pub use self::contents::{FieldRow, ResourcePage, ResourceRow, RowsPage};
 pub use self::decide::{
     ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, REJECT_REASONS, RejectPage,
 };
+pub use self::inside::{InsidePage, InsideRow};
 pub use self::requested::PartRow;
 use crate::pages::filters;
 use crate::pages::queue::identifiers;
@@ -100,6 +104,8 @@ pub struct StaffJobPage {
     files: Vec<FileRow>,
     files_more: Option<usize>,
     has_documents: bool,
+    /// Whether resources of the export can have documents inside.
+    may_have_inside: bool,
     document_groups: [DocumentGroup; 2],
     max_upload_bytes: u64,
     max_files: usize,
@@ -182,6 +188,9 @@ impl StaffJobPage {
             redactions: job.summary().map(|it| redactions(&it.redactions, words)).unwrap_or_default(),
             files,
             files_more,
+            may_have_inside: view.manifest.is_some_and(|manifest| {
+                manifest.files.iter().any(|named| may_have_documents(&named.file.resource_type))
+            }),
             has_documents: job.summary().is_some() && header.patient.is_some(),
             document_groups: [
                 DocumentGroup {

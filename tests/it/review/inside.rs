@@ -1,0 +1,98 @@
+//! Documents inside resources are listed, and shown as all documents are.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tests::{Answer, World};
+
+use super::{link, link_named, page};
+use crate::documents::{SOMEBODY, lake};
+
+/// Returns the page of an export in review of a record with these resources, and the staff who review it.
+async fn reviewed(lines: &[Value]) -> (World, Answer, String) {
+    let patient = json!({ "resourceType": "Patient", "id": SOMEBODY });
+    let lake = lake(&[&[patient], lines].concat(), &[]);
+    let world = World::with("sandbox = true", lake.path());
+    let token = world.token(SOMEBODY).await;
+    let job = world.kick_off(&token, "/no-form", SOMEBODY).await;
+    world.work().await;
+    let staff = world.staff().await;
+    (world, staff, format!("/staff{job}"))
+}
+
+fn reference(id: &str, attachments: &[Value]) -> Value {
+    let content: Vec<_> = attachments.iter().map(|attachment| json!({ "attachment": attachment })).collect();
+    json!({ "resourceType": "DocumentReference", "id": id, "status": "current", "content": content })
+}
+
+#[tokio::test]
+async fn a_document_inside_a_resource_is_listed_and_shown_by_its_content() {
+    let data = |bytes: &[u8]| STANDARD.encode(bytes);
+    let documents = [
+        json!({ "title": "Letter", "contentType": "application/pdf", "data": data(b"%PDF-1.7 a letter") }),
+        json!({ "title": "Script.pdf", "contentType": "application/pdf", "data": data(b"<html><script>alert(1)</script></html>") }),
+        json!({ "title": "Broken", "contentType": "text/plain", "data": "QUJ" }),
+        json!({ "title": "Elsewhere", "url": "https://other.example.org/x.pdf" }),
+    ];
+    let photo = json!({ "resourceType": "Media", "id": "photo", "status": "completed",
+        "content": { "contentType": "image/png", "data": data(b"\x89PNG\r\n\x1a\n0123") } });
+    let (world, staff, job) = reviewed(&[reference("d1", &documents), photo]).await;
+    let shown = page(&world, &staff, &job).await;
+    let list = link_named(&shown, "Documents inside resources").expect("a link");
+    let listed = page(&world, &staff, &list).await;
+    for text in ["Letter.pdf", "Script.pdf", "Broken.txt", "photo.png", "DocumentReference/d1", "Media/photo"]
+    {
+        assert!(listed.contains(text), "{text}: {listed}");
+    }
+    assert!(!listed.contains("Elsewhere") && !listed.contains("Search on"), "{listed}");
+    assert_eq!((listed.matches("Not opened yet").count(), listed.matches("✓ Opened").count()), (4, 0));
+    for (name, media_type, disposition) in [
+        ("Letter.pdf", "application/pdf", "inline; filename=\"Letter.pdf\""),
+        ("Script.pdf", "application/octet-stream", "attachment; filename=\"Script.pdf\""),
+        ("photo.png", "image/png", "inline; filename=\"photo.png\""),
+    ] {
+        let path = link_named(&listed, name).expect(name);
+        let head = world.request(Method::HEAD, &path).cookie(&staff).send().await;
+        assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0), "{name}");
+        let answer = world.get(&path).cookie(&staff).send().await;
+        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, media_type), "{name}");
+        assert_eq!(answer.header("content-disposition"), disposition);
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert!(
+            answer.header("content-security-policy").starts_with("sandbox; default-src 'none'"),
+            "{name}"
+        );
+        assert_eq!(answer.header("cache-control"), "private, no-store");
+    }
+    let letter = link_named(&listed, "Letter.pdf").expect("a link");
+    assert_eq!(world.get(&letter).cookie(&staff).send().await.text(), "%PDF-1.7 a letter");
+    let broken = world.get(&link_named(&listed, "Broken.txt").expect("a link")).cookie(&staff).send().await;
+    assert_eq!(broken.status, StatusCode::BAD_REQUEST);
+    let listed = page(&world, &staff, &list).await;
+    assert_eq!((listed.matches("Not opened yet").count(), listed.matches("✓ Opened").count()), (1, 3));
+    let resource = page(&world, &staff, &link(&listed, "one=1")).await;
+    assert!(resource.contains("Leave out"), "{resource}");
+    for wrong in ["at=1", "at=0&number=9", "number=0", "at=99999999"] {
+        let path = format!("{}?{wrong}", letter.split('?').next().expect("a path"));
+        assert_eq!(world.get(&path).cookie(&staff).send().await.status, StatusCode::NOT_FOUND, "{wrong}");
+    }
+    assert_eq!(world.get(&list).send().await.status, StatusCode::FOUND, "strangers sign in first");
+}
+
+#[tokio::test]
+async fn a_search_for_documents_stops_and_goes_on() {
+    let large = STANDARD.encode(vec![b'a'; 1 << 20]);
+    let document = |number: usize| {
+        reference(&format!("d{number}"), &[json!({ "title": format!("Part {number}"), "data": large })])
+    };
+    let (world, staff, job) = reviewed(&(0..9).map(document).collect::<Vec<_>>()).await;
+    let (mut next, mut found, mut pages) = (Some(format!("{job}/inside")), 0, 0);
+    while let Some(path) = next {
+        let listed = page(&world, &staff, &path).await;
+        found += listed.matches("Not opened yet").count();
+        pages += 1;
+        next = link_named(&listed, "Search on");
+    }
+    assert_eq!((found, pages), (9, 3), "each of them once");
+}
