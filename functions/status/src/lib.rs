@@ -56,7 +56,7 @@ type Pages = Bounded<(JobId, bool, u32), Arc<StoredManifest>>;
 /// The approximate size of an entry of a page in memory, in bytes.
 const ENTRY_BYTES: u64 = 400;
 
-/// Half of the memory for manifests, in bytes: one cache has rendered pages, the other stored ones.
+/// Returns half of the memory for manifests, in bytes: one cache has rendered pages, the other stored ones.
 fn half_of_cache(platform: &dyn Platform) -> u64 {
     platform.settings().limits.manifest_cache_bytes / 2
 }

@@ -303,7 +303,7 @@ impl Platform for Aws {
     }
 
     fn verified_tokens(&self) -> Arc<VerifiedTokens> {
-        // Any function may revoke a token, and no other would know.
+        // Any function may revoke a token, and the others would not notice.
         Arc::new(VerifiedTokens::none())
     }
 }

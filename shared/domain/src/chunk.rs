@@ -144,8 +144,8 @@ pub struct ChunkResult {
     /// packs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachments: Option<IndexPlace>,
-    /// The days of the resources that the attempt exported. It is empty in exports whose filter reads no dates, and in rows of
-    /// versions that did not note them.
+    /// The days of the resources that the attempt exported. Empty if the filter of the export reads no dates, and in
+    /// rows of versions that did not record them.
     #[serde(default, skip_serializing_if = "DaysByType::is_empty")]
     pub days: DaysByType,
     /// Stored bytes read.

@@ -1,22 +1,22 @@
-//! The first and the last day of what an export has of each type. Workers note them where the filter reads dates anyway, so that
-//! a page can show them without reading a file.
+//! The first and the last day of an export's resources of each type. Workers record them if the filter reads dates, so
+//! that a page can show them without reading a file.
 
 use std::collections::BTreeMap;
 
 use fhir::facts::Days;
 use serde::{Deserialize, Serialize};
 
-/// The most types that are noted; FHIR R4 has fewer.
+/// The maximum number of types that are recorded; FHIR R4 has fewer.
 const MAX_TYPES: usize = 200;
 
-/// The days on which the first and the last of some resources begin, as FHIR writes them: a day, a month or a year.
+/// The days on which the first and the last of some resources begin, as FHIR dates: a day, a month or a year.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayRange {
     pub first: String,
     pub last: String,
 }
 
-/// See the [module](self).
+/// The days of resources by type.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DaysByType(BTreeMap<String, DayRange>);
@@ -30,14 +30,14 @@ impl DaysByType {
         self.0.get(resource_type)
     }
 
-    /// Notes a resource.
+    /// Records the days of a resource.
     pub fn note(&mut self, resource_type: &str, days: &Days) {
         if let Some(day) = beginning(days) {
             self.widen(resource_type, day, day);
         }
     }
 
-    /// Adds what another worker noted.
+    /// Adds the days that another worker recorded.
     pub fn merge(&mut self, other: &Self) {
         for (resource_type, range) in &other.0 {
             self.widen(resource_type, &range.first, &range.last);
@@ -64,7 +64,8 @@ impl DaysByType {
     }
 }
 
-/// The day on which it began, as exact as it is known; the day on which it ended, if nothing else is known.
+/// Returns the day on which the event began, as exact as it is known, or the day on which it ended if only that is
+/// known.
 fn beginning(days: &Days) -> Option<&str> {
     let Days { first, last } = days;
     let known = match (first, last) {

@@ -11,11 +11,11 @@ use crate::states::{Gone, Illegal};
 
 /// The action in a job's history when staff undo its deletion.
 const RESTORED: &str = "undid the deletion";
-/// The action of staff who delete an export.
+/// The action of staff who delete a job.
 const DELETED: &str = "deleted";
-/// The action of a patient who takes back the permission to release an export.
+/// The action of a patient who withdraws the permission to release an export.
 const TOOK_BACK: &str = "took back the permission";
-/// The action of a patient who deletes what staff could still bring back.
+/// The action of a patient who deletes an export that staff could still restore.
 const DELETED_FOR_GOOD: &str = "deleted for good";
 
 /// A deleted job that can still be restored.
@@ -83,8 +83,8 @@ impl Job {
         Ok(Gone { header: self.into_header().with_event(now, actor, DELETED), undo })
     }
 
-    /// The patient takes back the permission to release the export, also while staff could bring it back. What was downloaded
-    /// before stays where it is.
+    /// Withdraws the patient's permission to release the export, even if staff could still restore it. Files that were
+    /// downloaded before are not affected.
     pub fn take_back(self, actor: &str, now: Timestamp) -> Result<Gone, Illegal> {
         match self.is_within_reach(now) {
             true => Ok(self.end_for_good(actor, now, TOOK_BACK)),
@@ -92,7 +92,7 @@ impl Job {
         }
     }
 
-    /// The patient deletes what staff deleted and could bring back.
+    /// Deletes an export for the patient that staff have deleted and could still restore.
     pub fn delete_for_good(self, actor: &str, now: Timestamp) -> Result<Gone, Illegal> {
         match &self {
             Self::Cancelled(gone) if gone.restorable(now).is_some() => {
@@ -102,7 +102,7 @@ impl Job {
         }
     }
 
-    /// Whether the export is there, or can be brought back.
+    /// Returns whether the export exists, or can be restored.
     fn is_within_reach(&self, now: Timestamp) -> bool {
         match self {
             Self::Cancelled(gone) => gone.restorable(now).is_some(),

@@ -42,7 +42,7 @@ pub struct JobHeader {
     /// The id in the log of the request that started the job.
     #[serde(default)]
     pub request_id: Option<String>,
-    /// Whether the user of the token that started the export is its patient. It is known of tokens of other issuers only.
+    /// Whether the user of the token that started the export is its patient. Known only for tokens of other issuers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_patient: bool,
     /// The files that staff attached.

@@ -1,18 +1,18 @@
-//! Which exports are a patient's own copies: those that the patient can see and download without an app.
+//! Decides which exports are a patient's own copies, which the patient can see and download without an app.
 //!
-//! These are the exports that the patient asked for, here or through an app with a token of the patient, and those that staff
-//! started for the patient. An export that a clinician's app started with the patient in its context is the clinician's, and
-//! bulk exports are their services'.
+//! These are the exports that the patient requested, here or through an app with a token of the patient, and those that
+//! staff started for the patient. An export that a clinician's app started with the patient in its context belongs to
+//! the clinician, and a bulk export belongs to its service.
 
 use crate::ids::PatientId;
 use crate::job::JobHeader;
 
 impl JobHeader {
-    /// Whether the export is a copy of this patient's own.
+    /// Returns whether the export is this patient's own copy.
     pub fn is_own_copy_of(&self, patient: &PatientId) -> bool {
         let is_about = self.patient.as_ref().is_some_and(|summary| summary.id == *patient);
         let is_owned = self.owner.patient.as_ref() == Some(patient);
-        // This server gives a token with a patient only to apps to which the patient has agreed.
+        // This server gives a token with a patient only to apps to which the patient has consented.
         let has_asked = self.owner.issuer.is_none() || self.by_patient;
         is_about && is_owned && has_asked && self.request.selection.is_none()
     }

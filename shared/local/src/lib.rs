@@ -163,8 +163,8 @@ impl Local {
     }
 }
 
-/// Defines each port twice: with the `Result` of [`Platform`], and for callers that know that they are on one machine without it,
-/// because one machine has every port.
+/// Defines each port twice: as a method of [`Platform`], which returns a `Result`, and as a method of [`Local`] without
+/// one, because one machine has every port.
 macro_rules! ports_of_one_machine {
     ($($port:ident: $Port:ty),+ $(,)?) => {
         impl Local {

@@ -105,7 +105,7 @@ pub async fn change_stored(
         .await
 }
 
-/// The same for whoever may change a job that is gone as well: staff may still be able to bring it back.
+/// Like [`change_stored`], but the job may be deleted, because staff may still be able to restore it.
 pub async fn change_any(
     jobs: &dyn Jobs,
     id: &JobId,

@@ -20,7 +20,7 @@ use security::keys::Keys;
 use security::verify::{VerifiedTokens, Verifier};
 use settings::Settings;
 
-/// What every host has: the settings, and where time and random values come from.
+/// The settings of a host, and its sources of time and random values.
 #[derive(Clone)]
 pub struct Context {
     pub settings: Arc<Settings>,

@@ -39,7 +39,8 @@ pub struct Authorization {
 }
 
 impl Authorization {
-    /// When it has certainly ended: uses within the hour are not noted, and make it last as long again.
+    /// Returns the time at which it has certainly ended. A use within [`NOTED`] after the last one is not recorded, but
+    /// extends it.
     fn end(&self) -> Timestamp {
         self.expires_at.saturating_add(NOTED).unwrap_or(Timestamp::MAX)
     }

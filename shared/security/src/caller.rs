@@ -31,7 +31,8 @@ pub struct Caller {
     pub fhir_user: Option<String>,
     /// Whether `user/` scopes give access to all patients; otherwise they give no access.
     user_scopes_reach_all: bool,
-    /// Whether another issuer says that the user is the token's patient, and no clinician with the patient in the token's context.
+    /// Whether another issuer says that the user is the token's patient, and not a clinician with the patient in the
+    /// token's context.
     pub is_patient: bool,
     /// The token has the role PATIENT.
     is_patient_role: bool,
@@ -195,7 +196,7 @@ fn words(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// Whether the user is this patient: by every name that the token has of the user, or else by the role.
+/// Returns whether the user is this patient: by the names of the user in the token, or else by the role.
 fn is_user(patient: &PatientId, users: [&Value; 2], is_patient_role: bool) -> bool {
     let mut named = users.into_iter().filter(|user| !user.is_null()).peekable();
     if named.peek().is_none() {

@@ -27,14 +27,15 @@ const MAX_CACHED: usize = 10_000;
 
 const UNAUTHORIZED: Error = Error::Unauthorized(INVALID_TOKEN);
 
-/// The time at which a token was verified and its bearer, by the digest of the token. With a digest, the time of a look-up
-/// reveals nothing about the bytes of a token.
+/// The time of verification and the caller of each token, by the digest of the token. With a digest, the time of a
+/// look-up reveals nothing about the bytes of a token.
 type Verified = HashMap<[u8; 32], (Timestamp, Arc<Caller>)>;
 
-/// The cache of verified tokens. It has no keys: a function that only ends authorizations needs nothing else of a [`Verifier`].
+/// The cache of verified tokens. It has no keys, so that a function that only ends authorizations does not need a
+/// [`Verifier`].
 ///
-/// A token that was revoked must be refused at once. So only a process that makes all revocations itself, and then empties the
-/// cache, may have one.
+/// A revoked token must be refused at once. So a process may have a cache only if it makes all revocations itself, and
+/// empties the cache after each.
 #[derive(Default)]
 pub struct VerifiedTokens(Option<Mutex<Cache>>);
 
@@ -46,12 +47,12 @@ struct Cache {
 }
 
 impl VerifiedTokens {
-    /// For a process that makes all revocations.
+    /// Creates the cache of a process that makes all revocations.
     pub fn of_one_process() -> Self {
         Self(Some(Mutex::default()))
     }
 
-    /// For one of several processes: nothing is cached.
+    /// Creates a cache that stores nothing, for one of several processes.
     pub fn none() -> Self {
         Self(None)
     }
@@ -70,7 +71,7 @@ impl VerifiedTokens {
         (caller.expires_at > now && now.duration_since(*checked) < CACHED).then(|| caller.clone())
     }
 
-    /// The number of times that the cache was emptied.
+    /// Returns the number of times that the cache was emptied.
     fn emptied(&self) -> u64 {
         self.lock().map_or(0, |cache| cache.emptied)
     }
@@ -136,7 +137,7 @@ impl Verifier {
         self.verified.forget();
     }
 
-    /// Whether the token itself was revoked, or the authorization that it came from.
+    /// Returns whether the token itself, or the authorization from which it was issued, was revoked.
     async fn is_revoked(&self, caller: &Caller) -> Result<bool> {
         let revoked = self.expiring.get(EntryKind::Revoked, &caller.revocation_key);
         let has_ended = async {
