@@ -58,7 +58,7 @@ impl<'f> Stored<'f> {
         }
     }
 
-    /// An attachment, under its own name and type.
+    /// Returns an attachment, with its file name and content type.
     pub fn of_attachment(found: &'f FoundAttachment) -> Self {
         Self {
             location: &found.location,

@@ -179,7 +179,7 @@ enum Wanted {
     Page,
     /// JSON, for programs: `Accept` has JSON and no HTML.
     Json,
-    /// The JSON of OAuth, for the endpoints that OAuth clients call and browsers do not.
+    /// The JSON of OAuth, for the endpoints below `/auth/` that browsers do not open.
     OAuth,
     /// The form that the route returns by default.
     Usual,

@@ -1,15 +1,15 @@
-//! What a patient reads whose request was rejected: why, and what the patient can do (45 CFR 164.524(d)(2)).
+//! The texts for the patient after a rejection: the reason, and the next steps of the patient (45 CFR 164.524(d)(2)).
 
 use domain::states::Rejected;
 use settings::Pages;
 use words::Words;
 
-/// Why the copy was not sent.
+/// Returns the reason for the rejection, as a sentence.
 pub fn why(rejected: &Rejected, words: &Words) -> String {
     words.text("rejected-why", &[("reason", &rejected.reason)])
 }
 
-/// What the patient can do: ask again, ask for a second look, and complain.
+/// Returns what the patient can do: send a new request, ask for a review of the rejection, and complain.
 pub fn what_to_do(rejected: &Rejected, pages: &Pages, words: &Words) -> String {
     match (rejected.second_look, &pages.office) {
         (false, None) => words.text("rejected-next", &[]),

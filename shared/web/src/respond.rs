@@ -121,7 +121,7 @@ pub(super) fn as_oauth(response: Response) -> Response {
     rendered(response, |status, shown| oauth(status, &shown.text))
 }
 
-/// An error of an OAuth endpoint that the specification has no code for.
+/// Returns an error for which the specifications of OAuth define no code of their own.
 fn oauth(status: StatusCode, text: &str) -> Response {
     let code = match status {
         StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",

@@ -1,16 +1,16 @@
-//! What happens when a response was sent, and only then.
+//! Runs an action when a response was sent completely.
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::{Stream, StreamExt, stream};
 
-/// Does something when only the last piece of the body is left to be sent. If the client goes away before, or the body breaks off, nothing
-/// is done.
+/// Returns the response with an action that runs before the last piece of its body is sent. If the client disconnects earlier, or the body
+/// ends with an error, the action does not run.
 pub fn when_sent(response: Response, act: impl Future<Output = ()> + Send + 'static) -> Response {
     response.map(|body| Body::from_stream(before_the_end(body.into_data_stream(), act)))
 }
 
-/// The same stream, which does something before its last piece.
+/// Returns the stream with an action that runs before its last piece.
 fn before_the_end<S, E>(
     pieces: S,
     act: impl Future<Output = ()> + Send,

@@ -9,27 +9,28 @@ use crate::request_context;
 
 /// A document inside a resource.
 pub struct InsideRow {
-    /// The file of the export that has the resource, and where the resource begins in it, in bytes.
+    /// The file of the export that contains the resource.
     pub file: String,
+    /// The offset of the resource in the file, in bytes.
     pub at: u64,
-    /// Which of the documents inside the resource, from 0.
+    /// The index of the document in the resource, from 0.
     pub number: usize,
     pub title: String,
     /// `Type/id`.
     pub resource: String,
-    /// About, in bytes.
+    /// The approximate size in bytes.
     pub size: u64,
     pub opened: bool,
 }
 
-/// A part of the list of documents.
+/// One page of the list of documents.
 #[derive(Template)]
 #[template(path = "staff_inside.html")]
 pub struct InsidePage {
     username: String,
     path: String,
     rows: Vec<(InsideRow, String)>,
-    /// Where the search goes on: the file, and the offset in bytes.
+    /// The position at which the next page continues: the file, and the offset in bytes.
     next: Option<(String, u64)>,
 }
 
