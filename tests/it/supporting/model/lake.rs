@@ -111,22 +111,22 @@ impl RandomLake {
     }
 }
 
-fn node(types: Vec<&'static str>, records: usize, shared: usize) -> impl Strategy<Value = Node> {
+fn node(
+    types: Vec<&'static str>,
+    shared: usize,
+    target: impl Strategy<Value = Target>,
+) -> impl Strategy<Value = Node> {
     let updated = prop_oneof![
         Just(None),
         Just(Some("2020-01-01T00:00:00Z")),
         Just(Some("2024-01-01T00:00:00Z")),
         Just(Some("2025-06-01T00:00:00Z")),
     ];
-    let recorded = prop_oneof![
-        Just(None),
-        Just(Some("2019-01-01T00:00:00Z")),
-        Just(Some("2021-01-01T00:00:00Z")),
-        Just(Some("2022-01-01T00:00:00Z")),
-    ];
+    let recorded =
+        prop_oneof![Just(None), Just(Some("2019-01-01T00:00:00Z")), Just(Some("2021-01-01T00:00:00Z")),];
     let labels = (prop::bool::weighted(0.8), prop::bool::weighted(0.2), prop::bool::weighted(0.7));
     let refers_to = prop::collection::vec(0..shared, 0..3);
-    let about = prop::collection::vec(target(records, shared), 1..3);
+    let about = prop::collection::vec(target, 1..4);
     (prop::sample::select(types), (updated, recorded), labels, refers_to, about).prop_map(
         |(resource_type, (updated, recorded), (is_open, is_sensitive, is_active), refers_to, about)| Node {
             resource_type,
@@ -141,23 +141,29 @@ fn node(types: Vec<&'static str>, records: usize, shared: usize) -> impl Strateg
     )
 }
 
-fn target(records: usize, shared: usize) -> impl Strategy<Value = Target> {
-    let patient = prop::sample::select(&PATIENTS[..]).prop_map(Target::Patient);
-    let record = (0..records.max(1)).prop_map(move |number| match number < records {
-        true => Target::Record(number),
-        false => Target::Patient(PATIENTS[0]),
-    });
-    prop_oneof![1 => patient, 4 => record, 8 => (0..shared).prop_map(Target::Shared)]
+/// What a Provenance is about: in the given shares a Patient, a resource of the records, or one of `shared/`. Most are about
+/// the first two, so that several are about the same one; those two are no Provenance.
+fn target(records: usize, shared: usize, shares: [u32; 3]) -> impl Strategy<Value = Target> + Clone {
+    let number = |count: usize| prop_oneof![2 => 0..count.min(2), 1 => 0..count];
+    prop_oneof![
+        shares[0] => prop::sample::select(&PATIENTS[..]).prop_map(Target::Patient),
+        shares[1] => number(records).prop_map(Target::Record),
+        shares[2] => number(shared).prop_map(Target::Shared),
+    ]
 }
 
-/// Returns the types with Provenance, of which about every third resource is one.
-fn with_provenance(types: &[&'static str]) -> Vec<&'static str> {
-    types
-        .iter()
-        .copied()
-        .filter(|name| !["Patient", "Provenance"].contains(name))
-        .chain(["Provenance"; 2])
-        .collect()
+/// Returns the first two nodes, and others, of which about every second one is a Provenance.
+fn nodes(
+    types: &[&'static str],
+    count: usize,
+    shared: usize,
+    target: impl Strategy<Value = Target> + Clone,
+) -> impl Strategy<Value = Vec<Node>> {
+    let plain = types.iter().copied().filter(|name| !["Patient", "Provenance"].contains(name));
+    let with_provenance = plain.clone().chain(["Provenance"; 3]).collect();
+    let first = prop::collection::vec(node(plain.collect(), shared, target.clone()), 2);
+    let others = prop::collection::vec(node(with_provenance, shared, target), count - 2);
+    (first, others).prop_map(|(first, others)| first.into_iter().chain(others).collect())
 }
 
 pub(super) fn random_lake() -> impl Strategy<Value = RandomLake> {
@@ -165,12 +171,10 @@ pub(super) fn random_lake() -> impl Strategy<Value = RandomLake> {
         let day = prop_oneof![Just(None), Just(Some("2020-06-01")), Just(Some("2024-06-01"))];
         prop::collection::vec(day, 1..3)
     };
-    (0_usize..8, 1_usize..11).prop_flat_map(move |(records, shared)| {
-        let of_records = node(with_provenance(&IN_RECORDS), records, shared);
-        let of_shared = node(with_provenance(&IN_SHARED), records, shared);
+    (2_usize..9, 2_usize..11).prop_flat_map(move |(records, shared)| {
         (
-            prop::collection::vec(of_records, records),
-            prop::collection::vec(of_shared, shared),
+            nodes(&IN_RECORDS, records, shared, target(records, shared, [1, 6, 3])),
+            nodes(&IN_SHARED, shared, shared, target(records, shared, [1, 1, 24])),
             [joined(), joined()],
         )
             .prop_map(|(records, shared, joined)| RandomLake { records, shared, joined })

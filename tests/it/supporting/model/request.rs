@@ -128,9 +128,9 @@ pub(super) fn any_request() -> impl Strategy<Value = BulkRequest> {
     let at_once = prop_oneof![Just(1_usize), Just(2), Just(200)];
     let cohort = (any::<bool>(), prop::bool::weighted(0.7));
     let provenance = prop_oneof![
-        2 => Just(Provenance::All),
-        1 => Just(Provenance::Relevant),
-        1 => Just(Provenance::Latest),
+        3 => Just(Provenance::All),
+        2 => Just(Provenance::Relevant),
+        4 => Just(Provenance::Latest),
     ];
     (cohort, since, until, types, active_only, (any::<bool>(), provenance), tokens, chunks, at_once).prop_map(
         |(cohort, since, until, mut types, active_only, content, tokens, chunk_bytes, at_once)| {
