@@ -33,7 +33,7 @@ use self::simulated::Record;
 #[cfg(feature = "aws")]
 use self::simulated::account::{Account, Setup};
 pub use self::texts::settings;
-pub use both_hosts::both_hosts;
+pub use both_hosts::{both_hosts, in_browser};
 pub use inventory;
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! `#[both_hosts]`: a story that is told to both hosts, the process in memory and the deployment of `cargo xtask test`.
+//! The attributes of stories. `#[both_hosts]`: a story that is told to both hosts, the process in memory and the deployment of
+//! `cargo xtask test`. `#[in_browser]`: a story in Chromium.
 
 use proc_macro::{Delimiter, TokenStream, TokenTree};
 
@@ -44,6 +45,13 @@ pub fn both_hosts(how: TokenStream, story: TokenStream) -> TokenStream {
     );
     let tests: TokenStream = tests.parse().expect("Rust");
     story.into_iter().chain(tests).collect()
+}
+
+/// Makes a test of a story in Chromium. `cargo xtask browser` runs it; plain `cargo test` ignores it.
+#[proc_macro_attribute]
+pub fn in_browser(_: TokenStream, story: TokenStream) -> TokenStream {
+    let attributes = "#[tokio::test] #[ignore = \"cargo xtask browser starts what it needs\"]";
+    attributes.parse::<TokenStream>().expect("Rust").into_iter().chain(story).collect()
 }
 
 /// The name of a function, and what stands between its parameters and its body.

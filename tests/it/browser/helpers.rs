@@ -2,6 +2,7 @@
 //! would let every story pass.
 
 use tests::browser::{Browser, Key, Look, Page, Scheme, Script};
+use tests::in_browser;
 
 /// A page of this text, without a server.
 async fn shown(browser: &Browser, look: Look, script: Script, body: &str) -> Page {
@@ -13,8 +14,7 @@ async fn shown(browser: &Browser, look: Look, script: Script, body: &str) -> Pag
     page
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn what_is_wrong_with_a_page_is_seen() {
     let browser = Browser::open().await;
     let body = "<style>:root { color-scheme: light dark; --pale: #bbbbbb; }
@@ -44,8 +44,7 @@ async fn what_is_wrong_with_a_page_is_seen() {
     assert!((1.99..2.01).contains(&grown), "{grown}");
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn errors_of_the_console_are_seen() {
     let browser = Browser::open().await;
     let body = "<script>console.error('a message'); undefinedFunction();</script><img src='http://127.0.0.1:1/none.png' alt=''>";
@@ -56,8 +55,7 @@ async fn errors_of_the_console_are_seen() {
     }
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_keyboard_reaches_what_it_should_and_no_script_runs() {
     let browser = Browser::open().await;
     let body = "<a href='/first'>First</a> <label>Name <input autofocus></label>

@@ -2,6 +2,7 @@
 
 use tests::ANNA;
 use tests::browser::{Audience, Key, Look, Page, Script, Site};
+use tests::in_browser;
 
 use super::{nothing, opened, passes};
 
@@ -85,20 +86,17 @@ async fn whole_way(script: Script) {
     nothing(&page.console_errors());
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_patients_pages_by_the_keyboard() {
     whole_way(Script::On).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_patients_pages_without_script() {
     whole_way(Script::Off).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn a_copy_moves_by_itself_where_script_runs() {
     let (site, _browser, page) = opened(Look::PHONE, Script::On).await;
     sign_in(&site, &page).await;
@@ -111,8 +109,7 @@ async fn a_copy_moves_by_itself_where_script_runs() {
     nothing(&page.console_errors());
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_patients_pages_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     sign_in(&site, &page).await;

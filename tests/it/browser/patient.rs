@@ -2,6 +2,7 @@
 
 use tests::PASSWORD;
 use tests::browser::{Audience, Browser, Key, Look, Page, Script, Site};
+use tests::in_browser;
 
 use super::{nothing, opened, passes};
 
@@ -43,20 +44,17 @@ async fn whole_way(script: Script) {
     nothing(&page.console_errors());
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_whole_way_by_the_keyboard() {
     whole_way(Script::On).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_whole_way_without_script() {
     whole_way(Script::Off).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn a_refusal_goes_back_to_the_app() {
     let (site, _browser, page) = opened(Look::PHONE, Script::On).await;
     sign_in(&site, &page).await;
@@ -66,8 +64,7 @@ async fn a_refusal_goes_back_to_the_app() {
     nothing(&page.console_errors());
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn a_wrong_password_is_said_and_a_right_one_leads_on() {
     let (site, browser) = (Site::with("sandbox = false").await, Browser::open().await);
     let page = browser.page(Look::PHONE, Script::Off).await;
@@ -80,24 +77,21 @@ async fn a_wrong_password_is_said_and_a_right_one_leads_on() {
     }
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_landing_page_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.at("/")).await;
     passes(&page, "landing", Audience::Patients).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_format_page_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.at("/format")).await;
     passes(&page, "format", Audience::Patients).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_sign_in_page_in_every_look() {
     let (site, browser) = (Site::with("sandbox = false").await, Browser::open().await);
     let page = browser.page(Look::DESK, Script::On).await;
@@ -106,16 +100,14 @@ async fn the_sign_in_page_in_every_look() {
     passes(&page, "patient-sign-in", Audience::Patients).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_sandbox_sign_in_page_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.authorize()).await;
     passes(&page, "patient-sign-in-sandbox", Audience::Patients).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_consent_page_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     sign_in(&site, &page).await;
@@ -123,8 +115,7 @@ async fn the_consent_page_in_every_look() {
     passes(&page, "consent", Audience::Patients).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_form_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.form().await).await;
@@ -132,8 +123,7 @@ async fn the_form_in_every_look() {
     passes(&page, "form", Audience::Patients).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_steps_of_the_form_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.form().await).await;
@@ -150,8 +140,7 @@ async fn the_steps_of_the_form_in_every_look() {
     passes(&page, "form-check-wrong", Audience::Patients).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_form_with_mistakes_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.form().await).await;
@@ -161,8 +150,7 @@ async fn the_form_with_mistakes_in_every_look() {
     passes(&page, "form-wrong", Audience::Patients).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn few_stops_lead_through_a_step() {
     let (site, _browser, page) = opened(Look::PHONE, Script::On).await;
     page.open(&site.form().await).await;
@@ -174,8 +162,7 @@ async fn few_stops_lead_through_a_step() {
     }
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_page_after_the_form_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.form().await).await;
@@ -183,8 +170,7 @@ async fn the_page_after_the_form_in_every_look() {
     passes(&page, "form-done", Audience::Patients).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_error_page_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.at("/nowhere")).await;

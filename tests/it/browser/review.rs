@@ -1,6 +1,7 @@
 //! The clerk's way on the page of one export: look at what is in it, leave something out, decide, and undo.
 
 use tests::browser::{Audience, Key, Look, Page, Review, Script, Site};
+use tests::in_browser;
 
 use super::{nothing, opened, passes};
 
@@ -59,20 +60,17 @@ async fn whole_way(script: Script) {
     nothing(&page.console_errors());
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_clerks_way_by_the_keyboard() {
     whole_way(Script::On).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_clerks_way_without_script() {
     whole_way(Script::Off).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_contents_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     reviewed(&site, &page).await;
@@ -87,8 +85,7 @@ async fn the_contents_in_every_look() {
     passes(&page, "staff-leave-out", Audience::Staff).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_decisions_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     let review = reviewed(&site, &page).await;
@@ -102,8 +99,7 @@ async fn the_decisions_in_every_look() {
 }
 
 /// A picture in a tab of its own: nothing of it runs, and it is seen. A page that calls itself a PDF is not opened.
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn a_script_that_calls_itself_a_document_does_not_run() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     let review = reviewed(&site, &page).await;
@@ -125,8 +121,7 @@ async fn a_script_that_calls_itself_a_document_does_not_run() {
 }
 
 /// Files that are too large are not sent where script runs.
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn a_file_that_is_too_large_is_not_sent() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     reviewed(&site, &page).await;

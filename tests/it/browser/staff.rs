@@ -1,6 +1,7 @@
 //! What staff see, and their whole way by the keyboard alone: sign in, open an export, approve it.
 
 use tests::browser::{Audience, Key, Look, Script};
+use tests::in_browser;
 
 use super::{nothing, opened, passes};
 
@@ -23,20 +24,17 @@ async fn whole_way(script: Script) {
     nothing(&page.console_errors());
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_whole_way_by_the_keyboard() {
     whole_way(Script::On).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_whole_way_without_script() {
     whole_way(Script::Off).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_sign_in_page_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.at("/staff/login")).await;
@@ -75,20 +73,17 @@ async fn several(script: Script) {
     nothing(&page.console_errors());
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn several_are_approved_by_the_keyboard() {
     several(Script::On).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn several_are_approved_without_script() {
     several(Script::Off).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_queue_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.sign_staff_in(&page).await;
@@ -110,8 +105,7 @@ async fn the_queue_in_every_look() {
     passes(&page, "staff-queue-spanish", Audience::Staff).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_pages_of_several_approvals_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.in_review().await;
@@ -130,8 +124,7 @@ async fn the_pages_of_several_approvals_in_every_look() {
     passes(&page, "staff-approved", Audience::Staff).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_page_of_an_export_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     let review = site.in_review().await;
@@ -140,8 +133,7 @@ async fn the_page_of_an_export_in_every_look() {
     passes(&page, "staff-job", Audience::Staff).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_audit_trail_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.in_review().await;
@@ -150,8 +142,7 @@ async fn the_audit_trail_in_every_look() {
     passes(&page, "staff-audit", Audience::Staff).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_settings_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.sign_staff_in(&page).await;
@@ -159,8 +150,7 @@ async fn the_settings_in_every_look() {
     passes(&page, "staff-settings", Audience::Staff).await;
 }
 
-#[tokio::test]
-#[ignore = "cargo xtask browser starts what it needs"]
+#[in_browser]
 async fn the_pages_of_a_new_export_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.in_review().await;
