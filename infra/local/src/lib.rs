@@ -10,6 +10,26 @@
 //! - [`load`] converts NDJSON and Bundles into the lake layout.
 //! - [`openapi`] describes the routes of all functions.
 //! - [`sample`] writes seeded synthetic patients for load tests.
+//!
+//! # The crates of the workspace
+//!
+//! Each crate of `shared/` uses only the crates above it:
+//!
+//! - [`fhir`] reads and writes lines of FHIR resources; it knows nothing of exports;
+//! - [`domain`] has the rules: jobs and their states, requests, the filter of resources, and the ports;
+//! - [`crypto`] and `words`: keys and hashes; the messages of the pages;
+//! - [`settings`] reads and checks the settings; `storage` is the common code of all stores;
+//! - [`security`] verifies tokens, passwords and assertions;
+//! - [`platform`] is the list of the ports that a host has, and starts and changes jobs through them;
+//! - `web` has the routes, extractors, responses and pages of the functions;
+//! - `aws` and [`local`] implement the ports.
+//!
+//! The functions use them, and never each other: [`kick_off`] starts exports, [`customize`] is the patient's form,
+//! [`export_generator`] does the work, [`status`] and [`download`] return the results, [`admin`] and [`my`] are the pages of staff
+//! and patients, [`authorize`] is the authorization server, [`metadata`] describes the server, and [`cleanup`] removes what
+//! has expired. `announce` exists only on AWS.
+//!
+//! `infra/docs/ARCHITECTURE.md` names the place of each behaviour.
 
 pub mod allocator;
 pub mod audit;
