@@ -80,12 +80,12 @@ fn cold_functions_read_their_secrets_as_often_as_the_cost_page_says() {
     let always = f64::from(calls) * 12.0 * 730.0 * price;
     for said in [
         format!(
-            "| Secrets Manager | {calls} calls, when all {} functions that serve requests start cold; ",
+            "| Secrets Manager | {calls} calls, if all {} functions that serve requests start cold; ",
             word(serving.len())
         ),
         format!("| ${:.6} |", f64::from(calls) * price),
         format!(
-            "three calls by each of {} functions, one by `my`, which has no keys | nothing idle; ${always:.2} when",
+            "three calls by each of {} functions, one by `my`, which has no keys | nothing without requests; ${always:.2} with",
             word(with_keys)
         ),
     ] {
