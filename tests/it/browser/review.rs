@@ -73,7 +73,11 @@ async fn the_clerks_way_without_script() {
 #[in_browser]
 async fn the_contents_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
-    reviewed(&site, &page).await;
+    let review = reviewed(&site, &page).await;
+    page.open(&site.at(&format!("/staff/jobs/{}/inside", review.id))).await;
+    passes(&page, "staff-inside", Audience::Staff).await;
+    page.look(Look::DESK).await;
+    page.open(&site.at(&format!("/staff/jobs/{}", review.id))).await;
     page.leads(page.click("link", "Observation.ndjson")).await;
     passes(&page, "staff-rows", Audience::Staff).await;
     page.look(Look::DESK).await;
