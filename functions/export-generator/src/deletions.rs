@@ -41,11 +41,6 @@ pub(crate) struct Deletion {
 }
 
 impl Deletion {
-    /// Returns the approximate size in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.key.len() + self.of.as_ref().map_or(0, String::len)
-    }
-
     /// Returns whether the other deletion is of the same resource of the same patient.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (&self.of, &self.key) == (&other.of, &other.key)

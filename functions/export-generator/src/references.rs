@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::error::Result;
 use domain::filter::ReferredBy;
-use domain::lines::Lines;
+use domain::lines::{Lines, StreamReader};
 use domain::pack::{Location, SMALL};
 use domain::ports::files::{FileWriter, Files};
 use fhir::compartments::has_compartment;
@@ -16,7 +16,6 @@ use foldhash::fast::RandomState;
 use storage::packs;
 
 use crate::pack::Pack;
-use crate::spool::StreamReader;
 
 /// The number of references that are held before they are written to the store.
 const MAX_HELD: usize = 100_000;

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use domain::error::{Error, Result};
-use domain::lines::Lines;
+use domain::lines::{Lines, StreamReader};
 use domain::ports::files::{Files, read_all, write_all};
 use serde::{Deserialize, Serialize};
+use storage::sorter::Row;
 
 use crate::deletions::Deletion;
-use crate::spool::StreamReader;
 
 /// A larger index would belong to a file of hundreds of gigabytes.
 const MAX_INDEX: usize = 64 * 1024 * 1024;
@@ -100,7 +100,6 @@ impl SortedLines {
     pub(crate) async fn next(&mut self) -> Result<Option<Deletion>> {
         let Some(line) = self.0.next().await? else { return Ok(None) };
         let text = line.text.ok_or_else(|| Error::internal("a line of sorted deletions is too long"))?;
-        let (of, key, at) = serde_json::from_slice(text)?;
-        Ok(Some(Deletion { of, key, at }))
+        Deletion::read(text).map(Some)
     }
 }

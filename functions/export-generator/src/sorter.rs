@@ -1,160 +1,86 @@
 //! Sorts deletions by patient in bounded memory. The record store has them in any order, in one large file or many
-//! files, compressed or not. Sorted runs are written and then merged into the form that [`crate::sorted`] reads.
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+//! files, compressed or not. The result is one file with an index, which [`crate::sorted`] reads.
 
 use domain::error::Result;
 use domain::ports::files::{FileWriter, Files};
+use storage::sorter::{Limits, Row, Sorter};
 
 use crate::deletions::{Deletion, DeletionReader};
-use crate::sorted::{self, Index, SortedLines};
+use crate::sorted::{self, Index};
 
-/// The limits of sorting and merging.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    /// The size of a run in memory, in bytes.
-    run: usize,
-    /// The number of files that are merged at once, each with a buffer.
-    fan_in: usize,
-    /// The size of a block in bytes.
-    block: u64,
+/// The size of a block in bytes.
+const BLOCK: u64 = 1024 * 1024;
+/// The file is written when its buffer has this many bytes.
+const FLUSH: usize = 512 * 1024;
+
+impl Row for Deletion {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.key.len() + self.of.as_ref().map_or(0, String::len)
+    }
+
+    /// Only the last deletion of each resource is kept.
+    fn replaces(&self, before: &Self) -> bool {
+        self.is_same(before)
+    }
+
+    fn write(&self, buffer: &mut Vec<u8>) -> Result<()> {
+        Ok(serde_json::to_writer(buffer, &(&self.of, &self.key, self.at))?)
+    }
+
+    fn read(line: &[u8]) -> Result<Self> {
+        let (of, key, at) = serde_json::from_slice(line)?;
+        Ok(Self { of, key, at })
+    }
 }
 
-const LIMITS: Limits = Limits { run: 16 * 1024 * 1024, fan_in: 32, block: 1024 * 1024 };
-/// A file is written when its buffer has this many bytes.
-const FLUSH: usize = 512 * 1024;
 /// Sorts the deletions of a reader into files with this prefix.
 pub(crate) async fn sort(files: &dyn Files, prefix: &str, mut reader: DeletionReader<'_>) -> Result<()> {
-    let mut sorter = Sorter::new(files, prefix, LIMITS);
+    let mut sorter = Sorter::new(files, prefix, Limits::default());
     while let Some(deletion) = reader.next().await? {
         sorter.push(deletion).await?;
     }
-    sorter.finish(reader.problems()).await
+    write(files, prefix, sorter, BLOCK, reader.problems()).await
 }
 
-struct Sorter<'f> {
-    files: &'f dyn Files,
-    prefix: &'f str,
-    limits: Limits,
-    /// The next run.
-    held: Vec<Deletion>,
-    held_bytes: usize,
-    /// The number of runs so far.
-    runs: usize,
-    /// Sorted files, by the number of merges of their content.
-    levels: Vec<Vec<String>>,
+/// Writes the sorted file and its index.
+async fn write(
+    files: &dyn Files,
+    prefix: &str,
+    sorter: Sorter<'_, Deletion>,
+    block: u64,
+    problems: Vec<String>,
+) -> Result<()> {
+    let mut merged = sorter.finish().await?;
+    let mut out = Output::new(files, &sorted::key(prefix), block).await?;
+    while let Some(deletion) = merged.next().await? {
+        out.write(deletion).await?;
+    }
+    let index = out.finish().await?;
+    merged.remove().await?;
+    Index { problems, ..index }.write(files, prefix).await
 }
 
-impl<'f> Sorter<'f> {
-    fn new(files: &'f dyn Files, prefix: &'f str, limits: Limits) -> Self {
-        Self { files, prefix, limits, held: Vec::new(), held_bytes: 0, runs: 0, levels: Vec::new() }
-    }
-
-    async fn push(&mut self, deletion: Deletion) -> Result<()> {
-        self.held_bytes += deletion.bytes();
-        self.held.push(deletion);
-        if self.held_bytes >= self.limits.run { self.end_run().await } else { Ok(()) }
-    }
-
-    async fn finish(mut self, problems: Vec<String>) -> Result<()> {
-        self.end_run().await?;
-        let keys: Vec<_> = std::mem::take(&mut self.levels).into_iter().flatten().collect();
-        let index = self.merge(&keys, &sorted::key(self.prefix)).await?;
-        Index { problems, ..index }.write(self.files, self.prefix).await
-    }
-
-    /// Writes a run, and merges runs if there are many.
-    async fn end_run(&mut self) -> Result<()> {
-        if self.held.is_empty() {
-            return Ok(());
-        }
-        self.held.sort_unstable();
-        self.held_bytes = 0;
-        let key = self.next_key();
-        let mut out = Output::new(self.files, &key, self.limits.block).await?;
-        for deletion in self.held.drain(..) {
-            out.push(deletion).await?;
-        }
-        out.finish().await?;
-        self.add(0, key);
-        let mut level = 0;
-        while self.levels[level].len() >= self.limits.fan_in {
-            let keys = std::mem::take(&mut self.levels[level]);
-            let key = self.next_key();
-            self.merge(&keys, &key).await?;
-            level += 1;
-            self.add(level, key);
-        }
-        Ok(())
-    }
-
-    fn next_key(&mut self) -> String {
-        self.runs += 1;
-        format!("{}run-{}", self.prefix, self.runs)
-    }
-
-    fn add(&mut self, level: usize, key: String) {
-        if self.levels.len() == level {
-            self.levels.push(Vec::new());
-        }
-        self.levels[level].push(key);
-    }
-
-    /// Merges sorted files into one, and removes them.
-    async fn merge(&self, keys: &[String], into: &str) -> Result<Index> {
-        let mut inputs = Vec::new();
-        let mut heap = BinaryHeap::new();
-        for (number, key) in keys.iter().enumerate() {
-            let mut input = SortedLines::open(self.files, key, None).await?;
-            heap.extend(input.next().await?.map(|first| Reverse((first, number))));
-            inputs.push(input);
-        }
-        let mut out = Output::new(self.files, into, self.limits.block).await?;
-        while let Some(Reverse((deletion, number))) = heap.pop() {
-            out.push(deletion).await?;
-            heap.extend(inputs[number].next().await?.map(|next| Reverse((next, number))));
-        }
-        let index = out.finish().await?;
-        for key in keys {
-            self.files.remove(key).await?;
-        }
-        Ok(index)
-    }
-}
-
-/// A sorted file that is being written. Only the last deletion of each resource is kept.
+/// The sorted file that is being written.
 struct Output {
     writer: Box<dyn FileWriter>,
     buffer: Vec<u8>,
     block: u64,
-    last: Option<Deletion>,
     index: Index,
 }
 
 impl Output {
     async fn new(files: &dyn Files, key: &str, block: u64) -> Result<Self> {
         let writer = files.create(key).await?;
-        Ok(Self { writer, buffer: Vec::new(), block, last: None, index: Index::default() })
-    }
-
-    async fn push(&mut self, deletion: Deletion) -> Result<()> {
-        match self.last.replace(deletion) {
-            Some(before) if !self.last.as_ref().is_some_and(|last| last.is_same(&before)) => {
-                self.write(before).await
-            }
-            _ => Ok(()),
-        }
+        Ok(Self { writer, buffer: Vec::new(), block, index: Index::default() })
     }
 
     async fn write(&mut self, deletion: Deletion) -> Result<()> {
-        let Deletion { of, key, at } = deletion;
         let before = self.buffer.len();
-        serde_json::to_writer(&mut self.buffer, &(&of, key, at))?;
+        deletion.write(&mut self.buffer)?;
         self.buffer.push(b'\n');
         let begin = self.index.bytes;
         if self.index.blocks.last().is_none_or(|(_, last)| begin - last >= self.block) {
-            self.index.blocks.push((of, begin));
+            self.index.blocks.push((deletion.of, begin));
         }
         self.index.bytes += (self.buffer.len() - before) as u64;
         if self.buffer.len() >= FLUSH {
@@ -164,9 +90,6 @@ impl Output {
     }
 
     async fn finish(mut self) -> Result<Index> {
-        if let Some(last) = self.last.take() {
-            self.write(last).await?;
-        }
         self.writer.write(self.buffer).await?;
         self.writer.finish().await?;
         Ok(self.index)
@@ -180,7 +103,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sorted::Sorted;
+    use crate::sorted::{Sorted, SortedLines};
 
     const PREFIX: &str = "exports/job/deleted-1/";
     const PATIENTS: [&str; 7] = ["a", "a-b", "a.b", "b", "\n\"\t", "", "\u{e9}"];
@@ -202,7 +125,7 @@ mod tests {
         all
     }
 
-    async fn is_sorted(deletions: Vec<Deletion>, limits: Limits) {
+    async fn is_sorted(deletions: Vec<Deletion>, limits: Limits, block: u64) {
         let platform = crate::spool::tests::platform();
         let files = platform.files();
         let mut sorter = Sorter::new(&*files, PREFIX, limits);
@@ -212,7 +135,8 @@ mod tests {
             *known = (*known).max(deletion.at);
             sorter.push(deletion).await.expect("pushed");
         }
-        sorter.finish(vec!["a problem".to_owned()]).await.expect("sorted");
+        let problems = vec!["a problem".to_owned()];
+        write(&*files, PREFIX, sorter, block, problems).await.expect("sorted");
         let expected: Vec<_> = latest.into_iter().map(|((of, key), at)| Deletion { of, key, at }).collect();
         let sorted = Sorted::open(&*files, PREFIX).await.expect("opened");
         let all = match sorted.all().await.expect("opened") {
@@ -247,7 +171,7 @@ mod tests {
             block in 1_u64..200,
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(is_sorted(deletions, Limits { run, fan_in, block }));
+            runtime.expect("a runtime").block_on(is_sorted(deletions, Limits { run, fan_in }, block));
         }
     }
 
@@ -255,12 +179,12 @@ mod tests {
     async fn a_chunk_reads_the_blocks_of_its_patients_and_no_others() {
         let platform = crate::spool::tests::platform();
         let files = platform.files();
-        let mut sorter = Sorter::new(&*files, PREFIX, Limits { run: 10_000, fan_in: 4, block: 1_000 });
+        let mut sorter = Sorter::new(&*files, PREFIX, Limits { run: 10_000, fan_in: 4 });
         for number in (0..5_000).rev() {
             let of = Some(format!("p{number:04}"));
             sorter.push(Deletion { of, key: format!("Observation/o{number}"), at: 1 }).await.expect("pushed");
         }
-        sorter.finish(Vec::new()).await.expect("sorted");
+        write(&*files, PREFIX, sorter, 1_000, Vec::new()).await.expect("sorted");
         let sorted = Sorted::open(&*files, PREFIX).await.expect("opened");
         let mut read = 0;
         for lines in sorted.of(&BTreeSet::from([Some("p2000"), Some("p4000")])).await.expect("opened") {

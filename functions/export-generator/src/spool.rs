@@ -1,10 +1,9 @@
 //! Holds lines until the whole patient is read: in memory up to a limit, then in the store.
 
 use domain::error::Result;
-use domain::lines::{Lines, MemoryReader};
-use domain::ports::files::{ByteStream, FileWriter, Files};
-use domain::ports::records::{BLOCK, BlockReader};
-use futures_util::StreamExt;
+use domain::lines::{Lines, MemoryReader, StreamReader};
+use domain::ports::files::{FileWriter, Files};
+use domain::ports::records::BLOCK;
 
 /// The maximum number of bytes in memory.
 const MAX_HELD: usize = 4 * 1024 * 1024;
@@ -60,19 +59,6 @@ impl Spool {
         writer.finish().await?;
         let stream = files.open(&key, None).await?;
         Ok((Lines::new(Box::new(StreamReader(stream))), Some(key)))
-    }
-}
-
-/// Reads a stored file as blocks.
-pub(crate) struct StreamReader(pub(crate) ByteStream);
-
-#[async_trait::async_trait]
-impl BlockReader for StreamReader {
-    async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
-        if let Some(bytes) = self.0.next().await {
-            buffer.extend_from_slice(&bytes?);
-        }
-        Ok(buffer)
     }
 }
 

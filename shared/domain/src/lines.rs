@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use fhir::MAX_LINE;
+use futures_util::StreamExt;
 
 use crate::error::Result;
+use crate::ports::files::ByteStream;
 use crate::ports::records::BlockReader;
 
 /// The lines of a [`BlockReader`]. [`Lines::next`] reads blocks as it needs them.
@@ -154,6 +156,19 @@ impl BlockReader for MemoryReader {
         let end = (self.at + self.block).min(self.bytes.len());
         buffer.extend_from_slice(&self.bytes[self.at..end]);
         self.at = end;
+        Ok(buffer)
+    }
+}
+
+/// Reads a file of the store of files in the pieces in which it arrives.
+pub struct StreamReader(pub ByteStream);
+
+#[async_trait::async_trait]
+impl BlockReader for StreamReader {
+    async fn read(&mut self, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
+        if let Some(bytes) = self.0.next().await {
+            buffer.extend_from_slice(&bytes?);
+        }
         Ok(buffer)
     }
 }

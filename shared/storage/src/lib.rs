@@ -8,3 +8,4 @@ pub mod job_list;
 pub mod layout;
 pub mod packs;
 pub mod shared_index;
+pub mod sorter;
