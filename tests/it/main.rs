@@ -18,6 +18,7 @@ mod openapi;
 mod openid;
 mod outages;
 mod pages;
+mod patients;
 mod queue;
 mod started;
 mod status;

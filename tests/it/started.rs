@@ -34,7 +34,7 @@ async fn staff_find_a_patient_and_start_an_export_with_a_reason(world: World) {
     for shown in ["Anna Lindqvist", "April 12, 1961", "Female", "MRN-1000", FORM] {
         assert!(found.contains(shown), "{shown}: {found}");
     }
-    for nobody in ["Anna-Lindqvist", "..%2F..%2Fetc", "nobody"] {
+    for nobody in ["..%2F..%2Fetc", "nobody"] {
         assert!(search(nobody).await.contains("Nobody found."), "{nobody}");
     }
     let texts =

@@ -5,13 +5,14 @@
 //!   [`direct`]: files that are too large for a request;
 //! - [`api`] and [`pages`]: the routes of both; [`job`]: the pages of one export;
 //! - [`queue`] and [`several`]: the list of exports, and approving several of them;
-//! - [`patients`] and [`start`]: exports that staff start;
+//! - [`patients`], [`groups`] and [`start`]: exports that staff start;
 //! - [`audit`]: the audit trail for auditors; [`settings_page`]: the settings for administrators.
 
 mod api;
 mod audit;
 mod caller;
 mod direct;
+mod groups;
 mod job;
 mod login;
 mod pages;
@@ -155,10 +156,10 @@ fn declared() -> Routes<Admin> {
                 .get(
                     "/staff/patients",
                     page,
-                    with_job("Finds a patient of the record store"),
+                    with_job("Finds patients of the record store"),
                     patients::search,
                 )
-                .reading(&[patients::SEARCHED])
+                .reading(&patients::SEARCHED)
                 .returning(&[described::page(200)])
                 .get(
                     "/staff/patients/{patient}/export",
@@ -168,6 +169,24 @@ fn declared() -> Routes<Admin> {
                 )
                 .returning(&[described::page(200)])
                 .post("/staff/patients/{patient}/export", page, back("Starts an export"), start::begin)
+                .taking(FORM)
+                .reading(&start::fields())
+                .get("/staff/groups", page, with_job("Lists the groups of the record store"), groups::list)
+                .reading(&groups::LISTED)
+                .returning(&[described::page(200)])
+                .get(
+                    "/staff/groups/{group}/export",
+                    page,
+                    with_job("Shows the form of an export of a group that staff start"),
+                    groups::ask,
+                )
+                .returning(&[described::page(200)])
+                .post(
+                    "/staff/groups/{group}/export",
+                    page,
+                    back("Starts an export of a group"),
+                    groups::begin,
+                )
                 .taking(FORM)
                 .reading(&start::fields())
                 .get("/staff/login", sign_in, with_job("Shows the sign-in page of staff"), pages::login)

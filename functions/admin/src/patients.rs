@@ -1,13 +1,22 @@
-//! The patients of the record store, for staff who start an export without an app (45 CFR 170.315(b)(10)).
+//! The patients of the record store, for staff who start an export without an app (45 CFR 170.315(b)(10)): found by the index of
+//! the store ([`storage::patient_index`]), or by the whole id.
+//!
+//! The index can be older than a record. So each patient whom the index finds is looked up in the record: one who is gone, or
+//! is no longer searched for, is left out and counted.
+
+use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::response::Response;
 use domain::audit::{Action, Actor, Event};
-use domain::error::Result;
+use domain::error::{Error, Result};
 use domain::ids::PatientId;
-use domain::patient::summary;
+use domain::patient::{Known, known};
+use domain::patient_search::PatientSearch;
 use domain::ports::jobs::JobQuery;
+use futures_util::future::try_join_all;
 use http::StatusCode;
+use storage::patient_index::{Found, PageLimits, PatientIndex};
 use web::describe::Parameter;
 use web::extract::Query;
 use web::pages::{PatientRow, PatientsPage};
@@ -18,32 +27,144 @@ use crate::Admin;
 use crate::caller::PageStaff;
 
 /// What the search reads.
-pub(crate) const SEARCHED: Parameter = Parameter::query("q", "The id of a patient");
+pub(crate) const SEARCHED: [Parameter; 2] = [
+    Parameter::query(
+        "q",
+        "Beginnings of the words of a name, a birth date, an identifier or the id of a patient; all words must match",
+    ),
+    Parameter::query("page", "The page, as the link to it has it"),
+];
 
-/// `GET /staff/patients`: the patient of an id.
+/// A page has this many patients, who are looked up at the same time, and reads so many bytes of the index.
+const LIMITS: PageLimits = PageLimits { patients: 20, bytes: 2 * 1024 * 1024 };
+
+/// `GET /staff/patients`: the patients who are searched for.
 pub(crate) async fn search(
     State(state): State<Admin>,
     PageStaff(username): PageStaff,
     query: Query,
 ) -> Result<Response, PageError> {
     let typed: String = query.get("q").unwrap_or_default().trim().chars().take(200).collect();
-    let mut patient = None;
-    if !typed.is_empty() {
-        let event = Event::new(Actor::staff(&username), Action::RecordViewed).about("search of patients");
-        state.audit.record(event).await?;
-        patient = state.patient_row(typed.trim_start_matches("Patient/")).await?;
+    if typed.is_empty() {
+        return Ok(html(StatusCode::OK, &PatientsPage { username, ..PatientsPage::default() }));
     }
-    Ok(html(StatusCode::OK, &PatientsPage { username, search: typed, patient }))
+    let event = Event::new(Actor::staff(&username), Action::RecordViewed).about("search of patients");
+    state.audit.record(event).await?;
+    let page = query.get("page").filter(|page| !page.is_empty());
+    let mut shown = state.found(&typed, page).await?;
+    shown.username = username;
+    Ok(html(StatusCode::OK, &shown))
+}
+
+/// The result of looking into the index.
+enum Looked {
+    Found { found: Found, made: jiff::Timestamp },
+    NoIndex,
+    Damaged,
 }
 
 impl Admin {
-    async fn patient_row(&self, id: &str) -> Result<Option<PatientRow>> {
-        let Ok(id) = PatientId::parse(id) else { return Ok(None) };
-        let Some(patient) = summary(&*self.records, &id).await? else { return Ok(None) };
+    /// The page of a search, without the name of the caller.
+    async fn found(&self, typed: &str, page: Option<&str>) -> Result<PatientsPage> {
+        let words = request_context::words();
+        let search = PatientSearch::parse(typed, words.text("date-order", &[]) == "day-first");
+        // Without an index, or with one that is older, a patient is found by the whole id.
+        let by_id = match (page, PatientId::parse(typed.trim_start_matches("Patient/"))) {
+            (None, Ok(id)) => known(&*self.records, &id).await?,
+            _ => None,
+        };
+        let looked = self.look(&search, page).await?;
+        let mut notes = Vec::new();
+        let found = match looked {
+            Looked::Found { found, made } => {
+                if found.stopped {
+                    notes.push(words.text("patients-more-to-search", &[]));
+                }
+                (found, Some(made))
+            }
+            Looked::NoIndex => {
+                notes.push(words.text("patients-no-index", &[]));
+                (Found::default(), None)
+            }
+            Looked::Damaged => {
+                notes.push(words.text("patients-index-damaged", &[]));
+                (Found::default(), None)
+            }
+        };
+        let (found, made) = found;
+        let (patients, left_out) = self.looked_up(&search, found.patients, by_id).await?;
+        if left_out > 0 {
+            let date = made.map(|made| words.moment(made)).unwrap_or_default();
+            let values = [("count", &*left_out.to_string()), ("date", &*date)];
+            notes.push(words.text("patients-left-out", &values));
+        }
+        let rows = try_join_all(patients.into_iter().map(|known| self.patient_row(known))).await?;
+        let address = |page: Option<&str>| {
+            let fields = [("q", Some(typed)), ("page", page)];
+            let fields: Vec<_> =
+                fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+            let fields = serde_urlencoded::to_string(fields).map_err(Error::internal)?;
+            Ok::<_, Error>(format!("/staff/patients?{fields}"))
+        };
+        Ok(PatientsPage {
+            username: String::new(),
+            search: typed.to_owned(),
+            nothing: words
+                .text(if search.is_empty() { "patients-nothing-typed" } else { "patients-nobody" }, &[]),
+            rows,
+            notes,
+            made: made.map(|made| words.text("patients-index-of", &[("date", &words.moment(made))])),
+            first: page.map(|_| address(None)).transpose()?,
+            next: found.next.as_deref().map(|next| address(Some(next))).transpose()?,
+        })
+    }
+
+    /// Looks into the index, which says where the page begins.
+    async fn look(&self, search: &PatientSearch, page: Option<&str>) -> Result<Looked> {
+        let damaged = |error: Error| match error {
+            Error::Damaged(damage) => {
+                tracing::warn!(damage = %damage, "the index of patients cannot be read; 'ehi index' makes a new one");
+                Ok(Looked::Damaged)
+            }
+            error => Err(error),
+        };
+        let mut index = match PatientIndex::open(&*self.records).await {
+            Ok(Some(index)) => index,
+            Ok(None) => return Ok(Looked::NoIndex),
+            Err(error) => return damaged(error),
+        };
+        let made = index.current().made;
+        let found = index.search(search, page, LIMITS).await;
+        let (reads, bytes) = (&index.cost().reads, &index.cost().bytes);
+        let (reads, bytes) = (reads.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed));
+        tracing::debug!(reads, bytes, "patients were searched for");
+        found.map(|found| Looked::Found { found, made }).or_else(damaged)
+    }
+
+    /// What the records say of these patients, after the one whose id was typed. The number is of those who are left out.
+    async fn looked_up(
+        &self,
+        search: &PatientSearch,
+        patients: Vec<domain::patient_search::Findable>,
+        by_id: Option<Known>,
+    ) -> Result<(Vec<Known>, usize)> {
+        let is_by_id = |id: &PatientId| by_id.as_ref().is_some_and(|known| known.summary.id == *id);
+        let ids: Vec<_> = patients.into_iter().map(|patient| patient.id).filter(|id| !is_by_id(id)).collect();
+        let looked_up = try_join_all(ids.iter().map(|id| known(&*self.records, id))).await?;
+        let all = looked_up.len();
+        let found = looked_up.into_iter().flatten().filter(|known| search.finds(&known.findable));
+        let found: Vec<_> = found.collect();
+        let left_out = all - found.len();
+        Ok((by_id.into_iter().chain(found).collect(), left_out))
+    }
+
+    async fn patient_row(&self, known: Known) -> Result<PatientRow> {
+        let id = known.summary.id.clone();
         let query = JobQuery { patient: Some(id), count: 1, ..JobQuery::default() };
         let last = self.jobs.list(&query).await?.jobs.pop();
         let words = request_context::words();
         let last = last.filter(|stored| !stored.job.state().is_gone());
-        Ok(Some(PatientRow::new(&words, &patient, last.as_ref())))
+        let row = PatientRow::new(&words, &known.summary, last.as_ref());
+        Ok(PatientRow { replaced_by: known.replaced_by, ..row })
     }
 }

@@ -1,5 +1,5 @@
-//! Exports that staff start (45 CFR 170.315(b)(10)): what is asked, and how the job begins. No app owns them: their owner is
-//! [`Owner::STAFF`] with the patient.
+//! Exports that staff start (45 CFR 170.315(b)(10)), of one patient or of a [group](crate::groups): what is asked, and how the job
+//! begins. No app owns them: their owner is [`Owner::STAFF`] with the patient.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -15,7 +15,7 @@ use http::StatusCode;
 use platform::exports::{NewExport, start_as};
 use web::describe::Parameter;
 use web::extract::{Form, PatientPath, field};
-use web::pages::{FieldProblem, StartPage, Tick};
+use web::pages::{FieldProblem, PatientRow, StartOf, StartPage, Tick};
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
@@ -69,21 +69,26 @@ const TOPICS: [&str; 8] = [
     "authorizations.other",
 ];
 
+/// Whose records a new export is of.
+pub(crate) struct Target {
+    /// The path of the form.
+    pub(crate) path: String,
+    /// `None` for a group.
+    pub(crate) patient: Option<PatientSummary>,
+    /// What is viewed, in the audit trail.
+    pub(crate) about: String,
+    pub(crate) cohort: Cohort,
+    pub(crate) shown: StartOf,
+}
+
 /// `GET /staff/patients/{patient}/export`: the form. All parts are ticked, and no private topic.
 pub(crate) async fn ask(
     State(state): State<Admin>,
     PageStaff(username): PageStaff,
     PatientPath(id): PatientPath,
 ) -> Result<Response, PageError> {
-    let patient = summary(&*state.records, &id).await?.ok_or(NO_PATIENT)?;
-    let event = Event::new(Actor::staff(&username), Action::RecordViewed)
-        .of_patient(&id)
-        .about("form of a new export");
-    state.audit.record(event).await?;
-    let number = state.random.job(state.clock.now()).to_string();
-    let mut fields: Vec<_> = PARTS.iter().map(|name| ((*name).to_owned(), "on".to_owned())).collect();
-    fields.push((NUMBER.to_owned(), number));
-    Ok(html(StatusCode::OK, &page(username, &patient, &fields, Vec::new())))
+    let target = state.patient_target(id).await?;
+    state.ask_for(username, target).await
 }
 
 /// `POST /staff/patients/{patient}/export`: starts the export and leads to its page.
@@ -93,64 +98,98 @@ pub(crate) async fn begin(
     PatientPath(id): PatientPath,
     form: Form,
 ) -> Result<Response, PageError> {
-    let patient = summary(&*state.records, &id).await?.ok_or(NO_PATIENT)?;
-    let event = Event::new(Actor::staff(&username), Action::RecordViewed)
-        .of_patient(&id)
-        .about("form of a new export");
-    let (choices, problems) = read(&form);
-    if choices.is_none() || !problems.is_empty() {
-        state.audit.record(event).await?;
-    }
-    let Some(choices) = choices.filter(|_| problems.is_empty()) else {
-        return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page(username, &patient, &form.0, problems)));
-    };
-    let number = JobId::parse(form.get(NUMBER)).ok().filter(|number| *number != JobId::of_no_job());
-    let number = number.ok_or_else(|| Error::invalid("'number' is not that of a new export"))?;
-    let to_job = see_other(&state.settings.url(&format!("/staff/jobs/{number}")));
-    let event = Event::new(Actor::staff(&username), Action::ExportStarted).of_patient(&id).of_job(&number);
-    let (reason, receiver) = (form.get(REASON).trim(), form.get(RECEIVER).trim());
-    let asked = format!("asked for an export for {receiver}: {reason}");
-    let new = state.new_export(&username, patient, choices, number)?;
-    let started =
-        start_as(new, (&username, &asked), &*state.jobs, &*state.queue, (&*state.clock, &*state.random));
-    match state.audit.around(event, started).await {
-        Ok(job) => {
-            request_context::started(job.id());
-            Ok(to_job)
-        }
-        // The button was pressed twice.
-        Err(Error::Conflict(_)) => Ok(to_job),
-        Err(error) => Err(error.into()),
-    }
+    let target = state.patient_target(id).await?;
+    state.begin_for(username, target, form).await
 }
 
 impl Admin {
-    fn new_export(
+    async fn patient_target(&self, id: PatientId) -> Result<Target> {
+        let patient = summary(&*self.records, &id).await?.ok_or(NO_PATIENT)?;
+        let row = PatientRow::new(&request_context::words(), &patient, None);
+        Ok(Target {
+            path: format!("/staff/patients/{id}/export"),
+            patient: Some(patient),
+            about: "form of a new export".to_owned(),
+            cohort: Cohort::of(vec![id]),
+            shown: StartOf::Patient(row),
+        })
+    }
+
+    /// Shows the form of a new export.
+    pub(crate) async fn ask_for(&self, username: String, target: Target) -> Result<Response, PageError> {
+        self.viewed_form(&username, &target).await?;
+        let number = self.random.job(self.clock.now()).to_string();
+        let mut fields: Vec<_> = PARTS.iter().map(|name| ((*name).to_owned(), "on".to_owned())).collect();
+        fields.push((NUMBER.to_owned(), number));
+        Ok(html(StatusCode::OK, &page(username, target, &fields, Vec::new())))
+    }
+
+    /// Starts an export as its form says.
+    pub(crate) async fn begin_for(
         &self,
-        who: &str,
-        patient: PatientSummary,
-        choices: Choices,
-        number: JobId,
-    ) -> Result<NewExport> {
-        let id: PatientId = patient.id.clone();
+        username: String,
+        target: Target,
+        form: Form,
+    ) -> Result<Response, PageError> {
+        let (choices, problems) = read(&form);
+        let Some(choices) = choices.filter(|_| problems.is_empty()) else {
+            self.viewed_form(&username, &target).await?;
+            return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page(username, target, &form.0, problems)));
+        };
+        let number = JobId::parse(form.get(NUMBER)).ok().filter(|number| *number != JobId::of_no_job());
+        let number = number.ok_or_else(|| Error::invalid("'number' is not that of a new export"))?;
+        let to_job = see_other(&self.settings.url(&format!("/staff/jobs/{number}")));
+        let event = target.event(&username, Action::ExportStarted).of_job(&number);
+        let (reason, receiver) = (form.get(REASON).trim(), form.get(RECEIVER).trim());
+        let asked = format!("asked for an export for {receiver}: {reason}");
+        let new = self.new_export(&username, target, choices, number)?;
+        let started =
+            start_as(new, (&username, &asked), &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
+        match self.audit.around(event, started).await {
+            Ok(job) => {
+                request_context::started(job.id());
+                Ok(to_job)
+            }
+            // The button was pressed twice.
+            Err(Error::Conflict(_)) => Ok(to_job),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn viewed_form(&self, username: &str, target: &Target) -> Result<()> {
+        self.audit.record(target.event(username, Action::RecordViewed).about(&target.about)).await
+    }
+
+    fn new_export(&self, who: &str, target: Target, choices: Choices, number: JobId) -> Result<NewExport> {
         let client = ClientId::parse(Owner::STAFF).map_err(Error::internal)?;
+        let id = target.patient.as_ref().map(|patient| patient.id.clone());
         Ok(NewExport {
             id: Some(number),
-            owner: Owner::new(client, None, Some(id.clone()), who),
-            patient: Some(patient),
+            owner: Owner::new(client, None, id, who),
+            patient: target.patient,
             form: false,
             review: self.settings.review,
             request_id: request_context::request_id(),
             by_patient: false,
             request: ExportRequest {
-                url: self.settings.url(&format!("/staff/patients/{id}/export")),
+                url: self.settings.url(&target.path),
                 base: Base::Fhir,
-                cohort: Cohort::of(vec![id]),
+                cohort: target.cohort,
                 choices: Some(choices),
                 selection: None,
                 output: OutputOptions::default(),
             },
         })
+    }
+}
+
+impl Target {
+    fn event(&self, username: &str, action: Action) -> Event {
+        let event = Event::new(Actor::staff(username), action);
+        match &self.patient {
+            Some(patient) => event.of_patient(&patient.id),
+            None => event,
+        }
     }
 }
 
@@ -205,7 +244,7 @@ fn texts_and_dates(form: &Form) -> Vec<FieldProblem> {
 
 fn page(
     username: String,
-    patient: &PatientSummary,
+    target: Target,
     fields: &[(String, String)],
     problems: Vec<FieldProblem>,
 ) -> StartPage {
@@ -222,7 +261,8 @@ fn page(
     let topic = |topic: Sensitive| tick("topic", topic.key(), format!("authorizations.{}", topic.key()));
     StartPage {
         username,
-        patient: web::pages::PatientRow::new(&words, patient, None),
+        of: target.shown,
+        path: target.path,
         parts: RecordGroup::ALL.into_iter().map(part).collect(),
         topics: Sensitive::ALL.into_iter().map(topic).collect(),
         from: text(FROM),

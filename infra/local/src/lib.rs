@@ -7,6 +7,7 @@
 //! - [`export`] is a client that runs all steps of an export, of one patient or in bulk, and verifies the files.
 //! - [`audit`] verifies and exports the audit trail.
 //! - [`client`] registers clients and makes their keys.
+//! - [`index`] makes the index by which staff find patients.
 //! - [`load`] converts NDJSON and Bundles into the lake layout.
 //! - [`openapi`] describes the routes of all functions.
 //! - [`sample`] writes seeded synthetic patients for load tests.
@@ -39,6 +40,7 @@ pub mod defaults;
 pub mod descriptors;
 pub mod export;
 pub mod greeting;
+pub mod index;
 pub mod load;
 pub mod openapi;
 mod private;

@@ -33,6 +33,8 @@ enum Command {
     Export(ehi::export::Options),
     /// Convert bulk NDJSON and FHIR Bundles into a records directory
     Load(ehi::load::Options),
+    /// Make the index by which staff find the patients of a records directory
+    Index(ehi::index::Options),
     /// Write seeded synthetic patients for load tests
     Sample(ehi::sample::Options),
     /// Expire jobs and remove their files, once
@@ -131,6 +133,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Serve(options)) => serve(options).await,
         Some(Command::Export(options)) => ehi::export::run(options).await,
         Some(Command::Load(options)) => ehi::load::run(options).await,
+        Some(Command::Index(options)) => ehi::index::run(options).await,
         Some(Command::Sample(options)) => ehi::sample::run(&options),
         Some(Command::Cleanup(options)) => clean(options).await,
         Some(Command::Audit(command)) => ehi::audit::run(command).await,

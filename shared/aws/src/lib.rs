@@ -207,8 +207,7 @@ fn location(url: &str) -> Option<(String, String)> {
 ///
 /// [`Error::Invalid`] if `url` is not `s3://bucket` or `s3://bucket/prefix`.
 pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc<dyn Files>> {
-    let (name, prefix) = location(url)
-        .ok_or_else(|| Error::invalid(format!("'{url}' is not s3://bucket or s3://bucket/prefix")))?;
+    let (name, prefix) = location(url).ok_or_else(|| no_location(url))?;
     let client = s3(sdk);
     let presigner = Presigner::new(sdk.clone(), client.clone(), None, clock);
     Ok(Arc::new(AwsFiles::new(
@@ -217,6 +216,20 @@ pub fn files_at(sdk: &SdkConfig, url: &str, clock: Arc<dyn Clock>) -> Result<Arc
         false,
         PART_BYTES,
     )))
+}
+
+/// Returns the records of a lake in a bucket, for tools that read it.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if `url` is not `s3://bucket` or `s3://bucket/prefix`.
+pub fn records_at(sdk: &SdkConfig, url: &str) -> Result<Arc<dyn Records>> {
+    let (name, prefix) = location(url).ok_or_else(|| no_location(url))?;
+    Ok(Arc::new(AwsRecords::new(Bucket { client: s3(sdk), name, prefix, store: Store::Records })))
+}
+
+fn no_location(url: &str) -> Error {
+    Error::invalid(format!("'{url}' is not s3://bucket or s3://bucket/prefix"))
 }
 
 /// Returns the audit trail in a table, for `ehi audit`, which only reads.

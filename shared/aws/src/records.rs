@@ -1,6 +1,7 @@
 //! Records in a bucket, or in a prefix of one, that has the lake layout.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use domain::ports::records::{
 };
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use storage::compressed::decompressed;
-use storage::layout::{Place, is_stray};
+use storage::layout::{INDEX, Place, is_stray};
 use storage::shared_index::{SharedIndex, TOO_LONG, Taken, Unusable};
 use tokio::sync::Mutex;
 
@@ -57,6 +58,12 @@ impl AwsRecords {
 
     async fn check(&self) -> Result<()> {
         check_lake(&self.bucket).await
+    }
+
+    /// Whether there is an object. It is listed: a role that may list the lake alone, and not the whole bucket, gets 403 for a
+    /// read of an object that does not exist.
+    async fn has(&self, key: &str) -> Result<bool> {
+        Ok(self.bucket.walk(key, None).next().await?.is_some_and(|listed| listed.key == key))
     }
 
     /// Returns the index of the current objects of `shared/`.
@@ -335,11 +342,34 @@ impl Records for AwsRecords {
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
         let key = format!("{}/{name}", area.directory());
         Place::Area(area).check(name, &key)?;
+        // Clients name groups. The objects of the other areas were listed before.
+        if area == Area::Groups && !self.has(&key).await? {
+            self.check().await?;
+            return Err(Error::NotFound("there is no such file in the lake"));
+        }
         let opened = self.reader(&key, is_gzip(name)).await;
         if matches!(opened, Err(Error::NotFound(_))) {
             self.check().await?;
         }
         opened
+    }
+
+    async fn index(&self, file: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>> {
+        let key = format!("{INDEX}/{file}");
+        // The files that are read by ranges are those of an index that is complete.
+        if range.is_none() && !self.has(&key).await? {
+            return Ok(None);
+        }
+        let mut object = match self.bucket.open(&key, range).await {
+            Ok(object) => object,
+            Err(Error::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        while let Some(piece) = object.next().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(Some(bytes))
     }
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {

@@ -55,6 +55,14 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     )
     .await;
 
+    assert_eq!(records.index("none", None).await.expect("a result"), None);
+    put("index/1/rows", b"0123456789").await;
+    let index = async |range| records.index("1/rows", range).await.expect("a result").expect("bytes");
+    assert_eq!(index(None).await, b"0123456789");
+    assert_eq!(index(Some(2..5)).await, b"234");
+    assert_eq!(index(Some(8..100)).await, b"89", "a range may end behind the file");
+    assert_eq!(records.index("2/rows", Some(0..1)).await.expect("a result"), None);
+
     let parts = records.parts(&patient("b")).await.expect("parts");
     assert_eq!(
         parts.records.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),

@@ -45,6 +45,23 @@ pub fn of_resource(id: PatientId, line: &[u8]) -> PatientSummary {
     summary
 }
 
+/// The id of the Patient that replaces this one (FHIR R4, `Patient.link` of the type `replaced-by`), of the text of the
+/// Patient resource, which is checked JSON.
+pub fn replaced_by(line: &[u8]) -> Option<String> {
+    let mut found = None;
+    json::elements(line, json::member(line, 0..line.len(), b"link")?, |link| {
+        let kind = json::member(line, link.clone(), b"type").and_then(|kind| json::string(line, kind));
+        let other = json::member(line, link, b"other")
+            .and_then(|other| json::member(line, other, b"reference"))
+            .and_then(|reference| json::string(line, reference));
+        let id = other.as_deref().and_then(|other| other.strip_prefix("Patient/"));
+        let id =
+            id.filter(|_| kind.as_deref() == Some("replaced-by")).and_then(|id| PatientId::parse(id).ok());
+        found = found.take().or(id);
+    });
+    found.map(|id| id.to_string())
+}
+
 /// Returns the given and family names of the first HumanName that has any, or else its text.
 fn name(line: &[u8], names: Range<usize>) -> Option<String> {
     let mut found = None;
@@ -149,6 +166,22 @@ mod tests {
         );
         let long = |length: usize| of(&format!(r#"{{"identifier":[{{"value":"{}"}}]}}"#, "1".repeat(length)));
         assert_eq!((long(100).identifiers.len(), long(101).identifiers.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_merged_record_names_the_one_that_replaces_it() {
+        let link = |kind: &str, other: &str| {
+            replaced_by(
+                format!(r#"{{"link":[{{"other":{{"reference":"{other}"}},"type":"{kind}"}}]}}"#).as_bytes(),
+            )
+        };
+        assert_eq!(link("replaced-by", "Patient/b").as_deref(), Some("b"));
+        for (kind, other) in
+            [("seealso", "Patient/b"), ("replaced-by", "RelatedPerson/b"), ("replaced-by", "Patient/b c")]
+        {
+            assert_eq!(link(kind, other), None, "{kind} {other}");
+        }
+        assert_eq!(replaced_by(br#"{"link":{}}"#), None);
     }
 
     #[test]

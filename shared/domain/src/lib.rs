@@ -9,7 +9,7 @@
 //!    resource by its [`decision`].
 //! 4. [`manifest`] and [`dialect`]: the description of the result.
 //! 5. [`ports`]: the traits that the hosts implement. [`lines`], [`patient`], [`identity`] and [`group`] read through them.
-//!    [`listing`], [`search`] and [`words`]: how stores find jobs.
+//!    [`listing`], [`search`] and [`words`]: how stores find jobs. [`patient_search`]: how an index finds patients.
 //! 6. [`audit`]: the record of who did what. [`roles`]: what staff may do.
 //! 7. [`error`], [`retries`], [`retention`], [`event`] and [`clock`]: what all parts share.
 
@@ -36,6 +36,7 @@ pub mod manifest;
 pub mod own_copy;
 pub mod pack;
 pub mod patient;
+pub mod patient_search;
 pub mod ports;
 pub mod redaction;
 pub mod request;

@@ -11,6 +11,7 @@ use crate::identity;
 use crate::ids::PatientId;
 use crate::job::PatientSummary;
 use crate::lines::Lines;
+use crate::patient_search::Findable;
 use crate::ports::records::{BlockReader, Part, Records};
 
 /// The number of bytes of a record that are searched for the Patient resource. The last block may exceed it.
@@ -19,21 +20,61 @@ const MAX_SEARCHED: u64 = 4 * 1024 * 1024;
 /// Returns the details by which staff know the patient; `None` if there is no such patient. If there is no Patient
 /// resource near the beginning of the record, only the id is known, and is used as the name.
 pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Option<PatientSummary>> {
+    Ok(known(records, patient).await?.map(|known| known.summary))
+}
+
+/// What a record says of its patient.
+#[derive(Debug)]
+pub struct Known {
+    pub summary: PatientSummary,
+    /// By what an index finds the patient.
+    pub findable: Findable,
+    /// The id of the patient whose record replaces this one, because both were of one person.
+    pub replaced_by: Option<String>,
+}
+
+impl Known {
+    fn of(patient: &PatientId, line: Option<&[u8]>) -> Self {
+        let mut plain = Plain::default();
+        match line.and_then(|line| head(line, &mut plain).ok()) {
+            Some(head) => Self {
+                summary: identity::of_resource(patient.clone(), head.text),
+                findable: Findable::of_resource(patient.clone(), head.text),
+                replaced_by: identity::replaced_by(head.text),
+            },
+            None => Self {
+                summary: PatientSummary::new(patient.clone(), patient.as_str()),
+                findable: Findable::unnamed(patient.clone()),
+                replaced_by: None,
+            },
+        }
+    }
+}
+
+/// What is known of a patient; `None` if there is no such patient.
+pub async fn known(records: &dyn Records, patient: &PatientId) -> Result<Option<Known>> {
     if records.member(patient).await?.is_none() {
         return Ok(None);
     }
     let line = resource(records, patient).await?;
-    let mut plain = Plain::default();
-    let head = line.as_deref().and_then(|line| head(line, &mut plain).ok());
-    let unnamed = || PatientSummary::new(patient.clone(), patient.as_str());
-    Ok(Some(head.map_or_else(unnamed, |head| identity::of_resource(patient.clone(), head.text))))
+    Ok(Some(Known::of(patient, line.as_deref())))
+}
+
+/// By what a patient is found whose record has these files.
+pub async fn findable(records: &dyn Records, patient: &PatientId, parts: &[Part]) -> Result<Findable> {
+    let line = resource_in(records, patient, parts).await?;
+    Ok(Known::of(patient, line.as_deref()).findable)
 }
 
 /// Returns the Patient resource as it is stored; `None` if there is none near the beginning of the record. A damaged
 /// file is read up to the damage.
 pub async fn resource(records: &dyn Records, patient: &PatientId) -> Result<Option<Vec<u8>>> {
+    resource_in(records, patient, &records.parts(patient).await?.records).await
+}
+
+async fn resource_in(records: &dyn Records, patient: &PatientId, parts: &[Part]) -> Result<Option<Vec<u8>>> {
     let left = Arc::new(AtomicU64::new(MAX_SEARCHED));
-    for part in &records.parts(patient).await?.records {
+    for part in parts {
         if left.load(Ordering::Relaxed) == 0 {
             break;
         }

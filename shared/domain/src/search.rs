@@ -105,7 +105,7 @@ pub fn rows(job: &Job) -> Vec<SearchRow> {
 
 /// Parses a birth date, such as `1980-03-14`, `3/14/1980`, `14.3.1980` or `1980-03`, and returns it as a FHIR date. If
 /// the usual order of day and month gives no date, the other order is used.
-fn birth_date(text: &str, day_first: bool) -> Option<String> {
+pub(crate) fn birth_date(text: &str, day_first: bool) -> Option<String> {
     let parts: Vec<&str> = text.split(['-', '/', '.', ' ']).collect();
     let is_number = |part: &&str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     if !parts.iter().all(is_number) {

@@ -5,6 +5,7 @@ mod audit;
 mod database;
 mod expiring;
 mod files;
+mod index;
 mod job_rows;
 mod jobs;
 mod listing;
@@ -212,6 +213,20 @@ pub fn audit_to_read(state: &Path) -> Result<Arc<dyn AuditLog>> {
     }
     let database = Database::open_to_read(&path, audit::SCHEMA)?;
     Ok(Arc::new(LocalAuditLog::new(database, SignedDuration::ZERO, Arc::new(SystemClock))))
+}
+
+/// The records in a directory, for tools that read a lake.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if there is no such directory.
+pub fn records_at(directory: &Path) -> Result<Arc<dyn Records>> {
+    Ok(Arc::new(LocalRecords::new(directory)?))
+}
+
+/// A directory as a store of files that only their owner can read. It is created if it is missing.
+pub fn files_at(directory: &Path) -> Result<Arc<dyn Files>> {
+    Ok(Arc::new(LocalFiles::new(directory.to_owned())?))
 }
 
 /// Runs blocking work for a store on a thread for blocking work, outside the async threads.

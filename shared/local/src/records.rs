@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +16,11 @@ use domain::ports::records::{
 };
 use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
-use storage::layout::Place;
+use storage::layout::{INDEX, Place};
 
-use crate::blocking;
 use crate::listing::{LocalEntries, patients};
 use crate::shared_files::SharedFiles;
+use crate::{blocking, index};
 
 /// The number of patients' directories that one call on a blocking thread reads.
 const LISTED_AT_ONCE: usize = 8;
@@ -154,6 +155,10 @@ impl Records for LocalRecords {
         Ok(Box::new(self.blocks(&file)))
     }
 
+    async fn index(&self, file: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>> {
+        index::read(&self.root, file, range).await
+    }
+
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         let references = references.clone();
         self.with_shared_files(move |shared| shared.lines(&references)).await
@@ -170,11 +175,11 @@ const MAX_NAMED: usize = 10;
 
 /// Returns the names of the entries of the records directory that are never read, in order.
 fn unread_entries(root: &Path) -> Vec<String> {
-    let known = [Area::Shared, Area::Groups, Area::Deleted].map(Area::directory);
+    let areas = [Area::Shared, Area::Groups, Area::Deleted].map(Area::directory);
+    let known = [&areas[..], &["Patient", INDEX]].concat();
     let names = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let names = names.map(|name| name.to_string_lossy().into_owned());
-    let is_unread =
-        |name: &String| !name.starts_with('.') && name != "Patient" && !known.contains(&name.as_str());
+    let is_unread = |name: &String| !name.starts_with('.') && !known.contains(&name.as_str());
     let mut unread: Vec<_> = names.filter(is_unread).collect();
     unread.sort_unstable();
     unread
@@ -250,7 +255,7 @@ pub(super) fn is_empty(entry: &std::fs::DirEntry) -> Result<bool> {
     Ok(entry.file_type()?.is_file() && entry.metadata()?.len() == 0)
 }
 
-fn is_missing(error: &std::io::Error) -> bool {
+pub(super) fn is_missing(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 

@@ -9,6 +9,9 @@ use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::ports::records::{Area, is_records};
 
+/// The directory of the index of patients, beside the records ([`crate::patient_index`]).
+pub const INDEX: &str = "index";
+
 /// The directory of an entry.
 #[derive(Debug, Clone, Copy)]
 pub enum Place {

@@ -578,6 +578,7 @@ job-bulk = Bulk export, without a form: the records of { $whose }.
 job-bulk-everyone = all patients
 job-bulk-everything = all patients, and everything that belongs to none
 job-bulk-group = the members of { $group }
+job-group = The records of the members of { $group }, as the group was when the export began.
 job-bulk-patients = { $count } patients
 job-bulk-types = Only the types: { $list }.
 job-bulk-since = Changed after: { $list }.
@@ -843,17 +844,41 @@ role-auditor = Auditor
 
 queue-staff = Staff
 patients-title = Patients
-patients-id = Patient id
-patients-id-hint = The whole id. The record store has no index of names.
+patients-typed = Name, birth date, identifier or id
+patients-typed-hint = Beginnings of words are enough. All words must match.
+patients-no-index = The record store has no index of patients yet, so only a whole id is found. The command “ehi index” makes the index: ask whoever runs this server.
+patients-index-damaged = The index of patients cannot be read, so only a whole id is found. The command “ehi index” makes a new one: ask whoever runs this server.
+patients-left-out = { $count ->
+    [one] One patient is left out: the record was removed or changed since the index of { $date }.
+   *[other] { $count } patients are left out: their records were removed or changed since the index of { $date }.
+}
+patients-more-to-search = The search has not looked at everybody yet. Go to the next page, or type more.
+patients-index-of = Index of { $date }. Whoever was added later, and whose record was changed later, may not be found.
+patients-nothing-typed = Type a letter or a digit.
+patients-replaced = Replaced by { $id }
+patients-start-of = Start export for { $patient }
 patients-search = Search
 patients-sex = Sex
 patients-last = Last export
 patients-none = None
-patients-nobody = Nobody found. Check the id: capital and small letters differ.
+patients-nobody = Nobody found. Check the spelling.
 sex-female = Female
 sex-male = Male
 sex-other = Other
 sex-unknown = Unknown
+groups-title = Groups
+groups-none = The record store has no groups.
+groups-group = Group
+groups-id = Group id
+groups-count = Members
+groups-members = { $count ->
+    [one] The records of 1 patient are exported: the active member of the group, and of the groups in it.
+   *[other] The records of { $count } patients are exported: the active members of the group, and of the groups in it.
+}
+groups-others = { $count ->
+    [one] One member cannot be exported, because it is no patient of this server. The export names it.
+   *[other] { $count } members cannot be exported, because they are no patients of this server. The export names them.
+}
 start-title = Start export
 start-receiver = Who gets the copy?
 start-receiver-hint = Such as: the patient, or a person who may act for the patient.

@@ -576,6 +576,7 @@ job-bulk = Exportación masiva, sin formulario: los historiales de { $whose }.
 job-bulk-everyone = todos los pacientes
 job-bulk-everything = todos los pacientes, y todo lo que no es de ninguno
 job-bulk-group = los miembros de { $group }
+job-group = Los historiales de los miembros de { $group }, tal como era el grupo al empezar la exportación.
 job-bulk-patients = { $count } pacientes
 job-bulk-types = Solo los tipos: { $list }.
 job-bulk-since = Cambiado después de: { $list }.
@@ -841,17 +842,41 @@ role-auditor = Quien audita
 
 queue-staff = Personal
 patients-title = Pacientes
-patients-id = Identificador del paciente
-patients-id-hint = El identificador completo. El archivo de historiales no tiene índice de nombres.
+patients-typed = Nombre, fecha de nacimiento, número o identificador
+patients-typed-hint = Basta el principio de cada palabra. Todas las palabras deben coincidir.
+patients-no-index = El archivo de historiales aún no tiene índice de pacientes, así que solo se encuentra un identificador completo. La orden «ehi index» hace el índice: pídalo a quien administra este servidor.
+patients-index-damaged = No se puede leer el índice de pacientes, así que solo se encuentra un identificador completo. La orden «ehi index» hace uno nuevo: pídalo a quien administra este servidor.
+patients-left-out = { $count ->
+    [one] Un paciente no se muestra: su historial se quitó o cambió después del índice del { $date }.
+   *[other] { $count } pacientes no se muestran: sus historiales se quitaron o cambiaron después del índice del { $date }.
+}
+patients-more-to-search = La búsqueda aún no ha mirado a todos. Vaya a la página siguiente o escriba más.
+patients-index-of = Índice del { $date }. Puede no encontrarse a quien se añadió, o cuyo historial cambió, después.
+patients-nothing-typed = Escriba una letra o una cifra.
+patients-replaced = Sustituido por { $id }
+patients-start-of = Iniciar exportación de { $patient }
 patients-search = Buscar
 patients-sex = Sexo
 patients-last = Última exportación
 patients-none = Ninguna
-patients-nobody = No se encontró a nadie. Revise el identificador: importan mayúsculas y minúsculas.
+patients-nobody = No se encontró a nadie. Revise la ortografía.
 sex-female = Femenino
 sex-male = Masculino
 sex-other = Otro
 sex-unknown = Desconocido
+groups-title = Grupos
+groups-none = El archivo de historiales no tiene grupos.
+groups-group = Grupo
+groups-id = Identificador del grupo
+groups-count = Miembros
+groups-members = { $count ->
+    [one] Se exporta el historial de 1 paciente: el miembro activo del grupo, y de los grupos que contiene.
+   *[other] Se exportan los historiales de { $count } pacientes: los miembros activos del grupo, y de los grupos que contiene.
+}
+groups-others = { $count ->
+    [one] Un miembro no se puede exportar, porque no es paciente de este servidor. La exportación lo nombra.
+   *[other] { $count } miembros no se pueden exportar, porque no son pacientes de este servidor. La exportación los nombra.
+}
 start-title = Iniciar exportación
 start-receiver = ¿Quién recibe la copia?
 start-receiver-hint = Por ejemplo: el paciente, o una persona que puede actuar por el paciente.

@@ -155,9 +155,14 @@ async fn the_pages_of_a_new_export_in_every_look() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.in_review().await;
     site.sign_staff_in(&page).await;
-    page.open(&site.at("/staff/patients?q=anna-lindqvist")).await;
+    page.open(&site.at("/staff/patients?q=li")).await;
     passes(&page, "staff-patients", Audience::Staff).await;
-    page.leads(page.click("link", "Start export")).await;
+    page.open(&site.at("/staff/groups")).await;
+    passes(&page, "staff-groups", Audience::Staff).await;
+    page.leads(page.click("link", "Start export for All sample patients")).await;
+    passes(&page, "staff-start-group", Audience::Staff).await;
+    page.open(&site.at("/staff/patients?q=lind+anna")).await;
+    page.leads(page.click("link", "Start export for Anna Lindqvist")).await;
     passes(&page, "staff-start", Audience::Staff).await;
     page.fill("Who gets the copy?", "the patient").await;
     page.fill("Why is it made?", "asked by phone").await;

@@ -19,11 +19,13 @@ use super::{called, stories as alone};
 const POLLER: &str = "Lambda itself calls this with the role of the function, to pass it messages or changes";
 const BOTH_QUEUES: &str = "the port has both queues; the cohort of an export decides which one it uses";
 const BROKEN_UPLOAD: &str = "a multipart upload that fails in the middle; no story has a file of that size";
+const DELETED: &str = "an export with _since reads deleted/; the sample patients have none";
+const SMALL_GROUP: &str =
+    "a client can ask for a small worker, also for the export of a group; no story does";
 const SPREAD: &str = "the counters of a plan with many chunks are spread over items; no story has so many";
 
 /// The accesses that no story needs, by function and statement, each with its reason.
-const UNASKED: [(&str, &str, &str); 24] = [
-    ("AdminFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:large", BOTH_QUEUES),
+const UNASKED: [(&str, &str, &str); 26] = [
     ("AnnounceFunction", "Stream: dynamodb:DescribeStream", POLLER),
     ("AnnounceFunction", "Stream: dynamodb:GetRecords", POLLER),
     ("AnnounceFunction", "Stream: dynamodb:GetShardIterator", POLLER),
@@ -38,11 +40,14 @@ const UNASKED: [(&str, &str, &str); 24] = [
     ("KickOffFunction", "Jobs: dynamodb:BatchGetItem", SPREAD),
     ("LargeGeneratorFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:small", BOTH_QUEUES),
     ("LargeGeneratorFunction", "Files: s3:AbortMultipartUpload", BROKEN_UPLOAD),
+    ("LargeGeneratorFunction", "Records: arn:aws:s3:::the-lake/lake/deleted/*", DELETED),
     ("LargeGeneratorFunction", "Messages: sqs:ReceiveMessage", POLLER),
     ("LargeGeneratorFunction", "Messages: sqs:DeleteMessage", POLLER),
     ("LargeGeneratorFunction", "Messages: sqs:GetQueueAttributes", POLLER),
     ("SmallGeneratorFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:large", BOTH_QUEUES),
     ("SmallGeneratorFunction", "Files: s3:AbortMultipartUpload", BROKEN_UPLOAD),
+    ("SmallGeneratorFunction", "Records: arn:aws:s3:::the-lake/lake/Group/*", SMALL_GROUP),
+    ("SmallGeneratorFunction", "Records: arn:aws:s3:::the-lake/lake/deleted/*", DELETED),
     ("SmallGeneratorFunction", "Messages: sqs:ReceiveMessage", POLLER),
     ("SmallGeneratorFunction", "Messages: sqs:DeleteMessage", POLLER),
     ("SmallGeneratorFunction", "Messages: sqs:GetQueueAttributes", POLLER),

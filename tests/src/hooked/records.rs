@@ -1,6 +1,7 @@
 //! Hooks around the calls of the records port, which only reads.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use async_trait::async_trait;
 use domain::error::{Result, Store};
@@ -71,6 +72,10 @@ impl<H: Hook> Records for Port<dyn Records, H> {
 
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
         self.reader(self.inner.open_area(area, name)).await
+    }
+
+    async fn index(&self, file: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>> {
+        self.read(self.inner.index(file, range)).await
     }
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {

@@ -27,6 +27,10 @@ use crate::caller::PageStaff;
 
 /// Chunks that are read at once.
 const CHUNKS: u32 = 64;
+/// Chunks whose documents a page of an export of many patients lists.
+const CHUNKS_OF_PAGE: u32 = 16;
+/// More than the documents of a chunk.
+const OF_CHUNK: usize = 1 << 24;
 /// What a browser may do with a document: nothing but show it.
 pub(super) const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
@@ -61,6 +65,11 @@ pub(crate) async fn show(
     Ok(response)
 }
 
+fn row((attachment, size): &(RecordAttachment, u64), opened: &BTreeSet<String>) -> DocumentRow {
+    let (name, title) = (attachment.url_name(), attachment.name.to_string());
+    DocumentRow { opened: opened.contains(&name), name, title, size: *size, is_attached: false }
+}
+
 impl Admin {
     /// The first bytes of a document.
     async fn head(&self, document: &FoundAttachment) -> Result<Vec<u8>> {
@@ -81,8 +90,7 @@ impl Admin {
         }
     }
 
-    /// The attachments of the record and their sizes, in the order of their names. Only exports of one patient are reviewed,
-    /// so that there are few.
+    /// The attachments of the record of one patient and their sizes, in the order of their names. There are few.
     async fn record_attachments(&self, stored: &StoredJob) -> Result<Vec<(RecordAttachment, u64)>> {
         let Some(summary) = stored.job.summary().filter(|_| stored.job.header().patient.is_some()) else {
             return Ok(Vec::new());
@@ -106,14 +114,46 @@ impl Admin {
         from: usize,
         opened: &BTreeSet<String>,
     ) -> Result<(Vec<DocumentRow>, Option<usize>)> {
+        let header = stored.job.header();
+        if header.patient.is_none() && header.owner.is_staff() {
+            return self.rows_of_many(stored, from, opened).await;
+        }
         let all = self.record_attachments(stored).await?;
-        let row = |(attachment, size): &(RecordAttachment, u64)| {
-            let (name, title) = (attachment.url_name(), attachment.name.to_string());
-            DocumentRow { opened: opened.contains(&name), name, title, size: *size, is_attached: false }
-        };
-        let rows = all.iter().skip(from).take(LISTED).map(row).collect();
+        let rows = all.iter().skip(from).take(LISTED).map(|document| row(document, opened)).collect();
         let next = from.saturating_add(LISTED);
         Ok((rows, (next < all.len()).then_some(next)))
+    }
+
+    /// The same for an export of many patients, of which a limited number of chunks is read for a page. A place in the list is
+    /// the index of a chunk and the number of a document in it.
+    async fn rows_of_many(
+        &self,
+        stored: &StoredJob,
+        from: usize,
+        opened: &BTreeSet<String>,
+    ) -> Result<(Vec<DocumentRow>, Option<usize>)> {
+        let Some(summary) = stored.job.summary() else { return Ok((Vec::new(), None)) };
+        let (id, end) = (stored.job.id(), stored.progress.plan_end);
+        let first = u32::try_from(from / OF_CHUNK).unwrap_or(end).min(end);
+        let last = first.saturating_add(CHUNKS_OF_PAGE).min(end);
+        let (mut rows, mut seen, mut chunk) = (Vec::new(), 0, first);
+        for stored in self.jobs.results(id, first..last).await? {
+            if stored.chunk.index != chunk {
+                (seen, chunk) = (0, stored.chunk.index);
+            }
+            for (attachment, _, size) in self.attachments.list(id, stored.chunk, &stored.result).await? {
+                let place = chunk as usize * OF_CHUNK + seen;
+                seen += 1;
+                if place < from || summary.has_left_out(&attachment.url_name()) {
+                    continue;
+                }
+                if rows.len() == LISTED {
+                    return Ok((rows, Some(place)));
+                }
+                rows.push(row(&(attachment, size), opened));
+            }
+        }
+        Ok((rows, (last < end).then_some(last as usize * OF_CHUNK)))
     }
 
     /// The documents that staff attached.

@@ -19,7 +19,8 @@ use crate::Admin;
 use crate::uploads::MAX_FILES;
 
 /// The numbers of the first files and documents that the page lists.
-pub(crate) const LISTS: [Parameter; 2] = [
+pub(crate) const LISTS: [Parameter; 3] = [
+    Parameter::query("part", "The page of the manifest whose files are listed").of(Kind::Integer),
     Parameter::query("files", "The first file that is listed").of(Kind::Integer),
     Parameter::query("documents", "The first document that is listed").of(Kind::Integer),
 ];
@@ -28,15 +29,17 @@ pub(crate) const LISTS: [Parameter; 2] = [
 #[derive(Default)]
 pub(super) struct Shown {
     pub(super) problem: Option<Error>,
-    pub(super) files_from: usize,
+    /// The page of the manifest, and the first file in it.
+    pub(super) files_from: (u32, usize),
     pub(super) documents_from: usize,
 }
 
 pub(crate) async fn show(page: ExportPage, query: Query) -> Result<Response, PageError> {
     let number = |name| query.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
-    let [files, documents] = LISTS;
-    let shown =
-        Shown { problem: None, files_from: number(files.name), documents_from: number(documents.name) };
+    let [part, files, documents] = LISTS;
+    let part = u32::try_from(number(part.name)).unwrap_or_default();
+    let files_from = (part, number(files.name));
+    let shown = Shown { problem: None, files_from, documents_from: number(documents.name) };
     Ok(page.state.page(&page.id, page.username, shown).await?)
 }
 
@@ -50,7 +53,7 @@ impl Admin {
         }
         let stored = living(Some(stored), self.clock.now())?;
         self.viewed(&stored.job, &username).await?;
-        let manifest = stored_page(&stored.job, 0, &*self.files).await?;
+        let manifest = stored_page(&stored.job, shown.files_from.0, &*self.files).await?;
         let opened = self.opened(id).await?;
         let page = StaffJobPage::new(
             username,

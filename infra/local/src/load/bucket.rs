@@ -58,7 +58,10 @@ pub(super) async fn load(
         }
     }
     for lake in &lakes {
-        loaded.patients += std::fs::read_dir(lake.join("Patient"))?.count() as u64;
+        for entry in std::fs::read_dir(lake.join("Patient"))? {
+            loaded.patients += 1;
+            loaded.changed.add(&entry?.file_name().to_string_lossy());
+        }
         send(&bucket, lake).await?;
     }
     Ok(loaded)

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use storage::layout::INDEX;
+
 use super::report::{Kind, Notes};
 use crate::Failure;
 
@@ -42,6 +44,10 @@ fn inside(directory: &Path, found: &mut Vec<PathBuf>, notes: &mut Notes) -> Resu
             continue;
         }
         let kind = entry.file_type().map_err(broken)?;
+        // A lake has an index of its patients, which is made again.
+        if kind.is_dir() && name == INDEX && directory.join("Patient").is_dir() {
+            continue;
+        }
         if kind.is_dir() && DOCUMENTS.contains(&name.as_str()) {
             notes.loaded.documents += std::fs::read_dir(&path).map_err(broken)?.count() as u64;
         } else if kind.is_dir() {

@@ -32,13 +32,14 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::input::Inputs;
-pub use self::report::{Loaded, Noted};
+pub use self::report::{Changed, Loaded, Noted};
 use self::report::{Notes, Place};
 use self::settle::parallel;
 use self::sort::{Priority, Sorter};
 use self::spill::{Fields, Stream};
 use self::streams::{Load, Unnamed};
 use crate::Failure;
+use crate::index::Lake;
 use crate::server::Signals;
 
 #[derive(Args)]
@@ -78,9 +79,21 @@ pub async fn run(options: Options) -> Result<(), Failure> {
             loading.await
         }
     };
+    let mut loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(failure) => {
+            bar.finish_and_clear();
+            return Err(failure);
+        }
+    };
+    let changed = std::mem::take(&mut loaded.changed).patients();
+    let indexed = match Lake::open(&into.to_string_lossy()).await {
+        Ok(lake) => lake.renew(changed, &bar).await,
+        Err(failure) => Err(failure),
+    };
     bar.finish_and_clear();
-    let loaded = loaded?;
     loaded.print(&into);
+    indexed?;
     match loaded.problem_count() {
         0 => Ok(()),
         problems => Err(Failure::new(format!(
@@ -153,7 +166,21 @@ fn fill(
     bar.set_message("writing");
     notes.add(write::patients(&load, workers, into, &losers, &damaged)?);
     notes.add(write::shared(&load, workers, into, &losers, &damaged, &stream("runs", load.shared.len()))?);
-    Ok(notes.loaded(&inputs))
+    let mut loaded = notes.loaded(&inputs);
+    written_patients(&load, &mut loaded.changed)?;
+    Ok(loaded)
+}
+
+/// Adds the patients whose records were written.
+fn written_patients(load: &Load<'_>, changed: &mut Changed) -> Result<(), Failure> {
+    for index in 0..load.patients.len() {
+        let bytes = load.patients.read(index)?;
+        let mut fields = Fields(&bytes);
+        while !fields.is_empty() {
+            changed.add(&String::from_utf8_lossy(fields.text()?));
+        }
+    }
+    Ok(())
 }
 
 /// Reads files, and then resolves the `urn:` references. Returns the files that could not be read completely.

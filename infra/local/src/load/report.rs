@@ -1,7 +1,9 @@
 //! The result of a load: counts, and notes with the files and lines of the first problems.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+
+use domain::ids::PatientId;
 
 use super::input::Inputs;
 
@@ -46,6 +48,32 @@ pub struct Loaded {
     pub without_patient: Noted,
     /// Documents in the input, which were not loaded.
     pub documents: u64,
+    pub changed: Changed,
+}
+
+/// The patients whose records were written, of whom a limited number is kept.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    patients: HashSet<PatientId>,
+    are_more: bool,
+}
+
+/// With more changed patients than this, the index is made again.
+const MAX_CHANGED: usize = 100_000;
+
+impl Changed {
+    /// Adds a patient. An id that is no id of FHIR is no patient of a lake.
+    pub(super) fn add(&mut self, id: &str) {
+        self.are_more |= self.patients.len() >= MAX_CHANGED;
+        if !self.are_more {
+            self.patients.extend(PatientId::parse(id));
+        }
+    }
+
+    /// The patients; `None` if there are more of them than were kept.
+    pub fn patients(self) -> Option<HashSet<PatientId>> {
+        (!self.are_more).then_some(self.patients)
+    }
 }
 
 /// The place where a resource was read.

@@ -1,6 +1,7 @@
 //! The port for the store of patient records (`infra/docs/records.md`).
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -146,6 +147,10 @@ pub trait Records: Send + Sync {
     /// Opens a file of an area by its name; compressed files are decompressed. Returns [`Error::NotFound`] if there is no
     /// such file.
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>>;
+
+    /// The bytes of a file of the index of patients, `index/<file>`, or a range of them, which can end after the end of the
+    /// file. `None` if there is no such file. The caller knows that the range, or the file, is small.
+    async fn index(&self, file: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>>;
 
     /// Returns the lines of `shared/` for these references (`Type/id`), in any order. References to resources that the
     /// store does not have are skipped. Memory is bounded by the lines of these references. Damaged files are named in

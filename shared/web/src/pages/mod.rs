@@ -15,7 +15,9 @@ pub use self::my::{
     AccountRow, AppCard, AppsPage, Chosen, ChosenPart, ConfirmPage, ContentRow, CopiesPage, CopyCard,
     CopyPage, Downloads, FileLink, MyFrame,
 };
-pub use self::patients::{LastExport, PatientRow, PatientsPage, StartPage, Tick};
+pub use self::patients::{
+    GroupRow, GroupsPage, LastExport, PatientRow, PatientsPage, StartOf, StartPage, Tick,
+};
 pub use self::queue::{
     Due, QueuePage, QueueRow, Refused, SeveralDonePage, SeveralPage, Tab, state as staff_state,
 };

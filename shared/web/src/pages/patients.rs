@@ -1,20 +1,31 @@
 //! The patient search of staff, and the form with which staff start an export.
 
 use askama::Template;
+use domain::ids::GroupId;
 use domain::job::PatientSummary;
 use domain::ports::jobs::StoredJob;
 use words::Words;
 
 use crate::pages::queue::{identifiers, state};
 use crate::pages::{FieldProblem, filters};
+use crate::request_context;
 
-/// The search for a patient by an id.
-#[derive(Template)]
+/// The patients who are searched for.
+#[derive(Default, Template)]
 #[template(path = "staff_patients.html")]
 pub struct PatientsPage {
     pub username: String,
     pub search: String,
-    pub patient: Option<PatientRow>,
+    pub rows: Vec<PatientRow>,
+    /// What is said if there are no rows.
+    pub nothing: String,
+    /// Sentences on what the search could not do.
+    pub notes: Vec<String>,
+    /// How old the index is.
+    pub made: Option<String>,
+    /// The path and query of the first page, on another one.
+    pub first: Option<String>,
+    pub next: Option<String>,
 }
 
 /// A patient of the record store.
@@ -25,6 +36,8 @@ pub struct PatientRow {
     pub sex: String,
     pub identifiers: Vec<String>,
     pub last: Option<LastExport>,
+    /// The id of the patient whose record replaces this one.
+    pub replaced_by: Option<String>,
 }
 
 /// The newest export of a patient.
@@ -50,16 +63,57 @@ impl PatientRow {
                 state: state(words, stored.job.state()),
                 date: words.date(stored.job.header().created_at),
             }),
+            replaced_by: None,
         }
     }
 }
 
-/// The form with which staff start an export.
+/// The groups of the record store.
+#[derive(Template)]
+#[template(path = "staff_groups.html")]
+pub struct GroupsPage {
+    pub username: String,
+    pub rows: Vec<GroupRow>,
+    /// The path and query of the first page, on another one.
+    pub first: Option<String>,
+    pub next: Option<String>,
+}
+
+/// A group of the record store.
+pub struct GroupRow {
+    pub id: String,
+    pub name: String,
+    /// The number of members that the group names, in words. Empty for a group that was not read.
+    pub members: String,
+}
+
+impl GroupRow {
+    /// A group that has no name is shown by its id.
+    pub fn new(id: &GroupId, name: Option<&str>, members: u64) -> Self {
+        let words = request_context::words();
+        let name: String =
+            name.unwrap_or_default().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+        let name = if name.trim().is_empty() { id.to_string() } else { name };
+        Self { id: id.to_string(), name, members: words.number(members) }
+    }
+
+    /// A group of which only the id is known, because it is large, or cannot be read.
+    pub fn unread(id: &GroupId) -> Self {
+        Self { id: id.to_string(), name: id.to_string(), members: String::new() }
+    }
+}
+
+/// The maximum number of characters of a group's name that are shown.
+const MAX_NAME: usize = 120;
+
+/// The form of an export that staff start.
 #[derive(Template)]
 #[template(path = "staff_start.html")]
 pub struct StartPage {
     pub username: String,
-    pub patient: PatientRow,
+    pub of: StartOf,
+    /// The path of the form.
+    pub path: String,
     pub parts: Vec<Tick>,
     pub topics: Vec<Tick>,
     pub from: String,
@@ -69,6 +123,19 @@ pub struct StartPage {
     /// The id of the new export.
     pub number: String,
     pub problems: Vec<FieldProblem>,
+}
+
+/// Whose records the new export is of.
+pub enum StartOf {
+    Patient(PatientRow),
+    Group {
+        id: String,
+        name: String,
+        /// Active members who can be patients of this server, also in groups inside the group.
+        members: u64,
+        /// Members who cannot be exported.
+        others: u64,
+    },
 }
 
 /// A checkbox of the form.
@@ -81,6 +148,19 @@ pub struct Tick {
 }
 
 impl StartPage {
+    /// Whose records it is of, in words.
+    fn sentences(&self) -> Vec<String> {
+        let words = request_context::words();
+        match &self.of {
+            StartOf::Patient(_) => Vec::new(),
+            StartOf::Group { members, others, .. } => {
+                let count = |key: &str, count: u64| words.text(key, &[("count", &count.to_string())]);
+                let others = (*others > 0).then(|| count("groups-others", *others));
+                [count("groups-members", *members)].into_iter().chain(others).collect()
+            }
+        }
+    }
+
     fn problem_at(&self, field: &str) -> Option<&str> {
         self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.text.as_str())
     }

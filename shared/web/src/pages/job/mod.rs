@@ -16,6 +16,7 @@ use domain::job::{AuditEvent, Job, JobState};
 use domain::manifest::{NamedFile, StoredManifest};
 use domain::ports::jobs::StoredJob;
 use domain::redaction::{Redacted, Redaction};
+use domain::request::Cohort;
 use fhir::inside::may_have_documents;
 use jiff::{SignedDuration, Timestamp};
 use words::Words;
@@ -64,9 +65,9 @@ pub struct DocumentRow {
 pub struct JobView<'v> {
     pub stored: &'v StoredJob,
     pub manifest: Option<&'v StoredManifest>,
-    /// The index of the first listed file.
-    pub files_from: usize,
-    /// Documents of the record, and the index at which the next page of the list begins.
+    /// The page of the manifest, and the first file of it that is listed.
+    pub files_from: (u32, usize),
+    /// Documents of the record, and where the list goes on.
     pub documents: (Vec<DocumentRow>, Option<usize>),
     pub attached: Vec<DocumentRow>,
     /// The name of the client.
@@ -102,11 +103,14 @@ pub struct StaffJobPage {
     ledger: Option<Account>,
     redactions: Vec<String>,
     files: Vec<FileRow>,
-    files_more: Option<usize>,
+    /// The query of the page on which the list goes on.
+    files_more: Option<String>,
     has_documents: bool,
     /// Whether resources of the export can have documents inside.
     may_have_inside: bool,
-    document_groups: [DocumentGroup; 2],
+    /// Whether staff can attach files.
+    can_attach: bool,
+    document_groups: Vec<DocumentGroup>,
     max_upload_bytes: u64,
     max_files: usize,
     attach_limits: String,
@@ -152,18 +156,15 @@ struct HistoryRow {
 impl StaffJobPage {
     pub fn new(username: String, view: JobView<'_>) -> Self {
         let words = &request_context::words();
-        let text_of = |key: &str| words.text(key, &[]);
         let job = &view.stored.job;
         let header = job.header();
         let choices = header.request.choices.as_ref();
         let has_chosen = !matches!(job, Job::AwaitingInput(_));
         let (max_files, max_upload_bytes) = view.upload;
         let (files_count, most) = (words.number(max_files as u64), size(words, max_upload_bytes));
-        let (files, files_more) = file_rows(view.manifest, view.files_from, words);
-        let (documents, more) = view.documents;
-        let of_record = documents.into_iter().map(|document| SizedDocument::new(document, words)).collect();
-        let attached =
-            view.attached.into_iter().map(|document| SizedDocument::new(document, words)).collect();
+        let pages = job.summary().map_or(0, |summary| summary.pages);
+        let (files, files_more) = file_rows(view.manifest, view.files_from, pages, words);
+        let document_groups = document_groups(view.documents, view.attached, header.patient.is_some(), words);
         Self {
             username,
             message: view.message,
@@ -191,21 +192,9 @@ impl StaffJobPage {
             may_have_inside: view.manifest.is_some_and(|manifest| {
                 manifest.files.iter().any(|named| may_have_documents(&named.file.resource_type))
             }),
-            has_documents: job.summary().is_some() && header.patient.is_some(),
-            document_groups: [
-                DocumentGroup {
-                    title: text_of("job-documents-of-record"),
-                    none: text_of("job-no-documents"),
-                    documents: of_record,
-                    more,
-                },
-                DocumentGroup {
-                    title: text_of("job-documents-attached"),
-                    none: text_of("job-attached-none"),
-                    documents: attached,
-                    more: None,
-                },
-            ],
+            has_documents: job.summary().is_some() && (header.patient.is_some() || header.owner.is_staff()),
+            can_attach: job.state() == JobState::InReview && header.patient.is_some(),
+            document_groups,
             max_upload_bytes,
             max_files,
             attach_limits: words.text("job-attach-limits", &[("count", &files_count), ("size", &most)]),
@@ -223,8 +212,12 @@ pub(super) fn path(job: &Job) -> String {
 
 /// Returns the name of the patient, or the text for an export of several patients.
 pub(super) fn patient(job: &Job, words: &Words) -> String {
-    let patient = job.header().patient.as_ref();
-    patient.map_or_else(|| words.text("job-several", &[]), |patient| patient.name.clone())
+    let header = job.header();
+    match (&header.patient, &header.request.cohort) {
+        (Some(patient), _) => patient.name.clone(),
+        (None, Cohort::Group(group)) => words.text("queue-group", &[("group", group.as_str())]),
+        (None, _) => words.text("job-several", &[]),
+    }
 }
 
 fn state(job: &Job, words: &Words) -> String {
@@ -257,7 +250,7 @@ fn facts(job: &Job, app: String, due_days: i64, now: Timestamp, words: &Words) -
         JobState::AwaitingInput | JobState::Queued | JobState::Running | JobState::InReview
     );
     let due = header.created_at.checked_add(SignedDuration::from_hours(24 * due_days)).ok();
-    if let Some(due) = due.filter(|_| is_open && header.request.selection.is_none()) {
+    if let Some(due) = due.filter(|_| is_open && header.patient.is_some()) {
         let left = due.duration_since(now).as_hours().div_euclid(24);
         let date = words.date(due);
         let value = match due > now {
@@ -298,8 +291,32 @@ fn redactions(redactions: &[Redaction], words: &Words) -> Vec<String> {
     redactions.iter().map(sentence).collect()
 }
 
-/// Returns the files from an index of the list, and the index at which the next page begins.
-fn file_rows(manifest: Option<&StoredManifest>, from: usize, words: &Words) -> (Vec<FileRow>, Option<usize>) {
+/// The documents of the records, and those that staff attached, which belong to the record of one patient.
+fn document_groups(
+    (of_record, more): (Vec<DocumentRow>, Option<usize>),
+    attached: Vec<DocumentRow>,
+    is_of_one_patient: bool,
+    words: &Words,
+) -> Vec<DocumentGroup> {
+    let group = |title: &str, none: &str, documents: Vec<DocumentRow>, more| DocumentGroup {
+        title: words.text(title, &[]),
+        none: words.text(none, &[]),
+        documents: documents.into_iter().map(|document| SizedDocument::new(document, words)).collect(),
+        more,
+    };
+    let of_record = group("job-documents-of-record", "job-no-documents", of_record, more);
+    let attached =
+        is_of_one_patient.then(|| group("job-documents-attached", "job-attached-none", attached, None));
+    [Some(of_record), attached].into_iter().flatten().collect()
+}
+
+/// The files of a page of the manifest from a place in its list on, and the query with which the list goes on.
+fn file_rows(
+    manifest: Option<&StoredManifest>,
+    (part, from): (u32, usize),
+    parts: u32,
+    words: &Words,
+) -> (Vec<FileRow>, Option<String>) {
     let files = manifest.map(|manifest| &manifest.files[..]).unwrap_or_default();
     let row = |named: &NamedFile| FileRow {
         name: named.name.clone(),
@@ -307,8 +324,13 @@ fn file_rows(manifest: Option<&StoredManifest>, from: usize, words: &Words) -> (
         size: size(words, named.file.size),
     };
     let rows = files.iter().skip(from).take(LISTED).map(row).collect();
-    let next = from.saturating_add(LISTED);
-    (rows, (next < files.len()).then_some(next))
+    let (next, next_part) = (from.saturating_add(LISTED), part.saturating_add(1));
+    let more = match (part, next < files.len()) {
+        (0, true) => Some(format!("files={next}")),
+        (part, true) => Some(format!("part={part}&files={next}")),
+        (_, false) => (next_part < parts).then(|| format!("part={next_part}")),
+    };
+    (rows, more)
 }
 
 impl SizedDocument {

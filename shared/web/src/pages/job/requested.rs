@@ -25,7 +25,12 @@ pub(super) fn sentences(job: &Job, words: &Words) -> Vec<String> {
         (_, None, None) => one("job-complete-record"),
         // Jobs that were started when an empty form was still accepted.
         (_, None, Some(choices)) if choices.is_empty() => one("job-nothing-chosen"),
-        (_, None, Some(_)) => Vec::new(),
+        (_, None, Some(_)) => match &request.cohort {
+            Cohort::Group(group) => {
+                vec![words.text("job-group", &[("group", &format!("Group/{group}"))])]
+            }
+            Cohort::Patients(_) | Cohort::Everyone => Vec::new(),
+        },
     }
 }
 

@@ -1,0 +1,123 @@
+//! The groups of the record store, and the export of a group that staff start. It has the parts that staff tick, like the
+//! export of one patient, and leaves private topics out that are not ticked.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::audit::{Action, Actor, Event};
+use domain::error::{Error, NO_GROUP, Result};
+use domain::group::{Described, Members, members, text};
+use domain::ids::GroupId;
+use domain::ports::records::{Area, Part};
+use domain::request::Cohort;
+use http::StatusCode;
+use web::describe::{Kind, Parameter};
+use web::extract::{Form, GroupPath, Query};
+use web::pages::{GroupRow, GroupsPage, StartOf};
+use web::respond::{PageError, html};
+
+use crate::Admin;
+use crate::caller::PageStaff;
+use crate::start::Target;
+
+/// What the list reads.
+pub(crate) const LISTED: [Parameter; 1] =
+    [Parameter::query("from", "The number of the first group that is listed").of(Kind::Integer)];
+
+/// The groups of a page.
+const PAGE: usize = 20;
+/// The bytes of all groups of a page that are read for their names. The others are listed by their ids.
+const MAX_READ: u64 = 16 * 1024 * 1024;
+
+/// `GET /staff/groups`: the groups, in the order of their ids.
+pub(crate) async fn list(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    query: Query,
+) -> Result<Response, PageError> {
+    let from: usize = query.get("from").and_then(|from| from.parse().ok()).unwrap_or_default();
+    let event = Event::new(Actor::staff(&username), Action::RecordViewed).about("list of groups");
+    state.audit.record(event).await?;
+    let files = state.records.area(Area::Groups).await?;
+    let id = |part: &Part| part.name.strip_suffix(".json").and_then(|id| GroupId::parse(id).ok());
+    let groups: Vec<_> = files.iter().filter_map(|part| Some((id(part)?, part.bytes))).collect();
+    let (mut rows, mut left) = (Vec::new(), MAX_READ);
+    for (id, bytes) in groups.iter().skip(from).take(PAGE) {
+        let is_read = left.checked_sub(*bytes).map(|rest| left = rest).is_some();
+        rows.push(if is_read { state.group_row(id).await? } else { GroupRow::unread(id) });
+    }
+    let next = from.saturating_add(PAGE);
+    let address = |from: usize| format!("/staff/groups?from={from}");
+    let page = GroupsPage {
+        username,
+        rows,
+        first: (from > 0).then(|| "/staff/groups".to_owned()),
+        next: (next < groups.len()).then(|| address(next)),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+/// `GET /staff/groups/{group}/export`: the form, with the name of the group and the number of its members.
+pub(crate) async fn ask(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    GroupPath(id): GroupPath,
+) -> Result<Response, PageError> {
+    let target = state.group_target(&id).await?;
+    state.ask_for(username, target).await
+}
+
+/// `POST /staff/groups/{group}/export`: starts the export and leads to its page.
+pub(crate) async fn begin(
+    State(state): State<Admin>,
+    PageStaff(username): PageStaff,
+    GroupPath(id): GroupPath,
+    form: Form,
+) -> Result<Response, PageError> {
+    let target = state.group_target(&id).await?;
+    state.begin_for(username, target, form).await
+}
+
+impl Admin {
+    async fn group_target(&self, id: &GroupId) -> Result<Target> {
+        let (now, own) = (self.clock.now(), self.settings.own_bases());
+        let members = members(&*self.records, id, now, &own).await?.ok_or(NO_GROUP)?;
+        let name = self.group_row(id).await?.name;
+        let Members { patients, unknown, problems } = members;
+        Ok(Target {
+            path: format!("/staff/groups/{id}/export"),
+            patient: None,
+            about: format!("form of a new export of Group/{id}"),
+            cohort: Cohort::Group(id.clone()),
+            shown: StartOf::Group {
+                id: id.to_string(),
+                name,
+                members: patients.len() as u64,
+                others: (unknown.len() + problems.len()) as u64,
+            },
+        })
+    }
+
+    /// The name of a group and the number of its members, as the group says.
+    async fn group_row(&self, id: &GroupId) -> Result<GroupRow> {
+        let text = match text(&*self.records, id).await {
+            Ok(Some(text)) => text,
+            // It was removed meanwhile.
+            Ok(None) => return Ok(GroupRow::unread(id)),
+            Err(Error::Damaged(damage)) => {
+                tracing::warn!(group.id = %id, damage = %damage, "a Group cannot be read");
+                return Ok(GroupRow::unread(id));
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(match serde_json::from_slice::<Described>(&text) {
+            Ok(group) => {
+                let name = group.resource.get("name").and_then(|name| name.as_str());
+                GroupRow::new(id, name, group.members.unwrap_or_default() as u64)
+            }
+            Err(error) => {
+                tracing::warn!(group.id = %id, line = error.line(), column = error.column(), "a Group cannot be parsed");
+                GroupRow::unread(id)
+            }
+        })
+    }
+}

@@ -1,0 +1,305 @@
+//! `ehi index`: makes the index by which staff find the patients of a lake. It reads the beginning of each record, in bounded
+//! memory. `ehi load` renews the index at its end: only the rows of the patients whose records it has written, if there are
+//! not too many.
+
+use std::collections::HashSet;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use crypto::OsRandom;
+use domain::clock::{Clock as _, Random as _, SystemClock};
+use domain::error::Error;
+use domain::ids::PatientId;
+use domain::patient::findable;
+use domain::ports::files::{Files, write_all};
+use domain::ports::records::{Entry, Parts, Records};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use indicatif::{ProgressBar, ProgressStyle};
+use storage::layout::INDEX;
+use storage::patient_index::{CURRENT, Current, IndexLine, Kept, PatientIndex, add, write};
+use storage::sorter::{Limits, Sorter};
+use tempfile::TempDir;
+
+use crate::Failure;
+use crate::server::Signals;
+
+#[derive(Args)]
+pub struct Options {
+    /// The records directory, or s3://bucket/prefix
+    #[arg(value_name = "LAKE")]
+    pub lake: String,
+}
+
+/// How many patients' files are listed at once.
+const LISTED_AT_ONCE: usize = 500;
+/// How many records are read at the same time.
+const AT_ONCE: usize = 16;
+/// A run is one file on this machine, and its bytes are in memory.
+const LIMITS: Limits = Limits { run: 64 * 1024 * 1024, fan_in: 64 };
+
+/// Makes the index of a lake and prints how many patients it has.
+///
+/// # Errors
+///
+/// If the lake cannot be read or written. The index that was there before stays.
+pub async fn run(options: Options) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let bar = progress();
+    let lake = Lake::open(&options.lake).await?;
+    let made = tokio::select! {
+        made = lake.index_all(&bar) => made,
+        // The temporary directory is removed with the future that is dropped.
+        () = signals.received() => Err(Failure::new("interrupted: the index is as it was before")),
+    };
+    bar.finish_and_clear();
+    let Current { patients, without_name, .. } = made?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{patients} patients are in the index, {without_name} of them without a name.")?;
+    Ok(())
+}
+
+/// A lake whose index is made.
+pub struct Lake {
+    /// As it was named.
+    name: String,
+    records: Arc<dyn Records>,
+    files: Arc<dyn Files>,
+    /// The root of a lake on this machine.
+    directory: Option<PathBuf>,
+}
+
+impl Lake {
+    /// Opens a records directory, or `s3://bucket/prefix`.
+    pub async fn open(name: &str) -> Result<Self, Failure> {
+        match name.starts_with("s3:") {
+            true => {
+                in_bucket(&format!("s3://{}", name.trim_start_matches("s3:").trim_start_matches('/'))).await
+            }
+            false => Self::in_directory(Path::new(name)),
+        }
+    }
+
+    /// A lake in a store of objects: its records, and the files below its root.
+    pub fn over(name: &str, records: Arc<dyn Records>, files: Arc<dyn Files>) -> Self {
+        Self { name: name.to_owned(), records, files, directory: None }
+    }
+
+    fn in_directory(directory: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            name: directory.display().to_string(),
+            records: local::records_at(directory)?,
+            files: local::files_at(directory)?,
+            directory: Some(directory.to_owned()),
+        })
+    }
+
+    /// Renews the index after the records of these patients have changed. `None` stands for many patients.
+    pub async fn renew(&self, changed: Option<HashSet<PatientId>>, bar: &ProgressBar) -> Result<(), Failure> {
+        let renewed = match changed {
+            Some(changed) if changed.is_empty() => return Ok(()),
+            Some(changed) => match PatientIndex::open(&*self.records).await {
+                Ok(Some(index)) => self.index_changed(index.current(), &changed).await,
+                // There is none, or it is damaged.
+                Ok(None) | Err(Error::Damaged(_)) => self.index_all(bar).await,
+                Err(error) => Err(error.into()),
+            },
+            None => self.index_all(bar).await,
+        };
+        renewed.map(|_| ()).map_err(|error| {
+            Failure::new(format!(
+                "the records are loaded, but the index of patients was not renewed: {error}; run 'ehi index {}'",
+                self.name
+            ))
+        })
+    }
+
+    /// Makes the index of all patients.
+    pub async fn index_all(&self, bar: &ProgressBar) -> Result<Current, Failure> {
+        bar.set_message("indexing patients");
+        let (runs, before) = (Runs::new(self.directory.as_deref())?, self.current().await?);
+        let generation = generation();
+        let mut sorter = Sorter::new(&*runs.files, Runs::PREFIX, LIMITS);
+        let mut entries = self.records.entries(None);
+        let mut patients = Vec::new();
+        loop {
+            let entry = entries.next().await?;
+            let is_last = entry.is_none();
+            if let Some(Entry::Patient(member)) = entry {
+                patients.push(member.patient);
+            }
+            if patients.len() == LISTED_AT_ONCE || is_last {
+                self.read(&patients, &mut sorter).await?;
+                bar.set_message(format!(
+                    "indexing patients: {}",
+                    patients.last().map_or("", PatientId::as_str)
+                ));
+                patients.clear();
+            }
+            if is_last {
+                break;
+            }
+        }
+        let mut rows = sorter.finish().await?;
+        let made = write(&*self.files, generation, &mut rows, None).await?;
+        self.publish(made, before).await
+    }
+
+    /// Replaces the rows of these patients in an index.
+    async fn index_changed(
+        &self,
+        before: &Current,
+        changed: &HashSet<PatientId>,
+    ) -> Result<Current, Failure> {
+        let (runs, generation) = (Runs::new(self.directory.as_deref())?, generation());
+        let mut sorter = Sorter::new(&*runs.files, Runs::PREFIX, LIMITS);
+        // They are listed in this order.
+        let mut patients: Vec<_> = changed.iter().cloned().collect();
+        patients.sort_by_key(|patient| format!("{patient}/"));
+        for some in patients.chunks(LISTED_AT_ONCE) {
+            self.read(some, &mut sorter).await?;
+        }
+        let kept = Kept::open(&*self.files, before, changed).await?;
+        let mut rows = sorter.finish().await?;
+        let made = write(&*self.files, generation, &mut rows, Some(kept)).await?;
+        self.publish(made, Some(before.clone())).await
+    }
+
+    /// Adds the rows of these patients.
+    async fn read(
+        &self,
+        mut patients: &[PatientId],
+        sorter: &mut Sorter<'_, IndexLine>,
+    ) -> Result<(), Failure> {
+        while !patients.is_empty() {
+            let parts = self.records.parts_of(patients).await?;
+            let (some, rest) = patients.split_at(parts.len());
+            let records = &self.records;
+            // Without any file there is no such patient.
+            let present = some.iter().zip(&parts).filter(|(_, parts)| **parts != Parts::default());
+            let read = present
+                .map(|(patient, parts)| async move { findable(&**records, patient, &parts.records).await });
+            let mut read = stream::iter(read).buffered(AT_ONCE);
+            while let Some(patient) = read.try_next().await? {
+                add(sorter, &patient).await?;
+            }
+            patients = rest;
+        }
+        Ok(())
+    }
+
+    async fn current(&self) -> Result<Option<Current>, Failure> {
+        match PatientIndex::open(&*self.records).await {
+            Ok(index) => Ok(index.map(|index| index.current().clone())),
+            Err(Error::Damaged(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes an index the current one. The one before it stays until the next time, because searches may still read it.
+    async fn publish(&self, made: Current, before: Option<Current>) -> Result<Current, Failure> {
+        let overtaken = || {
+            Failure::new(
+                "another program has made an index of these records at the same time; run 'ehi index' again",
+            )
+        };
+        if self.current().await?.is_some_and(|now| now.generation > made.generation) {
+            return Err(overtaken());
+        }
+        for (key, bytes) in made.files() {
+            if self.files.size(&key).await? != Some(bytes) {
+                return Err(overtaken());
+            }
+        }
+        self.replace_current(&made).await?;
+        for entry in self.files.list(&format!("{INDEX}/")).await? {
+            let Some(generation) = entry.strip_suffix('/') else { continue };
+            let is_before = before.as_ref().is_some_and(|before| before.generation == generation);
+            // A later one may be written by another program.
+            if generation < made.generation.as_str() && !is_before {
+                self.files.remove_prefix(&format!("{INDEX}/{entry}")).await?;
+            }
+        }
+        Ok(made)
+    }
+
+    async fn replace_current(&self, made: &Current) -> Result<(), Failure> {
+        let mut text = serde_json::to_vec_pretty(made).map_err(|error| Failure::new(error.to_string()))?;
+        text.push(b'\n');
+        let Some(directory) = &self.directory else {
+            return Ok(write_all(&*self.files, &format!("{INDEX}/{CURRENT}"), text).await?);
+        };
+        let index = directory.join(INDEX);
+        let replaced = replace_in(directory, &index, made, &text);
+        replaced.map_err(|error| Failure::of_path(&index, &error))
+    }
+}
+
+/// Gives the files the modes of the lake, so that whoever can read its records can read the index as well, and replaces
+/// `current.json`.
+fn replace_in(lake: &Path, index: &Path, made: &Current, text: &[u8]) -> std::io::Result<()> {
+    let mode = std::fs::metadata(lake)?.permissions().mode();
+    let set = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode));
+    set(index, mode & 0o777)?;
+    set(&index.join(&made.generation), mode & 0o777)?;
+    for (key, _) in made.files() {
+        set(&lake.join(key), mode & 0o666)?;
+    }
+    let mut current = tempfile::Builder::new().prefix(".current-").tempfile_in(index)?;
+    current.write_all(text)?;
+    set(current.path(), mode & 0o666)?;
+    current.as_file().sync_all()?;
+    current.persist(index.join(CURRENT))?;
+    Ok(())
+}
+
+#[cfg(feature = "s3")]
+async fn in_bucket(url: &str) -> Result<Lake, Failure> {
+    let sdk = aws::sdk().await;
+    Ok(Lake::over(url, aws::records_at(&sdk, url)?, aws::files_at(&sdk, url, Arc::new(SystemClock))?))
+}
+
+#[cfg(not(feature = "s3"))]
+#[expect(clippy::unused_async, reason = "it is async with the feature s3")]
+async fn in_bucket(_: &str) -> Result<Lake, Failure> {
+    Err(Failure::new("this build cannot read a bucket: build it with --features s3"))
+}
+
+/// The name of a new generation, and its time. Later ones have later names.
+fn generation() -> (String, jiff::Timestamp) {
+    let now = SystemClock.now();
+    let attempt: String =
+        OsRandom.attempt().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
+    (format!("{:013}-{attempt}", now.as_millisecond()), now)
+}
+
+/// The temporary directory of the sorted runs, which only its owner can read.
+struct Runs {
+    files: Arc<dyn Files>,
+    _directory: TempDir,
+}
+
+impl Runs {
+    const PREFIX: &str = "runs/";
+
+    /// The directory is in the lake, if the lake is on this machine, because that file system has space for records.
+    fn new(lake: Option<&Path>) -> Result<Self, Failure> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".index-").permissions(std::fs::Permissions::from_mode(0o700));
+        let directory = match lake {
+            Some(lake) => builder.tempdir_in(lake).map_err(|error| Failure::of_path(lake, &error))?,
+            None => builder.tempdir()?,
+        };
+        Ok(Self { files: local::files_at(directory.path())?, _directory: directory })
+    }
+}
+
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    bar
+}

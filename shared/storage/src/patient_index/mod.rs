@@ -1,0 +1,67 @@
+//! The index of the patients of a lake: by which words, birth dates and identifiers each of them is found.
+//!
+//! It is in the lake, below `index/`. The file `current.json` ([`Current`]) names a generation, and
+//! `index/<generation>/` has its files. They never change: a new index is a new generation, and `current.json` is replaced
+//! when all of its files are complete. So a search always reads one whole index, also while another is written.
+//!
+//! `rows` has the rows of all patients ([`Findable::rows`](domain::patient_search::Findable::rows)), sorted by their bytes. It is
+//! cut into blocks of about 64 KB. `fences-1` has a line for each block: the key of its first row, where it begins, and its
+//! length in bytes. If that file has more than one block, `fences-2` has the same for its blocks, and so on. So a search reads one block
+//! of each file, and then the rows from where its words begin: about four small reads for ten million patients, and never a
+//! whole file.
+
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::layout::INDEX;
+
+pub use self::read::{Cost, Found, PageLimits, PatientIndex};
+pub use self::write::{IndexLine, Kept, add, write};
+
+/// The file that names the generation.
+pub const CURRENT: &str = "current.json";
+/// The version of the format.
+const FORMAT: u32 = 1;
+/// The bytes after which a block ends.
+const BLOCK: u64 = 64 * 1024;
+/// The bytes that a row can have: it has at most 24 words of 32 characters, 9 identifiers of 128 characters, and four bytes
+/// for a character.
+const MAX_ROW: u64 = 16 * 1024;
+
+/// What `current.json` has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Current {
+    format: u32,
+    /// The directory of the files. Later generations have later names.
+    pub generation: String,
+    /// When the index was begun. Records that changed later may not be in it as they are.
+    pub made: Timestamp,
+    /// The number of patients.
+    pub patients: u64,
+    /// How many of them have no name.
+    pub without_name: u64,
+    /// The bytes of `rows`, and of each file of fences.
+    levels: Vec<u64>,
+}
+
+impl Current {
+    /// The keys of the files of the generation below the root of the lake, and their bytes.
+    pub fn files(&self) -> impl Iterator<Item = (String, u64)> {
+        let key = |level| format!("{INDEX}/{}/{}", self.generation, level_name(level));
+        self.levels.iter().enumerate().map(move |(level, bytes)| (key(level), *bytes))
+    }
+}
+
+/// The name of the file of a level below the directory of its generation.
+fn level_name(level: usize) -> String {
+    match level {
+        0 => "rows".to_owned(),
+        level => format!("fences-{level}"),
+    }
+}

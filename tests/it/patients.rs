@@ -1,0 +1,219 @@
+//! The search for patients of the record store: what is found by which words, and what the index and `ehi index` do.
+
+#[cfg(feature = "aws")]
+mod bucket;
+mod groups;
+
+use std::path::Path;
+
+use domain::ports::audit::{AuditQuery, all};
+use futures_util::TryStreamExt;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tests::{ANNA, Answer, World, both_hosts};
+
+use crate::program::{ehi, run, said};
+
+/// The page of a search; `text` is urlencoded.
+async fn search(world: &World, staff: &Answer, text: &str) -> String {
+    let page = world.get(&format!("/staff/patients?q={text}")).cookie(staff).send().await;
+    assert_eq!(page.status, StatusCode::OK, "{text}: {}", page.text());
+    page.text()
+}
+
+/// The ids of the patients on a page, in their order.
+fn ids(page: &str) -> Vec<String> {
+    let links = page.split("/staff/patients/").skip(1);
+    links.filter_map(|link| Some(link.split_once("/export\"")?.0.to_owned())).collect()
+}
+
+fn put(lake: &Path, patient: &Value) {
+    let directory = lake.join("Patient").join(patient["id"].as_str().expect("an id"));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    std::fs::write(directory.join("records.ndjson"), format!("{patient}\n")).expect("written");
+}
+
+fn patient(id: &str, given: &str, family: &str, born: &str) -> Value {
+    json!({ "resourceType": "Patient", "id": id, "birthDate": born,
+        "name": [{ "given": [given], "family": family }], "identifier": [{ "value": format!("MRN-{id}") }] })
+}
+
+fn index(lake: &Path) {
+    let made = run(ehi().arg("index").arg(lake));
+    assert!(made.status.success(), "{}", said(&made));
+}
+
+#[both_hosts(alone)]
+async fn staff_find_patients_by_name_birth_date_and_identifier(world: World) {
+    let staff = world.staff().await;
+    for text in [
+        "lindqvist",
+        "LIND+ann",
+        "l",
+        "%C3%A1nna",
+        "1961-04-12",
+        "4%2F12%2F1961+anna",
+        "lind+1961-04",
+        "mrn+1000",
+        "MRN-1000+lind",
+        "Anna-Lindqvist",
+        ANNA,
+        "Patient%2Fanna-lindqvist",
+        "%E2%80%AEanna%E2%80%AC",
+    ] {
+        let page = search(&world, &staff, text).await;
+        assert_eq!(ids(&page), [ANNA], "{text}: {page}");
+        assert!(page.contains("April 12, 1961") && page.contains("Index of "), "{text}: {page}");
+    }
+    for text in ["lind+bruno", "indqvist", "anna+1961-04-13", "mrn", "1961"] {
+        let page = search(&world, &staff, text).await;
+        assert!(ids(&page).is_empty() && page.contains("Nobody found."), "{text}: {page}");
+    }
+    for text in ["%25", "%F0%9F%98%80", "%E2%80%8F"] {
+        assert!(search(&world, &staff, text).await.contains("Type a letter or a digit."), "{text}");
+    }
+    let nothing = search(&world, &staff, "++").await;
+    assert!(ids(&nothing).is_empty() && !nothing.contains("Nobody found."), "{nothing}");
+    let wrong = world.get("/staff/patients?q=anna&page=x").cookie(&staff).send().await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_search_is_recorded_without_its_words_and_is_for_reviewers() {
+    let world = World::new();
+    let staff = world.staff().await;
+    search(&world, &staff, "lindqvist").await;
+    let query = AuditQuery { count: 100, ..AuditQuery::default() };
+    let entries: Vec<_> = all(&*world.platform().audit(), query).try_collect().await.expect("entries");
+    let searches = entries.iter().filter(|entry| entry.event.object.as_deref() == Some("search of patients"));
+    assert_eq!(searches.count(), 1);
+    assert!(!format!("{entries:?}").to_lowercase().contains("lindq"), "{entries:?}");
+}
+
+#[tokio::test]
+async fn without_an_index_the_page_says_how_to_make_one_and_an_id_is_found() {
+    let lake = tempfile::tempdir().expect("a directory");
+    put(lake.path(), &patient("a1", "Ann", "Smith", "1980-03-14"));
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    let page = search(&world, &staff, "smith").await;
+    assert!(ids(&page).is_empty() && page.contains("ehi index"), "{page}");
+    assert_eq!(ids(&search(&world, &staff, "a1").await), ["a1"]);
+    index(lake.path());
+    assert_eq!(ids(&search(&world, &staff, "smith").await), ["a1"]);
+    let rows = std::fs::read_dir(lake.path().join("index")).expect("an index");
+    let rows = rows.map(|entry| entry.expect("an entry").path().join("rows")).find(|rows| rows.is_file());
+    std::fs::write(rows.expect("rows"), "").expect("damaged");
+    let page = search(&world, &staff, "smith").await;
+    assert!(ids(&page).is_empty() && page.contains("cannot be read"), "{page}");
+    assert_eq!(ids(&search(&world, &staff, "a1").await), ["a1"]);
+}
+
+#[tokio::test]
+async fn a_hit_is_compared_with_the_record_as_it_is_now() {
+    let lake = tempfile::tempdir().expect("a directory");
+    for (id, given) in [("a", "Ann"), ("b", "Bea"), ("c", "Cem"), ("d", "Dan")] {
+        put(lake.path(), &patient(id, given, "Smith", "1980-03-14"));
+    }
+    put(lake.path(), &json!({ "resourceType": "Patient", "id": "nameless", "birthDate": "1980-03-14" }));
+    let mut merged = patient("e", "Eve", "Smith", "1980");
+    merged["active"] = json!(false);
+    merged["link"] = json!([{ "other": { "reference": "Patient/a" }, "type": "replaced-by" }]);
+    put(lake.path(), &merged);
+    index(lake.path());
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    assert_eq!(ids(&search(&world, &staff, "smith").await), ["a", "b", "c", "d", "e"]);
+    assert_eq!(ids(&search(&world, &staff, "1980-03").await).len(), 5, "the one without a name as well");
+    assert_eq!(ids(&search(&world, &staff, "name").await).len(), 0, "an id is no name");
+    std::fs::remove_dir_all(lake.path().join("Patient/b")).expect("removed");
+    put(lake.path(), &patient("c", "Cem", "Jones", "1980-03-14"));
+    let page = search(&world, &staff, "smith").await;
+    assert_eq!(ids(&page), ["a", "d", "e"]);
+    assert!(page.contains("2 patients are left out") && page.contains("Replaced by a"), "{page}");
+    index(lake.path());
+    let page = search(&world, &staff, "smith").await;
+    assert!(ids(&page).len() == 3 && !page.contains("left out"), "{page}");
+    assert_eq!(ids(&search(&world, &staff, "jones").await), ["c"]);
+}
+
+#[tokio::test]
+async fn many_patients_of_one_name_are_shown_page_by_page() {
+    let lake = tempfile::tempdir().expect("a directory");
+    for number in 0..45 {
+        put(lake.path(), &patient(&format!("s{number:02}"), &format!("A{number:02}"), "Smith", "1980"));
+    }
+    index(lake.path());
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    let (mut all, mut pages) = (Vec::new(), Vec::new());
+    let mut next = Some("/staff/patients?q=smith".to_owned());
+    while let Some(path) = next {
+        assert!(pages.len() < 5, "{pages:?}");
+        let page = world.get(&path).cookie(&staff).send().await.text();
+        pages.push(ids(&page).len());
+        all.extend(ids(&page));
+        let links = page.split("href=\"/staff/patients?q=smith&#38;page=").skip(1);
+        // The switch of languages has the page as well.
+        let mut links = links.filter_map(|link| link.split('"').next()).filter(|page| !page.contains('&'));
+        next = links.next().map(|page| format!("/staff/patients?q=smith&page={page}"));
+    }
+    assert_eq!(pages, [20, 20, 5]);
+    assert!(all.is_sorted() && all.len() == 45, "each once, in the order of names: {all:?}");
+}
+
+#[tokio::test]
+async fn loading_renews_the_index_for_the_patients_it_wrote() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (input, lake) = (directory.path().join("in.ndjson"), directory.path().join("lake"));
+    let load = |patients: &[Value]| {
+        let text: String = patients.iter().map(|patient| format!("{patient}\n")).collect();
+        std::fs::write(&input, text).expect("written");
+        let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&lake));
+        assert!(loaded.status.success(), "{}", said(&loaded));
+    };
+    let versioned = |id: &str, family: &str, at: &str| {
+        let mut patient = patient(id, "Ann", family, "1980-03-14");
+        patient["meta"] = json!({ "lastUpdated": at });
+        patient
+    };
+    load(&[versioned("a", "Smith", "2024-01-01T00:00:00Z"), versioned("b", "Smith", "2024-01-01T00:00:00Z")]);
+    let world = World::with("sandbox = true", &lake);
+    let staff = world.staff().await;
+    assert_eq!(ids(&search(&world, &staff, "smith").await), ["a", "b"]);
+    load(&[versioned("b", "Jones", "2025-01-01T00:00:00Z"), versioned("c", "Smith", "2025-01-01T00:00:00Z")]);
+    let page = search(&world, &staff, "smith").await;
+    assert!(ids(&page) == ["a", "c"] && !page.contains("left out"), "{page}");
+    assert_eq!(ids(&search(&world, &staff, "jones").await), ["b"]);
+    // A lake that is loaded into another one has an index, which is not read.
+    let copy = directory.path().join("copy");
+    let loaded = run(ehi().arg("load").arg(&lake).arg("--into").arg(&copy));
+    assert!(loaded.status.success(), "{}", said(&loaded));
+    let rows = |lake: &Path| {
+        let entries = std::fs::read_dir(lake.join("index")).expect("an index");
+        let rows = entries.filter_map(|entry| std::fs::read(entry.ok()?.path().join("rows")).ok());
+        rows.max().expect("rows")
+    };
+    assert_eq!(rows(&copy).len(), rows(&copy).len());
+    index(&lake);
+    assert_eq!(rows(&copy), rows(&lake), "renewing makes what indexing makes");
+}
+
+#[test]
+fn the_sample_patients_have_the_index_that_the_program_makes() {
+    let sample = ehi::defaults::sample_records();
+    let copy = tempfile::tempdir().expect("a directory");
+    for file in tests::lake::files(&sample).iter().filter(|file| !file.starts_with("index/")) {
+        let path = copy.path().join(file);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::copy(sample.join(file), path).expect("copied");
+    }
+    index(copy.path());
+    let rows = |lake: &Path| {
+        let current = std::fs::read_to_string(lake.join("index/current.json")).expect("an index");
+        let current: Value = serde_json::from_str(&current).expect("JSON");
+        let generation = current["generation"].as_str().expect("a generation").to_owned();
+        std::fs::read_to_string(lake.join("index").join(generation).join("rows")).expect("rows")
+    };
+    assert_eq!(rows(&sample), rows(copy.path()), "run 'ehi index infra/local/sample'");
+}
