@@ -12,11 +12,11 @@ use domain::error::{Error, Result};
 use domain::ports::audit::{AuditLog, AuditPage, AuditQuery, Keys, StoredEntry, unreadable};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
+use rusqlite::{Row, Transaction, params, params_from_iter};
 use storage::audit_chain::sealed;
 use tokio::sync::oneshot;
 
-use crate::database::{Database, Migration, Migrations, count, execute, integer, sql};
+use crate::database::{Database, Migration, Migrations, count, execute, integer, one_row, sql};
 
 /// The name of the database below the state directory.
 pub(super) const FILE: &str = "audit.db";
@@ -129,8 +129,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
 fn newest(transaction: &Transaction<'_>) -> Result<Option<StoredEntry>> {
     let statement =
         concat!("SELECT ", columns!(), " FROM entries WHERE shard = ? ORDER BY sequence DESC LIMIT 1");
-    let mut select = transaction.prepare_cached(statement).map_err(sql)?;
-    select.query_row([SHARD], stored).optional().map_err(sql)
+    one_row(transaction, statement, [SHARD], stored)
 }
 
 fn insert(transaction: &Transaction<'_>, entry: &StoredEntry) -> Result<()> {
@@ -225,10 +224,8 @@ impl AuditLog for LocalAuditLog {
         self.database
             .write(move |transaction| {
                 let statement = "SELECT sequence FROM entries WHERE shard = ? AND kept_until > ? ORDER BY sequence LIMIT 1";
-                let first_kept: Option<i64> = transaction
-                    .query_row(statement, params![SHARD, now], |row| row.get(0))
-                    .optional()
-                    .map_err(sql)?;
+                let first_kept: Option<i64> =
+                    one_row(transaction, statement, params![SHARD, now], |row| row.get(0))?;
                 let newest = newest(transaction)?.map(|newest| integer(newest.keys.sequence));
                 let Some(end) = first_kept.or(newest) else { return Ok(0) };
                 let statement = "DELETE FROM entries WHERE shard = ? AND sequence < ?";

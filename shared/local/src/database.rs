@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use domain::error::{Error, Result, Store};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior};
 
 use crate::blocking;
 
@@ -264,6 +264,18 @@ pub(super) fn execute(
     values: impl rusqlite::Params,
 ) -> Result<usize> {
     transaction.prepare_cached(statement).map_err(sql)?.execute(values).map_err(sql)
+}
+
+/// Runs a statement, which is compiled only once for a connection. Returns the first row of its result, or `None` if the
+/// result is empty.
+pub(super) fn one_row<T>(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    values: impl rusqlite::Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>> {
+    let mut select = transaction.prepare_cached(statement).map_err(sql)?;
+    select.query_row(values, read).optional().map_err(sql)
 }
 
 /// Converts an error of SQLite. A wrong statement is a defect of this program, so it is not retried.

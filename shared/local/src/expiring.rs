@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
-use crate::database::{Database, count, execute, integer, sql};
+use crate::database::{Database, count, execute, integer, one_row};
 
 pub(super) struct LocalExpiringStore {
     database: Arc<Database>,
@@ -99,10 +99,7 @@ impl ExpiringStore for LocalExpiringStore {
             .write(move |transaction| {
                 let statement =
                     "DELETE FROM grants WHERE kind = ? AND key = ? RETURNING value, expires_at, version";
-                let row = transaction
-                    .query_row(statement, params![kind.name(), key], columns)
-                    .optional()
-                    .map_err(sql)?;
+                let row = one_row(transaction, statement, params![kind.name(), key], columns)?;
                 Ok(row.filter(|(_, expires_at, _)| *expires_at > now))
             })
             .await?;

@@ -10,7 +10,7 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter};
 use storage::job_list::{Row, Rows};
 
-use crate::database::{execute, sql};
+use crate::database::{execute, integer, sql};
 use crate::jobs::{GET, LocalJobs, RawJob};
 
 /// Adds the search rows of a new job.
@@ -56,16 +56,19 @@ impl NewRows {
     }
 }
 
-/// Returns the statement that reads rows of an index, and its values.
+/// Returns the statement that reads rows of an index, and its values. The text depends only on the kind of the index and the order,
+/// so a connection compiles few statements.
 fn select(index: &Index, span: &Span, limit: usize) -> (String, Vec<SqlValue>) {
     let order = if span.oldest_first { "ASC" } else { "DESC" };
+    let limit = SqlValue::from(integer(limit as u64));
     let (above, below) =
         (span.above.as_deref().unwrap_or_default(), span.below.as_deref().unwrap_or("9999999999999."));
     if let Index::Search(key) = index {
         let statement = format!(
-            "SELECT position, words, NULL FROM job_search WHERE key = ? AND position > ? AND position < ? ORDER BY position {order} LIMIT {limit}"
+            "SELECT position, words, NULL FROM job_search WHERE key = ? AND position > ? AND position < ? ORDER BY position {order} LIMIT ?"
         );
-        return (statement, [key, above, below].map(|value| SqlValue::from(value.to_owned())).into());
+        let values = [key, above, below].map(|value| SqlValue::from(value.to_owned()));
+        return (statement, values.into_iter().chain([limit]).collect());
     }
     let (condition, value) = match index {
         Index::State(state) => ("state = ? AND", Some(state.name())),
@@ -80,8 +83,9 @@ fn select(index: &Index, span: &Span, limit: usize) -> (String, Vec<SqlValue>) {
         values.push(at.parse::<i64>().unwrap_or_default().into());
         values.push(id.to_owned().into());
     }
+    values.push(limit);
     let statement = format!(
-        "SELECT printf('%013d.', created_at) || id, NULL, state FROM jobs WHERE {condition} (created_at, id) > (?, ?) AND (created_at, id) < (?, ?) ORDER BY created_at {order}, id {order} LIMIT {limit}"
+        "SELECT printf('%013d.', created_at) || id, NULL, state FROM jobs WHERE {condition} (created_at, id) > (?, ?) AND (created_at, id) < (?, ?) ORDER BY created_at {order}, id {order} LIMIT ?"
     );
     (statement, values)
 }
@@ -147,6 +151,7 @@ mod tests {
                 for (above, below) in [(None, None), (position(), None), (None, position())] {
                     let span = Span { above, below, oldest_first };
                     let (statement, values) = select(&index, &span, 26);
+                    assert_eq!(statement, select(&index, &span, 27).0, "the limit is a parameter");
                     let plan: Vec<String> = jobs
                         .database
                         .read(|connection| {

@@ -16,7 +16,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use storage::bounded::Bounded;
 use storage::job_list;
 
-use crate::database::{Database, count, execute, integer, sql};
+use crate::database::{Database, count, execute, integer, one_row};
 use crate::job_rows::{self, NewRows};
 
 pub(super) struct LocalJobs {
@@ -147,8 +147,7 @@ impl Jobs for LocalJobs {
             .database
             .write_lasting(lasts(job.state()), move |transaction| {
                 let state = "SELECT state FROM jobs WHERE id = ?";
-                let mut state = transaction.prepare_cached(state).map_err(sql)?;
-                let before = state.query_row([&row.id], |row| row.get::<_, String>(0)).optional().map_err(sql)?;
+                let before = one_row(transaction, state, [&row.id], |row| row.get::<_, String>(0))?;
                 let replaced = execute(
                     transaction,
                     "UPDATE jobs SET version = version + 1, state = ?, patient = ?, owner = ?, job = ? WHERE id = ? AND version = ?",
@@ -269,7 +268,7 @@ impl Jobs for LocalJobs {
                     }
                 }
                 let statement = "SELECT 1 FROM chunks WHERE job = ? AND id = ? AND result = ?";
-                let own = || transaction.query_row(statement, params![id, chunk, result], |_| Ok(())).optional().map_err(sql);
+                let own = || one_row(transaction, statement, params![id, chunk, result], |_| Ok(()));
                 let recorded = is_first || own()?.is_some();
                 Ok(Finished { recorded, progress: progress_of(transaction, &id)? })
             })
@@ -324,8 +323,7 @@ fn add_chunk(transaction: &Transaction<'_>, job: &str, chunk: &Chunk) -> Result<
 }
 
 fn progress_of(transaction: &Transaction<'_>, job: &str) -> Result<Progress> {
-    let mut select = transaction.prepare_cached(GET).map_err(sql)?;
-    let row = select.query_row([job], RawJob::of).optional().map_err(sql)?;
+    let row = one_row(transaction, GET, [job], RawJob::of)?;
     Ok(row.ok_or(Error::NotFound("there is no such job"))?.progress)
 }
 
