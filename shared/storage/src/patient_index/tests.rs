@@ -166,7 +166,8 @@ proptest! {
     fn a_search_finds_what_a_scan_finds_each_patient_once(
         first in prop::collection::vec(resource(), 0..40),
         then in prop::collection::btree_map(0..50_usize, prop::option::of(resource()), 0..12),
-        block in 1_u64..900,
+        // A block has at least two lines of fences.
+        block in 200_u64..900,
     ) {
         block_on(async {
             let lake = Lake::new();
@@ -218,7 +219,7 @@ fn ten_thousand_people_of_one_name_are_searched_in_pages() {
         let made = lake.index("1", &smiths(10_000), 4_000, None).await;
         assert!(made.files().count() >= 3, "{made:?}");
         let bytes: u64 = made.files().map(|(_, bytes)| bytes).sum();
-        assert!(bytes > 2_000_000, "{bytes}");
+        assert!(bytes > 1_500_000, "{bytes}");
         let limits = PageLimits { patients: 20, bytes: 500_000 };
         let mut index = PatientIndex::open(&*lake.records).await.expect("read").expect("an index");
         let search = PatientSearch::parse("smith", false);

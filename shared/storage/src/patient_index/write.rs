@@ -83,7 +83,7 @@ pub async fn write(
     write_in_blocks(lake, generation, new, kept, BLOCK).await
 }
 
-/// The same with blocks of this many bytes.
+/// The same with blocks of this many bytes, which must be more than those of two fences: otherwise the levels never end.
 pub(super) async fn write_in_blocks(
     lake: &dyn Files,
     (generation, made): (String, Timestamp),
