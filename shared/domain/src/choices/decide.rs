@@ -28,8 +28,8 @@ impl Choices {
         self.choice(RecordGroup::MedicalRecord).is_some_and(|choice| choice.enabled)
     }
 
-    /// Returns whether the choices never leave a type out: Patient, Practitioner and Organization (contract, section
-    /// 1).
+    /// Returns whether the choices never leave a type out: Patient, Practitioner and Organization
+    /// (contract, section 1).
     pub fn always_keep(resource_type: &str) -> bool {
         ALWAYS.contains(&resource_type)
     }

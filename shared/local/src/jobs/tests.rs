@@ -1,4 +1,5 @@
 use super::*;
+use crate::database::sql;
 
 /// A row that is damaged, or that another version wrote, does not hide other rows or stop a page.
 #[tokio::test]
