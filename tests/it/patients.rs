@@ -167,7 +167,7 @@ async fn loading_renews_the_index_for_the_patients_it_wrote() {
     let directory = tempfile::tempdir().expect("a directory");
     let (input, lake) = (directory.path().join("in.ndjson"), directory.path().join("lake"));
     let load = |patients: &[Value]| {
-        let text: String = patients.iter().map(|patient| format!("{patient}\n")).collect();
+        let text = patients.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
         std::fs::write(&input, text).expect("written");
         let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&lake));
         assert!(loaded.status.success(), "{}", said(&loaded));

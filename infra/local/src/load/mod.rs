@@ -69,8 +69,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let bar = progress();
     let stop = Arc::new(AtomicBool::new(false));
     let into = options.into.clone();
-    let loading = loading(options, bar.clone(), stop.clone());
-    tokio::pin!(loading);
+    let mut loading = Box::pin(loading(options, bar.clone(), stop.clone()));
     let loaded = tokio::select! {
         loaded = &mut loading => loaded,
         () = signals.received() => {
@@ -88,7 +87,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     };
     let changed = std::mem::take(&mut loaded.changed).patients();
     let indexed = match Lake::open(&into.to_string_lossy()).await {
-        Ok(lake) => lake.renew(changed, &bar).await,
+        Ok(lake) => Box::pin(lake.renew(changed, &bar)).await,
         Err(failure) => Err(failure),
     };
     bar.finish_and_clear();

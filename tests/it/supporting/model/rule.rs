@@ -127,9 +127,8 @@ impl<R: Fn(usize) -> Fate, S: Fn(usize, bool) -> Fate> Rule<R, S> {
                 true => Fate::Out,
                 false => (self.of_shared)(number, false),
             },
-            Provenance::All => (self.of_shared)(number, true),
             Provenance::Relevant if exported.is_empty() => Fate::Out,
-            Provenance::Relevant => (self.of_shared)(number, true),
+            Provenance::All | Provenance::Relevant => (self.of_shared)(number, true),
             Provenance::Latest => {
                 let order = |number: usize| {
                     (lake.shared[number].recorded, std::cmp::Reverse(lake.name(Target::Shared(number))))
