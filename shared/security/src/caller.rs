@@ -15,6 +15,8 @@ use crate::tokens::{self, LEEWAY};
 
 /// The maximum length of `sub` (OpenID Connect Core 1.0, section 2).
 const MAX_SUBJECT: usize = 255;
+/// The role of a user who is a patient.
+const PATIENT: &str = "PATIENT";
 
 /// The caller that a token identifies.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,9 +70,11 @@ impl Caller {
         })
     }
 
-    /// Returns the caller of a trusted issuer's token.
+    /// Returns the caller of a trusted issuer's token. `bases` are the URLs of this server below which resources have their
+    /// addresses.
     pub(super) fn of_issuer(
         issuer: &Issuer,
+        bases: &[String],
         claims: &Claims,
         revocation_key: String,
         now: Timestamp,
@@ -88,18 +92,22 @@ impl Caller {
         };
         let mut roles = words(claims.get("role")).ok_or("a role of the wrong type")?;
         roles.extend(words(claims.get("roles")).ok_or("roles of the wrong type")?);
-        let has_role = |wanted: &str| roles.iter().any(|role| role == wanted);
         let users = [claims.get("fhirUser"), claims.get("profile")];
         let is_patient = users.into_iter().any(names_a_patient);
         let patient = match claims.text("patient")? {
             None => None,
             Some(id) => Some(PatientId::parse(id).map_err(|_| "an invalid patient id")?),
         };
-        let is_patient_role = has_role("PATIENT");
+        let is_patient_role = roles.iter().any(|role| role == PATIENT);
+        // A clinician can have the role as well. So the role identifies the user only if the token has no other one.
+        let has_only_this_role = is_patient_role && roles.iter().all(|role| role == PATIENT);
+        let bases = Bases { ours: bases, issuer };
         Ok(Self {
             client: ClientId::parse(client).map_err(|_| "an invalid client id")?,
             issuer: Some(issuer.issuer.clone()),
-            is_patient: patient.as_ref().is_some_and(|patient| is_user(patient, users, is_patient_role)),
+            is_patient: patient
+                .as_ref()
+                .is_some_and(|patient| is_user(patient, users, &bases, has_only_this_role)),
             patient,
             scopes: Scopes::parse(&scope),
             roles: if is_patient { Roles::default() } else { issuer.roles_of(&roles) },
@@ -196,17 +204,33 @@ fn words(value: &Value) -> Option<Vec<String>> {
     }
 }
 
+/// The URLs below which `fhirUser` names the patients of this server.
+struct Bases<'a> {
+    ours: &'a [String],
+    issuer: &'a Issuer,
+}
+
+impl Bases<'_> {
+    /// Returns whether a URL is that of this patient. A Patient of another server can have the same id and be somebody else.
+    fn name(&self, url: &str, patient: &PatientId) -> bool {
+        let Some(base) = url.strip_suffix(&format!("Patient/{patient}")) else { return false };
+        let issuers = [Some(&self.issuer.issuer), self.issuer.fhir_base.as_ref()];
+        let mut known = self.ours.iter().chain(issuers.into_iter().flatten());
+        // A relative URL is relative to this server.
+        base.is_empty()
+            || base
+                .strip_suffix('/')
+                .is_some_and(|base| known.any(|known| known.strip_suffix('/').unwrap_or(known) == base))
+    }
+}
+
 /// Returns whether the user is this patient: by the names of the user in the token, or else by the role.
-fn is_user(patient: &PatientId, users: [&Value; 2], is_patient_role: bool) -> bool {
+fn is_user(patient: &PatientId, users: [&Value; 2], bases: &Bases<'_>, has_patient_role: bool) -> bool {
     let mut named = users.into_iter().filter(|user| !user.is_null()).peekable();
     if named.peek().is_none() {
-        return is_patient_role;
+        return has_patient_role;
     }
-    let is_this = |url: &str| {
-        let mut parts = url.rsplit('/');
-        parts.next() == Some(patient.as_str()) && parts.next() == Some("Patient")
-    };
-    named.all(|user| user.as_str().is_some_and(is_this))
+    named.all(|user| user.as_str().is_some_and(|url| bases.name(url, patient)))
 }
 
 /// Returns whether a `fhirUser` is a Patient or a RelatedPerson. A value that is not a text counts as one, so that it
@@ -228,9 +252,23 @@ mod tests {
     #[test]
     fn the_user_is_the_patient_only_if_the_token_says_so() {
         let patient = PatientId::parse("p1").expect("an id");
+        let issuer = serde_json::from_value(json!({
+            "issuer": "https://login.example.org/", "fhir_base": "https://a.example.org/fhir",
+        }));
+        let ours = ["https://here.example.org/fhir".to_owned()];
+        let bases = Bases { ours: &ours, issuer: &issuer.expect("an issuer") };
         for (fhir_user, profile, role, expected) in [
             (json!("https://a.example.org/fhir/Patient/p1"), Value::Null, false, true),
+            (json!("https://here.example.org/fhir/Patient/p1"), Value::Null, false, true),
+            (json!("https://login.example.org/Patient/p1"), Value::Null, false, true),
+            (json!("https://b.example.org/fhir/Patient/p1"), Value::Null, true, false),
+            (json!("https://a.example.org/fhir/b/Patient/p1"), Value::Null, true, false),
+            (json!("https://a.example.org/fhirPatient/p1"), Value::Null, true, false),
+            (json!("http://a.example.org/fhir/Patient/p1"), Value::Null, true, false),
+            (json!("/Patient/p1"), Value::Null, true, false),
+            (json!("Practitioner/x?Patient/p1"), Value::Null, true, false),
             (json!("Patient/p1"), json!("Patient/p1"), false, true),
+            (json!("Patient/p1"), json!("https://b.example.org/fhir/Patient/p1"), false, false),
             (Value::Null, json!("Patient/p1"), false, true),
             (Value::Null, Value::Null, true, true),
             (Value::Null, Value::Null, false, false),
@@ -242,7 +280,7 @@ mod tests {
             (json!(["Patient/p1"]), Value::Null, true, false),
         ] {
             assert_eq!(
-                is_user(&patient, [&fhir_user, &profile], role),
+                is_user(&patient, [&fhir_user, &profile], &bases, role),
                 expected,
                 "{fhir_user} {profile} {role}"
             );

@@ -169,24 +169,35 @@ impl Verifier {
         }
         // The digest covers only the signed part, because the same signature can be encoded differently.
         let revocation_key = fingerprint(signed_part(token));
-        Caller::of_issuer(issuer, &claims, revocation_key, now).map_err(refused)
+        Caller::of_issuer(issuer, &self.bases(), &claims, revocation_key, now).map_err(refused)
+    }
+
+    /// Returns the URLs of this server below which resources have their addresses.
+    fn bases(&self) -> Vec<String> {
+        let bases = domain::request::Base::ALL.iter().map(|base| self.settings.url(base.path()));
+        bases.chain([self.settings.base_url.clone()]).collect()
     }
 
     fn audiences(&self, issuer: &Issuer) -> Vec<String> {
         if let Some(audience) = &issuer.audience {
             return vec![audience.clone()];
         }
-        let bases = domain::request::Base::ALL.iter().map(|base| self.settings.url(base.path()));
-        bases.chain([self.settings.base_url.clone()]).collect()
+        self.bases()
     }
 
     /// Revokes the token of a caller until it expires.
     pub async fn revoke(&self, caller: &Caller) -> Result<()> {
+        let revoked = self.store_revocation(caller).await;
+        // Also a call that failed may have ended the authorization.
+        self.forget();
+        revoked
+    }
+
+    async fn store_revocation(&self, caller: &Caller) -> Result<()> {
         if let Some(family) = &caller.family {
             self.expiring.take(EntryKind::Family, family).await?;
         }
         self.expiring.put(EntryKind::Revoked, &caller.revocation_key, Value::Null, caller.expires_at).await?;
-        self.forget();
         Ok(())
     }
 }

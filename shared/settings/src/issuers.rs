@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::roles::Roles;
 use serde::Deserialize;
+use url::Url;
 
 use crate::clients::{IssuerKeys, keys_of};
 use crate::reader::Reader;
@@ -29,6 +30,9 @@ pub struct Issuer {
     /// The staff roles that its tokens give, by the role that the tokens name. By default, ADMIN gives all roles.
     #[serde(default = "admin_has_all")]
     pub staff_roles: BTreeMap<String, Roles>,
+    /// The base URL of its FHIR server, below which it names its users in `fhirUser` and `profile`.
+    #[serde(default)]
+    pub fhir_base: Option<String>,
     /// Whether all its users are staff, so that `user/` scopes of its tokens give access to all patients.
     #[serde(default)]
     pub users_are_staff: bool,
@@ -52,6 +56,15 @@ impl Issuer {
                 &format!("'{}' needs either jwks, a JWK set, or jwks_url, an https URL", self.issuer),
             );
         }
+        if self.fhir_base.as_ref().is_some_and(|base| !is_base(base)) {
+            read.wrong(
+                "issuers",
+                &format!(
+                    "fhir_base of '{}' must be an absolute URL without a query or a fragment",
+                    self.issuer
+                ),
+            );
+        }
         if self.issuer.is_empty() || self.issuer.contains(char::is_whitespace) {
             read.wrong(
                 "issuers",
@@ -59,6 +72,12 @@ impl Issuer {
             );
         }
     }
+}
+
+fn is_base(base: &str) -> bool {
+    Url::parse(base).is_ok_and(|url| {
+        matches!(url.scheme(), "https" | "http") && url.query().is_none() && url.fragment().is_none()
+    })
 }
 
 fn admin_has_all() -> BTreeMap<String, Roles> {
