@@ -3,6 +3,7 @@
 mod apps;
 mod contents;
 mod copies;
+mod interrupted;
 mod issuers;
 mod rejected;
 mod zip;
@@ -32,17 +33,22 @@ pub(crate) async fn asked(world: &World, session: &Answer, topics: &[&str]) -> S
     let list = page(world, session, "/my").await;
     let ask = list.split("class=\"button\" href=\"").nth(1).expect("a button");
     let ask = ask.split('"').next().unwrap_or_default();
-    let mut browser =
-        Browser { world, cookie: session.cookie(), page: world.get(ask).cookie(session).send().await };
+    let location = filled_in(world, session, ask, topics).await;
+    let copy = location.strip_prefix(tests::BASE_URL).expect("a URL of this server").to_owned();
+    copy.strip_suffix("?said=sent").unwrap_or_else(|| panic!("{copy}")).to_owned()
+}
+
+/// Fills in a form with these private topics, and returns the address to which the patient is sent afterwards.
+pub(crate) async fn filled_in(world: &World, session: &Answer, form: &str, topics: &[&str]) -> String {
+    let page = world.get(form).cookie(session).send().await;
+    let mut browser = Browser { world, cookie: session.cookie(), page };
     browser.press("next", &[]).await;
     let ticks: Vec<_> = topics.iter().map(|topic| (format!("authorizations.{topic}"), "on")).collect();
     let ticks: Vec<_> = ticks.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     browser.press("next", &ticks).await;
     let agree = [("agree", "on")];
     let sent = browser.answer("send", if topics.is_empty() { &[] } else { &agree }).await;
-    let location = sent.location();
-    let copy = location.strip_prefix(tests::BASE_URL).expect("a URL of this server").to_owned();
-    copy.strip_suffix("?said=sent").unwrap_or_else(|| panic!("{copy}")).to_owned()
+    sent.location()
 }
 
 /// Approves all exports in review, as staff.

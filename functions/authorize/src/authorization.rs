@@ -2,7 +2,8 @@
 //! tokens are valid only while the entry exists.
 //!
 //! The consent creates the entry. Its key is the fingerprint of the code. Therefore a patient who stops an app also invalidates a code that
-//! the app has not used yet. The exchange of the code extends the lifetime of the entry to that of the tokens.
+//! the app has not used yet. The last step of the exchange extends the lifetime of the entry to that of the tokens. So an exchange that
+//! fails leaves an authorization that ends with the code, and the patient's list does not show an app that has no tokens.
 
 use domain::audit::{Action, Actor, Event, Outcome};
 use domain::ids::ClientId;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use settings::Client;
 use web::respond::OAuthError;
 
-use crate::{Authorize, RefreshGrant, SignIn};
+use crate::{Authorize, CODE_LIFETIME, CodeGrant, RefreshGrant, SignIn};
 
 type Answer<T> = Result<T, OAuthError>;
 
@@ -33,27 +34,48 @@ impl Authorize {
         expires_at: Timestamp,
     ) -> domain::error::Result<()> {
         self.expiring.put(EntryKind::Family, family, self.noted_now(), expires_at).await?;
-        self.note_use(client, scopes, sign_in, family, expires_at).await
+        self.note_use(client, scopes, sign_in, family, expires_at, false).await
     }
 
-    /// Extends an authorization to the lifetime of its tokens when the code is exchanged. Returns false if it was ended in the meantime, or
-    /// if another request has exchanged the code.
-    pub(crate) async fn confirm_family(
+    /// Creates the authorization of a code from an earlier version, which did not create it with the consent. The code is marked first,
+    /// so that another exchange cannot create the authorization again after the patient has ended it.
+    pub(crate) async fn begin_unlisted_family(
+        &self,
+        family: &str,
+        code: ExpiringEntry,
+        grant: &CodeGrant,
+    ) -> Answer<()> {
+        let marked = CodeGrant { listed: true, ..grant.clone() };
+        let marked = ExpiringEntry { value: json!(marked), ..code };
+        if self.expiring.replace(EntryKind::Code, family, &marked).await? {
+            let expires_at = self.after(CODE_LIFETIME)?;
+            self.begin_family(family, &grant.client, &grant.scopes, &grant.sign_in, expires_at).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds an authorization to the list as exchanged. The list must have the new expiry before the authorization has it.
+    pub(crate) async fn note_exchange(
         &self,
         family: &str,
         client: &Client,
         scopes: &Scopes,
         sign_in: &SignIn,
         expires_at: Timestamp,
+    ) -> Answer<()> {
+        Ok(self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?)
+    }
+
+    /// Extends an authorization to the lifetime of its tokens when its code is used up. `begun` is its entry from the start of the exchange.
+    /// Returns false if it was ended in the meantime, or if another request has exchanged the code.
+    pub(crate) async fn confirm_family(
+        &self,
+        family: &str,
+        begun: ExpiringEntry,
+        expires_at: Timestamp,
     ) -> Answer<bool> {
-        let Some(known) = self.expiring.get(EntryKind::Family, family).await? else { return Ok(false) };
-        let kept = ExpiringEntry { value: self.noted_now(), expires_at, ..known };
-        if !self.expiring.replace(EntryKind::Family, family, &kept).await? {
-            return Ok(false);
-        }
-        // The list must have the new expiry before tokens are issued.
-        self.note_use(&client.id, scopes, sign_in, family, expires_at).await?;
-        Ok(true)
+        let kept = ExpiringEntry { value: self.noted_now(), expires_at, ..begun };
+        Ok(self.expiring.replace(EntryKind::Family, family, &kept).await?)
     }
 
     /// Extends the lifetime of an authorization. Returns false if it was revoked in the meantime.
@@ -69,7 +91,7 @@ impl Authorize {
         let noted = known.value["noted"].as_i64().unwrap_or_default();
         let is_due = self.clock.now().as_second() - noted >= NOTED.as_secs();
         if is_due {
-            self.note_use(&client.id, scopes, sign_in, family, expires_at).await?;
+            self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?;
         }
         let value = if is_due { self.noted_now() } else { known.value.clone() };
         let kept = ExpiringEntry { value, expires_at, ..known };
@@ -92,23 +114,28 @@ impl Authorize {
         sign_in: &SignIn,
         family: &str,
         expires_at: Timestamp,
+        is_exchanged: bool,
     ) -> domain::error::Result<()> {
         let used = self.clock.now();
         // Grants of older versions have no time of the sign-in.
         let signed_in = Timestamp::from_second(sign_in.at).ok().filter(|at| *at > Timestamp::UNIX_EPOCH);
         let since = signed_in.unwrap_or(used);
         let (family, client, scopes) = (family.to_owned(), client.clone(), scopes.clone());
-        let authorization = Authorization { family, client, scopes, since, used, expires_at };
-        if self.authorizations().note(&sign_in.patient, &authorization).await? {
+        let authorization = Authorization { family, client, scopes, since, used, expires_at, is_exchanged };
+        let has_ended = self.authorizations().note(&sign_in.patient, &authorization).await;
+        // Also a call that failed may have ended other authorizations.
+        if !matches!(has_ended, Ok(false)) {
             self.verifier.forget();
         }
-        Ok(())
+        has_ended.map(|_| ())
     }
 
     /// Revokes all tokens of an authorization, and its code.
     pub(crate) async fn end_family(&self, family: &str) -> Answer<()> {
-        self.expiring.take(EntryKind::Family, family).await?;
+        let ended = self.expiring.take(EntryKind::Family, family).await;
+        // Also a call that failed may have ended it.
         self.verifier.forget();
+        ended?;
         Ok(())
     }
 

@@ -89,6 +89,7 @@ pub(crate) async fn submit(
         scopes: pending.scopes,
         challenge: pending.challenge,
         sign_in: SignIn { patient, base: pending.base, at: pending.signed_in_at, nonce: pending.nonce },
+        listed: true,
     };
     let (family, expires_at) = (fingerprint(&code), state.after(CODE_LIFETIME)?);
     state.begin_family(&family, &grant.client, &grant.scopes, &grant.sign_in, expires_at).await?;

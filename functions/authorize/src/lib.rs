@@ -171,6 +171,9 @@ pub(crate) struct CodeGrant {
     challenge: Option<String>,
     #[serde(flatten)]
     sign_in: SignIn,
+    /// Whether the authorization began with the consent, and is in the patient's list. Codes of earlier versions have none.
+    #[serde(default)]
+    listed: bool,
 }
 
 /// The stored grant of a refresh token.

@@ -76,11 +76,11 @@ impl Authorize {
         // 6749, 4.1.2).
         let family = fingerprint(code);
         let unknown = || invalid_grant("the code is unknown, used or expired");
-        let Some(grant) = self.expiring.get(EntryKind::Code, &family).await? else {
+        let Some(stored) = self.expiring.get(EntryKind::Code, &family).await? else {
             self.end_family(&family).await?;
             return Err(unknown());
         };
-        let grant: CodeGrant = grant.read()?;
+        let grant: CodeGrant = stored.read()?;
         let (client, scopes) = match grant.check(client, redirect_uri, code_verifier) {
             Ok(checked) => checked,
             // Somebody else may have the code: it is not good for a second try.
@@ -90,29 +90,39 @@ impl Authorize {
                 return Err(refused);
             }
         };
+        if !grant.listed {
+            self.begin_unlisted_family(&family, stored, &grant).await?;
+        }
+        let Some(begun) = self.expiring.get(EntryKind::Family, &family).await? else {
+            // The patient has stopped the app. A request at the same time may have read the entry before.
+            self.end_family(&family).await?;
+            return Err(unknown());
+        };
         // An authorization without a refresh token ends together with its access token.
         let lifetime = match scopes.wants_refresh() {
             true => self.settings.refresh_lifetime,
             false => self.settings.token_lifetime,
         };
         let (sign_in, expires_at) = (&grant.sign_in, self.after(lifetime)?);
-        if !self.confirm_family(&family, client, &scopes, sign_in, expires_at).await? {
-            // The patient has stopped the app, or another request has used the same code.
-            self.end_family(&family).await?;
-            return Err(unknown());
-        }
         let refresh_token = match scopes.wants_refresh() {
             true => Some(self.refresh_token(client, &scopes, sign_in, &family).await?),
             false => None,
         };
         let id_token = self.id_token(client, &scopes, sign_in)?;
         let action = Action::TokenIssued;
+        let listed = scopes.clone();
         let response = self
             .issue(Issued { client, sign_in, scopes, family: &family, refresh_token, id_token, action })
             .await?;
-        // The code is used up in the last step. If an earlier step fails, such as the audit entry, the client can send it again.
+        self.note_exchange(&family, client, &listed, sign_in, expires_at).await?;
+        // The code is used up after these steps. If one of them fails, such as the audit entry, the client can send it again.
         if self.expiring.take(EntryKind::Code, &family).await?.is_none() {
             self.end_replayed(&family, &client.id, sign_in, action).await?;
+            return Err(unknown());
+        }
+        if !self.confirm_family(&family, begun, expires_at).await? {
+            // The patient has stopped the app, or another request has used the same code.
+            self.end_family(&family).await?;
             return Err(unknown());
         }
         Ok(response)

@@ -64,11 +64,15 @@ pub(crate) async fn stop(
 ) -> Result<Response, PageError> {
     let app = form.get("app");
     if !state.has_access(&signed_in, app).await? {
+        // An earlier request may have ended the access and failed afterwards.
+        state.verified_tokens.forget();
         return Ok(see_other(&state.settings.url("/my/apps")));
     }
     state.audit.record(signed_in.event(Action::AccessStopped).about(app)).await?;
-    let ended = state.authorizations().stop(&signed_in.patient, app).await?;
+    let ended = state.authorizations().stop(&signed_in.patient, app).await;
+    // Also a call that failed may have ended some of the authorizations.
     state.verified_tokens.forget();
+    let ended = ended?;
     tracing::info!(client.id = app, ended, "a patient has stopped the access of an app");
     Ok(see_other(&state.settings.url("/my/apps?said=stopped")))
 }

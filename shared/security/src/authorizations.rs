@@ -16,8 +16,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// The maximum number of authorizations of a patient. One more ends the least recently used one, so that none is
-/// hidden.
+/// The maximum number of authorizations of a patient whose codes were exchanged, and also of those whose codes were not. One more
+/// ends the least recently used one of the same kind, so that none is hidden.
 pub const MAX_LISTED: usize = 50;
 
 /// The minimum time between two writes of the last use.
@@ -36,13 +36,23 @@ pub struct Authorization {
     pub used: Timestamp,
     /// The time at which its last token expires, if it is not used again.
     pub expires_at: Timestamp,
+    /// Whether its code was exchanged for tokens. Lists of earlier versions do not say it, and all of theirs were.
+    #[serde(default = "exchanged_before")]
+    pub is_exchanged: bool,
+}
+
+const fn exchanged_before() -> bool {
+    true
 }
 
 impl Authorization {
     /// Returns the time at which it has certainly ended. A use within [`NOTED`] after the last one is not recorded, but
-    /// extends it.
+    /// extends it. A code is used only once.
     fn end(&self) -> Timestamp {
-        self.expires_at.saturating_add(NOTED).unwrap_or(Timestamp::MAX)
+        match self.is_exchanged {
+            true => self.expires_at.saturating_add(NOTED).unwrap_or(Timestamp::MAX),
+            false => self.expires_at,
+        }
     }
 }
 
@@ -61,13 +71,14 @@ impl Authorizations<'_> {
             let (entry, mut list) = self.read(patient).await?;
             match list.iter_mut().find(|known| known.family == authorization.family) {
                 Some(known) => *known = Authorization { since: known.since, ..authorization.clone() },
-                None => list.push(authorization.clone()),
+                // Before others of the same time, so that the newest is kept.
+                None => list.insert(0, authorization.clone()),
             }
             // Expired authorizations must not count, so that they end no others.
             let now = self.clock.now();
             list.retain(|known| known.end() > now);
             list.sort_by_key(|known| std::cmp::Reverse(known.used));
-            for dropped in list.split_off(list.len().min(MAX_LISTED)) {
+            for dropped in self.over_the_limit(&mut list).await? {
                 has_ended |= self.expiring.take(EntryKind::Family, &dropped.family).await?.is_some();
             }
             if self.write(patient, entry, &list).await? {
@@ -75,6 +86,33 @@ impl Authorizations<'_> {
             }
         }
         Err(busy())
+    }
+
+    /// Removes the authorizations over the limit from the list, and returns them. A consent that an app does not use must not
+    /// end the access of another app, so the two kinds are counted separately. Those that have ended already, such as after an
+    /// exchange that failed, count only until the list is full.
+    async fn over_the_limit(&self, list: &mut Vec<Authorization>) -> Result<Vec<Authorization>> {
+        let is_full = |list: &[Authorization]| {
+            let exchanged = list.iter().filter(|known| known.is_exchanged).count();
+            exchanged > MAX_LISTED || list.len() - exchanged > MAX_LISTED
+        };
+        if is_full(list) {
+            *list = self.alive(std::mem::take(list)).await?;
+        }
+        let mut counts = [0; 2];
+        let dropped = list.extract_if(.., |known| {
+            let count = &mut counts[usize::from(known.is_exchanged)];
+            *count += 1;
+            *count > MAX_LISTED
+        });
+        Ok(dropped.collect())
+    }
+
+    /// Returns those of the list that have not ended, in its order.
+    async fn alive(&self, list: Vec<Authorization>) -> Result<Vec<Authorization>> {
+        let entries = list.iter().map(|known| self.expiring.get(EntryKind::Family, &known.family));
+        let entries = try_join_all(entries).await?;
+        Ok(list.into_iter().zip(entries).filter_map(|(known, entry)| entry.map(|_| known)).collect())
     }
 
     /// Removes ended authorizations from the list.
@@ -93,9 +131,7 @@ impl Authorizations<'_> {
     /// Returns the authorizations that have not ended, the most recently used first.
     pub async fn lasting(&self, patient: &PatientId) -> Result<Vec<Authorization>> {
         let (_, list) = self.read(patient).await?;
-        let entries = list.iter().map(|known| self.expiring.get(EntryKind::Family, &known.family));
-        let entries = try_join_all(entries).await?;
-        Ok(list.into_iter().zip(entries).filter_map(|(known, entry)| entry.map(|_| known)).collect())
+        self.alive(list).await
     }
 
     /// Ends all authorizations of an app: from now on its codes, its refresh tokens and its access tokens are refused.

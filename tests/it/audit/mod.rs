@@ -2,7 +2,7 @@
 
 mod chain;
 mod events;
-mod program;
+pub(crate) mod program;
 mod roles;
 
 use std::collections::BTreeSet;

@@ -17,7 +17,7 @@ use tests::{ANNA, Launch, World, parameter, settings};
 use crate::admin::in_review;
 use crate::program::{ehi, run, said};
 
-fn open(state: &Path, more: &str) -> World {
+pub(crate) fn open(state: &Path, more: &str) -> World {
     let settings = Settings::parse(&settings(&format!("sandbox = true\n{more}")), |_| None, None);
     // The program verifies at the time of the machine: what is kept for a century has not expired.
     let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));

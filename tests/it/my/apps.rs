@@ -150,6 +150,21 @@ async fn an_authorization_over_the_limit_ends_the_one_that_was_used_longest_ago(
     assert_eq!(refreshed(&world, &second).await.status, StatusCode::OK);
 }
 
+/// Consents that an app does not use end no access of another app.
+#[tokio::test]
+async fn abandoned_consents_end_no_access() {
+    let world = World::new();
+    let used = world.tokens("app", ANNA).await;
+    let launch = Launch::new("other-app");
+    for _ in 0..51 {
+        world.advance(1);
+        world.code(&launch, ANNA).await;
+    }
+    assert_eq!(refreshed(&world, &used).await.status, StatusCode::OK);
+    let code = world.code(&launch, ANNA).await;
+    assert_eq!(world.redeem(&launch, &code).await.status, StatusCode::OK, "the newest consent is kept");
+}
+
 /// In a deployment this story would end the sessions of other stories.
 #[both_hosts(alone)]
 async fn signing_out_everywhere_ends_earlier_sessions_and_no_later_one(world: World) {
