@@ -71,9 +71,10 @@ pub(crate) async fn show(
         }
         (job, "sent") => {
             let header = job.header();
-            // The patient's pages list only the copies that belong to the patient.
-            let is_own = header.patient.as_ref().is_some_and(|patient| header.is_own_copy_of(&patient.id));
-            let is_listed = is_own && state.is_patient_of(&stored, &cookies).await?;
+            // The patient's pages list only the exports that the patient may end.
+            let is_listed =
+                header.patient.as_ref().is_some_and(|patient| header.may_be_ended_by(&patient.id));
+            let is_listed = is_listed && state.is_patient_of(&stored, &cookies).await?;
             let shown = if is_listed { format!("/my/exports/{id}") } else { place.path.clone() };
             Ok(state.sent_page(job, shown)?)
         }

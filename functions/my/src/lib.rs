@@ -7,7 +7,8 @@
 //! - [`apps`]: the apps with access, and signing out everywhere.
 //!
 //! The pages list the copies that the patient requested, here or in an app, and those that staff started for the patient: see
-//! [`domain::own_copy`]. Exports of services and of clinicians are not listed.
+//! [`domain::own_copy`]. An export of a clinician's app with choices of the form is listed without its content, so that the patient can
+//! end it. Exports of services are not listed.
 
 mod account;
 mod apps;
@@ -172,14 +173,20 @@ fn state_of(job: &Job, now: Timestamp) -> JobState {
 }
 
 impl My {
-    /// Returns a copy of this patient. A copy of another patient is [`NO_JOB`], as if it did not exist.
+    /// Returns a copy that this patient may download. Any other is [`NO_JOB`], as if it did not exist.
     async fn copy(&self, id: &JobId, patient: &PatientId) -> Result<StoredJob> {
+        let stored = self.listed(id, patient).await?;
+        if stored.job.header().is_own_copy_of(patient) { Ok(stored) } else { Err(NO_JOB) }
+    }
+
+    /// Returns an export that this patient sees and may end. Any other is [`NO_JOB`], as if it did not exist.
+    async fn listed(&self, id: &JobId, patient: &PatientId) -> Result<StoredJob> {
         let stored = self.jobs.get(id).await?;
-        stored.filter(|stored| stored.job.header().is_own_copy_of(patient)).ok_or(NO_JOB)
+        stored.filter(|stored| stored.job.header().may_be_ended_by(patient)).ok_or(NO_JOB)
     }
 
     /// Says who requested a copy, and when.
-    fn asked(&self, header: &JobHeader) -> String {
+    fn asked(&self, header: &JobHeader, is_own: bool) -> String {
         let words = request_context::words();
         let date = words.date(header.created_at);
         if header.owner.client.as_str() == OWN_PAGES && header.owner.issuer.is_none() {
@@ -190,7 +197,12 @@ impl My {
         }
         let app = client_of(&self.settings, &header.owner).and_then(|client| client.name.as_deref());
         let app = app.unwrap_or_else(|| header.owner.client.as_str());
-        words.text("my-asked-app", &[("app", app), ("date", &date)])
+        match &header.owner.issuer {
+            Some(issuer) if !is_own => {
+                words.text("my-asked-other", &[("app", app), ("issuer", issuer), ("date", &date)])
+            }
+            _ => words.text("my-asked-app", &[("app", app), ("date", &date)]),
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn show(
     let page = CopiesPage {
         said: said(&query),
         ask: ask_path(&signed_in.patient),
-        copies: copies.iter().map(|stored| state.card(stored)).collect(),
+        copies: copies.iter().map(|stored| state.card(stored, &signed_in.patient)).collect(),
         older: next.map(|next| {
             let query =
                 url::form_urlencoded::Serializer::new(String::new()).append_pair("after", &next).finish();
@@ -63,7 +63,8 @@ impl My {
                 ..JobQuery::default()
             };
             let page = self.jobs.list(&query).await?;
-            copies.extend(page.jobs.into_iter().filter(|stored| stored.job.header().is_own_copy_of(patient)));
+            copies
+                .extend(page.jobs.into_iter().filter(|stored| stored.job.header().may_be_ended_by(patient)));
             after = page.next;
             if after.is_none() || copies.len() == PAGE {
                 break;
@@ -72,17 +73,18 @@ impl My {
         Ok((copies, after))
     }
 
-    fn card(&self, stored: &StoredJob) -> CopyCard {
+    fn card(&self, stored: &StoredJob, patient: &PatientId) -> CopyCard {
         let words = request_context::words();
         let header = stored.job.header();
+        let is_own = header.is_own_copy_of(patient);
         let state = state_of(&stored.job, self.clock.now());
         CopyCard {
             href: format!("/my/exports/{}", header.id),
             title: words.text("my-copy-of", &[("date", &words.date(header.created_at))]),
             state: words.text(&format!("state-{}", state.name()), &[]),
             look: state.ehi_status(),
-            asked: self.asked(header),
-            next: self.next(&stored.job),
+            asked: self.asked(header, is_own),
+            next: self.next(&stored.job, is_own),
         }
     }
 }

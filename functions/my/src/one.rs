@@ -30,7 +30,7 @@ pub(crate) async fn show(
     signed_in: SignedIn,
     query: Query,
 ) -> Result<Response, PageError> {
-    let stored = state.copy(&id, &signed_in.patient).await?;
+    let stored = state.listed(&id, &signed_in.patient).await?;
     let mut page = state.page(&stored, &signed_in).await?;
     if page.downloads.is_some() {
         state.audit.record(signed_in.event(Action::RecordViewed).of(&stored.job)).await?;
@@ -75,20 +75,23 @@ pub(crate) fn has_permission(stored: &StoredJob, now: Timestamp) -> bool {
 }
 
 impl My {
-    /// What is next, in words.
-    pub(crate) fn next(&self, job: &Job) -> String {
+    /// What is next, in words. `is_own` is whether the patient may download the copy.
+    pub(crate) fn next(&self, job: &Job, is_own: bool) -> String {
         let (words, now) = (request_context::words(), self.clock.now());
         if let Some(until) = restorable_until(job, now) {
             return words.text("my-next-restorable", &[("date", &words.moment(until))]);
         }
         let until = match job {
+            Job::Rejected(_) if !is_own => String::new(),
             Job::Rejected(rejected) if !job.has_expired(now) => {
                 return rejection::what_to_do(rejected, &self.settings.pages, &words);
             }
             Job::Complete(complete) => words.moment(complete.expires_at),
             _ => String::new(),
         };
-        words.text(&format!("my-next-{}", state_of(job, now).name()), &[("date", &until)])
+        let state = state_of(job, now);
+        let words_of = if is_own || is_live(state) { "my-next" } else { "my-next-other" };
+        words.text(&format!("{words_of}-{}", state.name()), &[("date", &until)])
     }
 
     async fn page(&self, stored: &StoredJob, signed_in: &SignedIn) -> Result<CopyPage> {
@@ -96,11 +99,13 @@ impl My {
         let header = stored.job.header();
         let now = self.clock.now();
         let state = state_of(&stored.job, now);
+        let is_own = header.is_own_copy_of(&signed_in.patient);
         let complete = match &stored.job {
-            Job::Complete(complete) if state == JobState::Complete => Some(complete),
+            Job::Complete(complete) if is_own && state == JobState::Complete => Some(complete),
             _ => None,
         };
-        let plan = self.plan(stored).await?;
+        // The content of an export that is another's is not the patient's to see here.
+        let plan = if is_own { self.plan(stored).await? } else { None };
         let ledger = complete.and_then(|complete| complete.summary.ledger.as_ref());
         Ok(CopyPage {
             my: signed_in.frame("copies"),
@@ -109,9 +114,9 @@ impl My {
             state: words.text(&format!("state-{}", state.name()), &[]),
             state_name: state.name(),
             look: state.ehi_status(),
-            next: self.next(&stored.job),
+            next: self.next(&stored.job, is_own),
             rejected: match &stored.job {
-                Job::Rejected(rejected) if state == JobState::Rejected => {
+                Job::Rejected(rejected) if is_own && state == JobState::Rejected => {
                     Some(rejection::why(rejected, &words))
                 }
                 _ => None,
@@ -122,11 +127,12 @@ impl My {
             here: format!("/my/exports/{}", header.id),
             form: (state == JobState::AwaitingInput).then(|| format!("/jobs/{}/customize", header.id)),
             ask: list::ask_path(&signed_in.patient),
-            can_ask: matches!(
-                state,
-                JobState::Rejected | JobState::Failed | JobState::Cancelled | JobState::Expired
-            ),
-            asked: self.asked(header),
+            can_ask: is_own
+                && matches!(
+                    state,
+                    JobState::Rejected | JobState::Failed | JobState::Cancelled | JobState::Expired
+                ),
+            asked: self.asked(header, is_own),
             number: words.text("sent-number", &[("job", header.id.as_str())]),
             chosen: match (&header.request.choices, state) {
                 (_, JobState::AwaitingInput) => None,

@@ -38,7 +38,7 @@ pub(crate) async fn ask_cancel(
     JobPath(id): JobPath,
     signed_in: SignedIn,
 ) -> Result<Response, PageError> {
-    let stored = state.copy(&id, &signed_in.patient).await?;
+    let stored = state.listed(&id, &signed_in.patient).await?;
     // What has ended meanwhile is shown as it is.
     let Some(seen) = seen(&stored.job, state.clock.now()) else {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
@@ -52,7 +52,7 @@ pub(crate) async fn ask_take_back(
     JobPath(id): JobPath,
     signed_in: SignedIn,
 ) -> Result<Response, PageError> {
-    let stored = state.copy(&id, &signed_in.patient).await?;
+    let stored = state.listed(&id, &signed_in.patient).await?;
     if !has_permission(&stored, state.clock.now()) {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     }
@@ -65,7 +65,7 @@ pub(crate) async fn cancel(
     signed_in: SignedIn,
     SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
-    let stored = state.copy(&id, &signed_in.patient).await?;
+    let stored = state.listed(&id, &signed_in.patient).await?;
     let now = state.clock.now();
     let now_seen = seen(&stored.job, now);
     // The copy became ready since the patient was asked, or it has ended: the page says so.
@@ -92,7 +92,7 @@ pub(crate) async fn take_back(
     signed_in: SignedIn,
     _: SameSiteForm,
 ) -> Result<Response, PageError> {
-    let stored = state.copy(&id, &signed_in.patient).await?;
+    let stored = state.listed(&id, &signed_in.patient).await?;
     if !has_permission(&stored, state.clock.now()) {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     }
@@ -133,7 +133,7 @@ impl My {
         self.audit.record(signed_in.event(Action::Deleted).of_job(id).about(said)).await?;
         let ended = change_any(&*self.jobs, id, |stored| {
             let header = stored.job.header();
-            debug_assert!(header.is_own_copy_of(&signed_in.patient), "the caller has checked whose it is");
+            debug_assert!(header.may_be_ended_by(&signed_in.patient), "the caller has checked whose it is");
             end(stored.job)
         });
         match ended.await {

@@ -1,20 +1,29 @@
-//! Decides which exports are a patient's own copies, which the patient can see and download without an app.
+//! Which exports a patient sees without an app, and what the patient may do with them.
 //!
-//! These are the exports that the patient requested, here or through an app with a token of the patient, and those that
-//! staff started for the patient. An export that a clinician's app started with the patient in its context belongs to
-//! the clinician, and a bulk export belongs to its service.
+//! A patient's own copies can be downloaded. These are the exports that the patient asked for, here or through an app with a token of
+//! the patient, and those that staff started for the patient. An export that a clinician's app started with the patient in its context
+//! is the clinician's. If it has choices of the form, the form has promised that the patient can take the permission back, so the patient
+//! sees it and may end it, but may not download it. Bulk exports are their services'.
 
 use crate::ids::PatientId;
 use crate::job::JobHeader;
 
 impl JobHeader {
-    /// Returns whether the export is this patient's own copy.
+    /// Returns whether the export is a copy of this patient's own, which the patient may download.
     pub fn is_own_copy_of(&self, patient: &PatientId) -> bool {
+        // This server gives a token with a patient only to apps to which the patient has agreed.
+        self.is_of_token_of(patient) && (self.owner.issuer.is_none() || self.by_patient)
+    }
+
+    /// Returns whether the patient sees the export, and may cancel or delete it and take back the permission for it.
+    pub fn may_be_ended_by(&self, patient: &PatientId) -> bool {
+        self.is_own_copy_of(patient) || (self.is_of_token_of(patient) && self.request.choices.is_some())
+    }
+
+    /// Returns whether the export is about this patient and was started with this patient in the token.
+    fn is_of_token_of(&self, patient: &PatientId) -> bool {
         let is_about = self.patient.as_ref().is_some_and(|summary| summary.id == *patient);
-        let is_owned = self.owner.patient.as_ref() == Some(patient);
-        // This server gives a token with a patient only to apps to which the patient has consented.
-        let has_asked = self.owner.issuer.is_none() || self.by_patient;
-        is_about && is_owned && has_asked && self.request.selection.is_none()
+        is_about && self.owner.patient.as_ref() == Some(patient) && self.request.selection.is_none()
     }
 }
 
@@ -41,13 +50,34 @@ mod tests {
             ..in_review().header
         };
         let issuer = Some("https://login.example.org");
+        let chosen = |header: JobHeader| {
+            let mut header = header;
+            header.request.choices = Some(crate::choices::Choices::default());
+            header
+        };
+        let theirs = chosen(header("ehr", issuer, "dr-who"));
+        assert!(theirs.may_be_ended_by(&id("p1")) && !theirs.is_own_copy_of(&id("p1")));
+        assert!(!theirs.may_be_ended_by(&id("p2")));
+        let mut bulk = theirs.clone();
+        bulk.request.selection = Some(Selection::default());
+        assert!(!bulk.may_be_ended_by(&id("p1")));
+        let service = chosen(JobHeader {
+            owner: Owner::new(ClientId::parse("ehr").expect("an id"), None, None, "ehr"),
+            ..theirs
+        });
+        assert!(!service.may_be_ended_by(&id("p1")), "no patient is in the token");
         for (header, expected) in [
             (header("app", None, "Patient/p1"), true),
             (header(Owner::STAFF, None, "admin"), true),
             (header("ehr", issuer, "dr-who"), false),
             (JobHeader { by_patient: true, ..header("app", issuer, "u1") }, true),
         ] {
+            let unchosen = JobHeader {
+                request: crate::request::ExportRequest { choices: None, ..header.request.clone() },
+                ..header.clone()
+            };
             assert_eq!(header.is_own_copy_of(&id("p1")), expected, "{:?}", header.owner);
+            assert_eq!(unchosen.may_be_ended_by(&id("p1")), expected, "{:?}", header.owner);
             assert!(!header.is_own_copy_of(&id("p2")));
             let mut bulk = header.clone();
             bulk.request.selection = Some(Selection::default());
