@@ -64,47 +64,31 @@ impl DaysByType {
     }
 }
 
-/// Returns the day on which the event began, as exact as it is known, or the day on which it ended if only that is
-/// known.
+/// Returns the day on which the event began, as exact as the resource states it, or the day on which it ended if it states
+/// only that.
 fn beginning(days: &Days) -> Option<&str> {
-    let Days { first, last } = days;
-    let known = match (first, last) {
-        (&Days::EARLIEST, last) => &last[..],
-        (first, last)
-            if first[..4] == last[..4] && first.ends_with(b"-01-01") && last.ends_with(b"-12-31") =>
-        {
-            &first[..4]
-        }
-        (first, last) if first[..7] == last[..7] && first.ends_with(b"-01") && last.ends_with(b"-31") => {
-            &first[..7]
-        }
-        (first, _) => &first[..],
-    };
-    std::str::from_utf8(known).ok()
+    days.stated_first().or_else(|| days.stated_last())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn days(first: &[u8; 10], last: &[u8; 10]) -> Days {
-        Days { first: *first, last: *last }
-    }
-
     #[test]
     fn a_day_is_as_exact_as_it_is_known() {
-        for (text, expected) in
-            [("2019", "2019"), ("2019-02", "2019-02"), ("2019-02-03T10:00:00Z", "2019-02-03")]
-        {
-            assert_eq!(beginning(&Days::of(text.as_bytes()).expect("a date")), Some(expected));
-        }
+        let day = |text: &str| Days::of(text.as_bytes());
         for (days, expected) in [
-            (days(b"2019-02-03", &Days::LATEST), "2019-02-03"),
-            (days(&Days::EARLIEST, b"2019-02-03"), "2019-02-03"),
-            (days(b"2018-01-01", b"2019-12-31"), "2018-01-01"),
-            (days(b"2019-01-01", b"2019-12-30"), "2019-01-01"),
+            (day("2019"), "2019"),
+            (day("2019-02"), "2019-02"),
+            (day("2019-02-03T10:00:00Z"), "2019-02-03"),
+            (day("0000"), "0000"),
+            (Some(Days::between(day("2019"), None)), "2019"),
+            (Some(Days::between(day("2019-02"), day("2020"))), "2019-02"),
+            (Some(Days::between(None, day("2019"))), "2019"),
+            (Some(Days::between(None, day("2019-02"))), "2019-02"),
+            (Some(Days::between(day("2019-01-01"), day("2019-12-31"))), "2019-01-01"),
         ] {
-            assert_eq!(beginning(&days), Some(expected));
+            assert_eq!(beginning(&days.expect("days")), Some(expected));
         }
     }
 

@@ -256,11 +256,8 @@ impl Dates {
     }
 
     fn days(self) -> Option<Days> {
-        let (_, mut days) = self.best?;
-        if self.is_onset {
-            days.last = self.abated.map_or(Days::LATEST, |abated| abated.last);
-        }
-        Some(days)
+        let (_, days) = self.best?;
+        Some(if self.is_onset { Days::between(Some(days), self.abated) } else { days })
     }
 }
 
@@ -269,17 +266,13 @@ fn day(line: &[u8], value: Range<usize>) -> Option<Days> {
 }
 
 fn period(line: &[u8], value: Range<usize>) -> Option<Days> {
-    let mut days = Days { first: Days::EARLIEST, last: Days::LATEST };
-    let mut bounded = false;
-    json::members(line, value, |key, value| {
-        let Some(at) = day(line, value) else { return };
-        match key {
-            b"start" => (days.first, bounded) = (at.first, true),
-            b"end" => (days.last, bounded) = (at.last, true),
-            _ => {}
-        }
+    let (mut start, mut end) = (None, None);
+    json::members(line, value, |key, value| match key {
+        b"start" => start = day(line, value),
+        b"end" => end = day(line, value),
+        _ => {}
     });
-    bounded.then_some(days)
+    (start.is_some() || end.is_some()).then(|| Days::between(start, end))
 }
 
 #[cfg(test)]

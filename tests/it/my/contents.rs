@@ -1,10 +1,12 @@
 //! What the page of a copy says of its contents.
 
 use http::StatusCode;
+use serde_json::{Value, json};
 use tests::{ANNA, Answer, World, both_hosts};
 use words::Words;
 
 use super::{approved, asked, page, signed_in};
+use crate::documents::{SOMEBODY, lake};
 use crate::review::left_out::{ask, leave_out};
 
 /// Returns the cells of a type on the page: how many, and from when to when.
@@ -51,4 +53,33 @@ async fn each_type_has_its_count_and_its_dates(world: World) {
     // The resource that staff left out may have been the first or the last.
     let (count, days) = row(&shown, "Observation");
     assert_eq!((count != "0", days.as_str()), (true, ""), "{shown}");
+}
+
+#[tokio::test]
+async fn a_date_is_shown_as_exact_as_the_record_states_it() {
+    let of = |kind: &str, members: Value| {
+        let mut resource = json!({ "resourceType": kind, "id": "x",
+            "subject": { "reference": format!("Patient/{SOMEBODY}") }, "patient": { "reference": format!("Patient/{SOMEBODY}") } });
+        let more = members.as_object().expect("an object").clone();
+        resource.as_object_mut().expect("an object").extend(more);
+        resource
+    };
+    let lake = lake(
+        &[
+            json!({ "resourceType": "Patient", "id": SOMEBODY }),
+            of("Encounter", json!({ "period": { "end": "2019-02" } })),
+            of("Condition", json!({ "onsetDateTime": "2018" })),
+            of("Procedure", json!({ "performedPeriod": { "end": "2017" } })),
+        ],
+        &[],
+    );
+    let world = World::with("sandbox = true", lake.path());
+    let session = signed_in(&world, SOMEBODY).await;
+    let copy = asked(&world, &session, &[]).await;
+    world.work().await;
+    approved(&world, &copy).await;
+    let shown = page(&world, &session, &copy).await;
+    for (kind, days) in [("Encounter", "February 2019"), ("Condition", "2018"), ("Procedure", "2017")] {
+        assert_eq!(row(&shown, kind), ("1".to_owned(), days.to_owned()), "{shown}");
+    }
 }

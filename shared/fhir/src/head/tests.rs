@@ -98,7 +98,7 @@ fn facts_are_codes_labels_and_days() {
     let (_, facts) = head_and_facts(line, plain).expect("a resource");
     assert_eq!(facts.labels, ["HIV", "R"]);
     assert_eq!(facts.categories, ["laboratory"]);
-    assert_eq!(facts.days, Some(Days { first: *b"2020-05-06", last: *b"2020-05-06" }));
+    assert_eq!(facts.days, Days::of(b"2020-05-06"));
 }
 
 #[test]
@@ -124,4 +124,24 @@ fn periods_and_conditions_cover_all_their_days() {
         pair("2020-01-01", "2020-02-31")
     );
     assert_eq!(days(r#"{"resourceType":"Patient","birthDate":"1970-01-01"}"#), None);
+}
+
+#[test]
+fn each_end_is_as_exact_as_the_resource_states_it() {
+    for (members, first, last) in [
+        (r#""period":{"end":"2019-02"}"#, None, Some("2019-02")),
+        (r#""period":{"end":"2019"}"#, None, Some("2019")),
+        (r#""period":{"start":"2019"}"#, Some("2019"), None),
+        (r#""period":{"start":"0000","end":"2019-03-04T00:00:00Z"}"#, Some("0000"), Some("2019-03-04")),
+        (r#""onsetDateTime":"2019""#, Some("2019"), None),
+        (r#""onsetDateTime":"2019-01","abatementDateTime":"2020""#, Some("2019-01"), Some("2020")),
+        (r#""date":"2019-02""#, Some("2019-02"), Some("2019-02")),
+        (r#""date":"2019-02-03T10:00:00Z""#, Some("2019-02-03"), Some("2019-02-03")),
+    ] {
+        let line = format!("{{\"resourceType\":\"Basic\",{members}}}");
+        let mut plain = Plain::default();
+        let (_, facts) = head_and_facts(line.as_bytes(), &mut plain).expect("a resource");
+        let days = facts.days.expect("days");
+        assert_eq!((days.stated_first(), days.stated_last()), (first, last), "{line}");
+    }
 }
