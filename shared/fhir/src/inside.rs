@@ -1,10 +1,19 @@
-//! Documents inside resources: the base64 of attachments (FHIR R4, Attachment.data), and of a Binary.
+//! Documents inside resources: the base64 of attachments (FHIR R4, Attachment.data) and of Binary resources, at any place, such
+//! as in an extension, in a contained resource, or in the input of a Task.
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use crate::attachments::{attachments, has_attachments};
+use memchr::memmem::Finder;
+
 use crate::json;
+use crate::scan::skip_space;
+
+static DATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"data\""));
+
+/// The elements of the type Attachment whose names do not end in `Attachment`.
+const ATTACHMENTS: [&[u8]; 5] = [b"attachment", b"content", b"image", b"photo", b"presentedForm"];
 
 /// A document inside a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,32 +26,119 @@ pub struct Inside<'t> {
     pub data: Cow<'t, str>,
 }
 
-/// Whether resources of a type can have documents inside that [`documents_inside`] finds.
-pub fn may_have_documents(resource_type: &str) -> bool {
-    resource_type == "Binary" || has_attachments(resource_type)
+/// Returns the documents inside a resource, in the order in which they end. The text was checked before and is in its plain
+/// spelling. It is read once, and only as far as documents are taken.
+pub fn documents_inside(text: &[u8]) -> impl Iterator<Item = Inside<'_>> {
+    // Fast path: most resources have no document.
+    let at = if DATA.find(text).is_some() { 0 } else { text.len() };
+    Documents { text, at, open: Vec::new() }
 }
 
-/// The documents inside a resource, in their order. The text was checked before and is in its plain spelling.
-pub fn documents_inside<'t>(text: &'t [u8], resource_type: &str) -> Vec<Inside<'t>> {
-    let mut found = Vec::new();
-    let mut add = |value: Range<usize>| found.extend(inside(text, value));
-    match resource_type {
-        "Binary" => add(0..text.len()),
-        _ => attachments(text, resource_type, &mut add),
+/// An object or a list whose end was not reached yet.
+#[derive(Default)]
+struct Open<'t> {
+    is_list: bool,
+    /// The name of the member whose value it is, or whose value has it as an element.
+    name: &'t [u8],
+    /// The name of the member that is read.
+    key: &'t [u8],
+    is_binary: bool,
+    content_type: Option<Cow<'t, str>>,
+    title: Option<Cow<'t, str>>,
+    data: Option<Range<usize>>,
+}
+
+impl<'t> Open<'t> {
+    /// Takes a string value of the member that is read.
+    fn take(&mut self, text: &'t [u8], value: Range<usize>) {
+        match self.key {
+            _ if self.is_list => {}
+            b"resourceType" => self.is_binary = &text[value] == b"\"Binary\"",
+            b"contentType" => self.content_type = json::string(text, value),
+            b"title" => self.title = json::string(text, value),
+            b"data" => self.data = Some(value),
+            _ => {}
+        }
     }
-    found
+
+    /// Returns the document that the object is. Other types with `data`, such as SampledData and Signature, have no content type.
+    fn document(self, text: &'t [u8]) -> Option<Inside<'t>> {
+        let is_attachment = self.content_type.is_some()
+            || self.is_binary
+            || ATTACHMENTS.contains(&self.name)
+            || self.name.ends_with(b"Attachment");
+        let data = self.data.filter(|_| is_attachment).and_then(|data| json::string(text, data))?;
+        let (content_type, title) = (self.content_type.unwrap_or_default(), self.title.unwrap_or_default());
+        (!data.is_empty()).then_some(Inside { content_type, title, data })
+    }
 }
 
-fn inside(text: &[u8], value: Range<usize>) -> Option<Inside<'_>> {
-    let (mut content_type, mut title, mut data) = (None, None, None);
-    json::members(text, value, |key, value| match key {
-        b"contentType" => content_type = json::string(text, value),
-        b"title" => title = json::string(text, value),
-        b"data" => data = json::string(text, value),
-        _ => {}
-    });
-    let data = data.filter(|data| !data.is_empty())?;
-    Some(Inside { content_type: content_type.unwrap_or_default(), title: title.unwrap_or_default(), data })
+struct Documents<'t> {
+    text: &'t [u8],
+    at: usize,
+    /// The innermost is the last.
+    open: Vec<Open<'t>>,
+}
+
+impl<'t> Documents<'t> {
+    /// Reads a string, which is a name or a value.
+    fn string(&mut self) -> Option<()> {
+        let start = self.at;
+        let end = string_end(self.text, start)?;
+        self.at = end;
+        let open = self.open.last_mut()?;
+        let behind = skip_space(self.text, end);
+        if self.text.get(behind) == Some(&b':') {
+            open.key = &self.text[start + 1..end - 1];
+            self.at = behind + 1;
+        } else {
+            open.take(self.text, start..end);
+        }
+        Some(())
+    }
+}
+
+impl<'t> Iterator for Documents<'t> {
+    type Item = Inside<'t>;
+
+    fn next(&mut self) -> Option<Inside<'t>> {
+        loop {
+            let byte = *self.text.get(self.at)?;
+            match byte {
+                b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                b'{' | b'[' => {
+                    let (name, is_list) = (self.open.last().map_or(&b""[..], |open| open.key), byte == b'[');
+                    // The elements of a list have the name of the list.
+                    let key = if is_list { name } else { b"" };
+                    self.open.push(Open { is_list, name, key, ..Open::default() });
+                }
+                b'}' | b']' => {
+                    self.at += 1;
+                    if let Some(document) = self.open.pop().and_then(|open| open.document(self.text)) {
+                        return Some(document);
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            self.at += 1;
+        }
+    }
+}
+
+/// Returns the offset behind the string that begins at `start`.
+fn string_end(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        let found = at + memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[found] == b'"' {
+            return Some(found + 1);
+        }
+        at = found + 2;
+    }
 }
 
 #[cfg(test)]
@@ -50,31 +146,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_are_found_where_fhir_has_them() {
-        let found = |text: &str, kind: &str| -> Vec<String> {
-            documents_inside(text.as_bytes(), kind)
-                .iter()
-                .map(|one| format!("{}:{}", one.title, one.data))
-                .collect()
-        };
-        for (kind, text, expected) in [
+    fn documents_are_found_wherever_they_are() {
+        for (text, expected) in [
             (
-                "DocumentReference",
                 r#"{"content":[{"attachment":{"title":"a","data":"QQ=="}},{"attachment":{"url":"x"}},{"attachment":{"data":"Qg=="}}]}"#,
                 &["a:QQ==", ":Qg=="][..],
             ),
-            ("Media", r#"{"content":{"data":"QQ==","contentType":"image/png"}}"#, &[":QQ=="]),
-            ("Binary", r#"{"resourceType":"Binary","contentType":"text/plain","data":"QQ=="}"#, &[":QQ=="]),
+            (r#"{"content":{"data":"QQ==","contentType":"image/png"}}"#, &[":QQ=="]),
+            (r#"{"content":{"data":"QQ=="}}"#, &[":QQ=="]),
+            (r#"{"presentedForm":[{"data":"QQ=="}]}"#, &[":QQ=="]),
+            (r#"{ "resourceType" : "Binary", "data" : "QQ==" }"#, &[":QQ=="]),
             (
-                "QuestionnaireResponse",
                 r#"{"item":[{"answer":[{"valueAttachment":{"data":"QQ=="},"item":[{"answer":{"valueAttachment":{"data":"Qg=="}}}]}]}]}"#,
                 &[":QQ==", ":Qg=="],
             ),
-            ("DiagnosticReport", r#"{"presentedForm":[{"data":""},{"data":7}]}"#, &[]),
-            ("Observation", r#"{"data":"QQ==","valueAttachment":{"data":"QQ=="}}"#, &[]),
+            (r#"{"contained":[{"resourceType":"Binary","data":"QQ=="}]}"#, &[":QQ=="]),
+            (
+                r#"{"contained":[{"resourceType":"DocumentReference","content":[{"attachment":{"data":"QQ=="}}]}],"data":7}"#,
+                &[":QQ=="],
+            ),
+            (r#"{"extension":[{"url":"x","valueAttachment":{"data":"QQ=="}}]}"#, &[":QQ=="]),
+            (r#"{"input":[{"valueAttachment":{"title":"\"{","data":"QQ=="}}]}"#, &["\"{:QQ=="]),
+            (r#"{"_birthDate":{"extension":[{"valueAttachment":{"data":"QQ=="}}]}}"#, &[":QQ=="]),
+            (r#"{"a":[[{"contentType":"text/plain","data":"QUJ"}]]}"#, &[":QUJ"]),
+            (
+                r#"{"photo":{"extension":[{"valueAttachment":{"data":"QQ=="}}],"data":"Qg=="}}"#,
+                &[":QQ==", ":Qg=="],
+            ),
+            (r#"{"presentedForm":[{"data":""},{"data":7},{"data":["QQ=="]}]}"#, &[]),
+            (r#"{"valueSampledData":{"data":"1 2 E"},"signature":{"data":"QQ==","sigFormat":"x"}}"#, &[]),
+            (r#"{"text":"\"data\":\"QQ==\"","data":"QQ=="}"#, &[]),
         ] {
-            assert_eq!(found(text, kind), expected, "{text}");
-            assert_eq!(may_have_documents(kind), kind != "Observation");
+            let found: Vec<String> =
+                documents_inside(text.as_bytes()).map(|one| format!("{}:{}", one.title, one.data)).collect();
+            assert_eq!(found, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_text_that_breaks_off_ends_the_search() {
+        let text = r#"{"photo":[{"title":"a\"b","data":"QQ=="}]}"#;
+        for end in 0..text.len() {
+            assert!(documents_inside(&text.as_bytes()[..end]).count() <= 1, "{end}");
+        }
+        assert_eq!(documents_inside(text.as_bytes()).count(), 1);
     }
 }

@@ -2,10 +2,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use domain::clock::Clock;
+use domain::ports::expiring::EntryKind;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tests::packs::job_id;
 use tests::{Answer, World};
 
+use super::left_out::{ask, leave_out};
 use super::{link, link_named, page};
 use crate::documents::{SOMEBODY, lake};
 
@@ -32,7 +36,7 @@ async fn a_document_inside_a_resource_is_listed_and_shown_by_its_content() {
     let documents = [
         json!({ "title": "Letter", "contentType": "application/pdf", "data": data(b"%PDF-1.7 a letter") }),
         json!({ "title": "Script.pdf", "contentType": "application/pdf", "data": data(b"<html><script>alert(1)</script></html>") }),
-        json!({ "title": "Broken", "contentType": "text/plain", "data": "QUJ" }),
+        json!({ "title": "Broken", "contentType": "text/plain", "data": "QUJ*" }),
         json!({ "title": "Elsewhere", "url": "https://other.example.org/x.pdf" }),
     ];
     let photo = json!({ "resourceType": "Media", "id": "photo", "status": "completed",
@@ -86,7 +90,7 @@ async fn a_search_for_documents_stops_and_goes_on() {
     let document = |number: usize| {
         reference(&format!("d{number}"), &[json!({ "title": format!("Part {number}"), "data": large })])
     };
-    let (world, staff, job) = reviewed(&(0..9).map(document).collect::<Vec<_>>()).await;
+    let (world, staff, job) = reviewed(&(0..14).map(document).collect::<Vec<_>>()).await;
     let (mut next, mut found, mut pages) = (Some(format!("{job}/inside")), 0, 0);
     while let Some(path) = next {
         let listed = page(&world, &staff, &path).await;
@@ -94,6 +98,80 @@ async fn a_search_for_documents_stops_and_goes_on() {
         pages += 1;
         next = link_named(&listed, "Search on");
     }
-    // Three of them on each page, and on the last one the files after them.
-    assert_eq!((found, pages), (9, 4), "each of them once");
+    assert_eq!((found, pages), (14, 2), "each of them once");
+}
+
+/// Returns what the pages of a search list, from a path on: the rows, and how many pages there are.
+async fn searched(world: &World, staff: &Answer, path: String) -> (usize, usize) {
+    let (mut next, mut found, mut pages) = (Some(path), 0, 0);
+    while let Some(path) = next {
+        let listed = page(world, staff, &path).await;
+        let rows = listed.matches("Not opened yet").count();
+        assert!(rows <= 100, "{rows} rows");
+        found += rows;
+        pages += 1;
+        next = link_named(&listed, "Search on");
+    }
+    (found, pages)
+}
+
+#[tokio::test]
+async fn a_page_of_documents_ends_within_a_resource() {
+    let many = |count: usize| vec![json!({ "data": "QQ==" }); count];
+    let (world, staff, job) = reviewed(&[reference("d1", &many(250)), reference("d2", &many(51))]).await;
+    assert_eq!(searched(&world, &staff, format!("{job}/inside")).await, (301, 4));
+}
+
+#[tokio::test]
+async fn a_search_begins_a_file_again_that_was_changed() {
+    let document = |id: &str, count: usize| reference(id, &vec![json!({ "data": "QQ==" }); count]);
+    let (world, staff, job) = reviewed(&[document("a", 1), document("bb", 100), document("ccc", 50)]).await;
+    let first = page(&world, &staff, &format!("{job}/inside")).await;
+    let next = link_named(&first, "Search on").expect("a link");
+    assert_eq!(searched(&world, &staff, next.clone()).await, (51, 1));
+    let job_path = job.strip_prefix("/staff").expect("a path");
+    let (question, id) = ask(&world, &staff, job_path, "DocumentReference").await;
+    let done = leave_out(&world, &staff, job_path, &question, "It is about another person.").await;
+    assert_eq!((done.status, id.as_str()), (StatusCode::SEE_OTHER, "a"), "{}", done.text());
+    assert_eq!(searched(&world, &staff, next).await, (150, 2), "all that the file has now");
+}
+
+#[tokio::test]
+async fn documents_are_found_anywhere_and_in_every_spelling_of_base64() {
+    let task = json!({ "resourceType": "Task", "id": "t", "status": "draft", "intent": "order",
+        "input": [{ "type": { "text": "x" }, "valueAttachment": { "title": "input.txt", "contentType": "text/plain", "data": "Pz8_Pw" } }],
+        "contained": [{ "resourceType": "Binary", "id": "b", "contentType": "text/plain", "data": "Pj4+ Pg==" }] });
+    let (world, staff, job) = reviewed(&[task]).await;
+    let shown = page(&world, &staff, &job).await;
+    let listed =
+        page(&world, &staff, &link_named(&shown, "Documents inside resources").expect("a link")).await;
+    let mut texts = Vec::new();
+    for number in 0..2 {
+        let one = world.get(&link(&listed, &format!("number={number}"))).cookie(&staff).send().await;
+        assert_eq!(one.status, StatusCode::OK, "{}", one.text());
+        texts.push(one.text());
+    }
+    texts.sort();
+    assert_eq!(texts, [">>>>", "????"]);
+}
+
+/// The marks of documents in files and of those inside resources do not share their room.
+#[tokio::test]
+async fn pages_say_when_no_more_documents_are_marked() {
+    let (world, staff, job) = reviewed(&[reference("d1", &[json!({ "data": "QQ==" })])]).await;
+    let ports = world.platform().expiring();
+    let key = job_id(job.strip_prefix("/staff").expect("a path"));
+    let marks: Vec<_> = (0..2000).map(|number| format!("{number:032x}")).collect();
+    let until = world.clock().now() + jiff::SignedDuration::from_hours(1);
+    let full = "2,000 documents are marked as opened, which is the most";
+    let pages = [format!("{job}/inside"), job.clone(), format!("{job}/approve")];
+    for (kind, at) in [(EntryKind::OpenedInside, 0..1), (EntryKind::OpenedDocuments, 1..3)] {
+        for path in &pages[at.clone()] {
+            assert!(!page(&world, &staff, path).await.contains(full), "{path}");
+        }
+        assert!(ports.put(kind, key.as_str(), json!(marks), until).await.expect("stored"));
+        for path in &pages[at] {
+            assert!(page(&world, &staff, path).await.contains(full), "{path}");
+        }
+    }
 }

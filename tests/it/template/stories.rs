@@ -13,6 +13,8 @@ use tests::stories::Story;
 use tests::{ANNA, World, text};
 
 use crate::customize::begin_with_the_form;
+use crate::review::left_out::{ask, leave_out};
+use crate::review::{link, page};
 
 const AS_ALL: Setup = Setup { settings: "", parameters: &[] };
 /// With this limit no file is small enough for a response.
@@ -144,6 +146,14 @@ async fn links(world: World) {
     let announced = json!({ "name": "scan.pdf", "contentType": "application/pdf", "size": 9 });
     let form = world.post(&format!("/admin{job}/uploads")).cookie(&staff).json(&announced).send().await;
     assert!(text(&form.json()["url"]).starts_with("https://the-files.s3."), "{}", form.text());
+    let listed = page(&world, &staff, &format!("/staff{job}/inside")).await;
+    let inside = world.get(&link(&listed, "number=0")).cookie(&staff).send().await;
+    assert_eq!(inside.status, StatusCode::TEMPORARY_REDIRECT, "{}", inside.text());
+    assert!(inside.location().starts_with("https://the-files.s3."), "{}", inside.location());
+    assert_eq!(page(&world, &staff, &format!("/staff{job}/inside")).await.matches("✓ Opened").count(), 1);
+    let (question, _) = ask(&world, &staff, &job, "Observation").await;
+    let left_out = leave_out(&world, &staff, &job, &question, "It is about another person.").await;
+    assert_eq!(left_out.status, StatusCode::SEE_OTHER, "{}", left_out.text());
     let letter: [(&str, &str, &[u8]); 1] = [("letter.txt", "text/plain", b"With regards")];
     let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&letter).send().await;
     let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;

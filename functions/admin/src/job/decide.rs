@@ -119,7 +119,7 @@ impl ExportPage {
     async fn decided(&self, stored: &StoredJob) -> Result<Decided> {
         self.state.viewed_part(&stored.job, "decision", &self.username).await?;
         let counts = self.state.count_documents(stored).await?;
-        Ok(Decided::new(stored, self.state.app(stored), counts))
+        Ok(Decided::new(stored, self.state.app(stored), &counts))
     }
 
     async fn reject_page(

@@ -2,8 +2,6 @@
 //!
 //! A document opens in a tab, never in a frame, and runs nothing: see [`super::sniff`] and the policy of the response.
 
-use std::collections::BTreeSet;
-
 use axum::extract::State;
 use axum::response::Response;
 use domain::chunk::RecordAttachment;
@@ -18,9 +16,10 @@ use storage::packs;
 use web::download::{FileRequest, InlineLimit, Stored, download};
 use web::exported::{self, FoundAttachment};
 use web::extract::{FilePath, JobPath};
-use web::pages::job::{DocumentRow, LISTED};
+use web::pages::job::{DocumentCounts, DocumentRow, LISTED};
 use web::respond::PageError;
 
+use super::opened::{Opened, Place};
 use super::sniff::{self, shown_as};
 use crate::Admin;
 use crate::caller::PageStaff;
@@ -52,7 +51,7 @@ pub(crate) async fn show(
     let stored = Stored { content_type, ..Stored::of_attachment(&document) };
     let inline = InlineLimit { bytes: state.settings.max_direct_bytes, on_larger: LargeFiles::Redirect };
     let response = download(&stored, &request, &*state.files, inline).await?;
-    let mut response = state.marking(response, &request, &id, &document).await?;
+    let mut response = state.marking(response, &request, &id, &document).await;
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     if shown.is_some() && headers.contains_key(CONTENT_DISPOSITION) {
@@ -65,7 +64,7 @@ pub(crate) async fn show(
     Ok(response)
 }
 
-fn row((attachment, size): &(RecordAttachment, u64), opened: &BTreeSet<String>) -> DocumentRow {
+fn row((attachment, size): &(RecordAttachment, u64), opened: &Opened) -> DocumentRow {
     let (name, title) = (attachment.url_name(), attachment.name.to_string());
     DocumentRow { opened: opened.contains(&name), name, title, size: *size, is_attached: false }
 }
@@ -112,7 +111,7 @@ impl Admin {
         &self,
         stored: &StoredJob,
         from: usize,
-        opened: &BTreeSet<String>,
+        opened: &Opened,
     ) -> Result<(Vec<DocumentRow>, Option<usize>)> {
         let header = stored.job.header();
         if header.patient.is_none() && header.owner.is_staff() {
@@ -130,7 +129,7 @@ impl Admin {
         &self,
         stored: &StoredJob,
         from: usize,
-        opened: &BTreeSet<String>,
+        opened: &Opened,
     ) -> Result<(Vec<DocumentRow>, Option<usize>)> {
         let Some(summary) = stored.job.summary() else { return Ok((Vec::new(), None)) };
         let (id, end) = (stored.job.id(), stored.progress.plan_end);
@@ -157,7 +156,7 @@ impl Admin {
     }
 
     /// The documents that staff attached.
-    pub(super) fn attached_rows(stored: &StoredJob, opened: &BTreeSet<String>) -> Vec<DocumentRow> {
+    pub(super) fn attached_rows(stored: &StoredJob, opened: &Opened) -> Vec<DocumentRow> {
         let row = |file: &domain::job::Attachment| DocumentRow {
             name: file.name.to_string(),
             title: file.title.clone(),
@@ -169,14 +168,18 @@ impl Admin {
     }
 
     /// The number of documents of the export, and of those that nobody has opened.
-    pub(super) async fn count_documents(&self, stored: &StoredJob) -> Result<(u64, u64)> {
-        let opened = self.opened(stored.job.id()).await?;
+    pub(super) async fn count_documents(&self, stored: &StoredJob) -> Result<DocumentCounts> {
+        let opened = self.opened(stored.job.id(), Place::Files).await?;
         let of_record = self.record_attachments(stored).await?;
         // The name of a document of the record has the attempt that wrote it, and so tells its content.
         let of_record = of_record.iter().map(|(attachment, _)| attachment.url_name());
         let attached = stored.job.header().attachments.iter().map(|file| file.hash.clone());
         let contents: Vec<_> = of_record.chain(attached).collect();
-        let not_opened = contents.iter().filter(|content| !opened.contains(*content)).count();
-        Ok((contents.len() as u64, not_opened as u64))
+        let not_opened = contents.iter().filter(|content| !opened.contains(content)).count();
+        Ok(DocumentCounts {
+            all: contents.len() as u64,
+            not_opened: not_opened as u64,
+            full_at: opened.full_at(),
+        })
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .get(
             "/staff/jobs/{job}/inside/{file}",
             of_staff,
-            shows("Shows a document inside a resource, or sends it as a download"),
+            ("Shows a document inside a resource, or sends it as a download", &[200, 307]),
             inside::show,
         )
         .reading(&inside::ONE)

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use aws_lc_rs::digest;
 use axum::response::Response;
+use domain::clock::hex;
 use domain::error::Result;
 use domain::ids::JobId;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use web::download::FileRequest;
 use web::exported::FoundAttachment;
@@ -15,15 +18,61 @@ use web::when_sent::when_sent;
 
 use crate::Admin;
 
-/// The maximum number of documents that are remembered for an export.
+/// The maximum number of documents that are remembered in an entry of an export.
 const MAX: usize = 2_000;
+/// The bytes of a digest that are kept. An entry with [`MAX`] digests has 70 KB; an item of DynamoDB may have 400 KB.
+const DIGEST_BYTES: usize = 16;
+
+/// Where documents are. The documents of each place have an entry of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In files: those of the record and those that staff attached.
+    Files,
+    /// Inside resources.
+    Resources,
+}
+
+impl Place {
+    fn kind(self) -> EntryKind {
+        match self {
+            Self::Files => EntryKind::OpenedDocuments,
+            Self::Resources => EntryKind::OpenedInside,
+        }
+    }
+}
+
+/// The digests of the documents that somebody has opened.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Opened(BTreeSet<String>);
+
+impl Opened {
+    /// Returns whether somebody has opened the document. `document` is its [`FoundAttachment::etag`], or the SHA-256 of its base64.
+    pub(super) fn contains(&self, document: &str) -> bool {
+        self.0.contains(&short(document))
+    }
+
+    /// Returns the maximum number of documents if so many are remembered that no more are.
+    pub(super) fn full_at(&self) -> Option<u64> {
+        (self.0.len() >= MAX).then_some(MAX as u64)
+    }
+
+    /// Adds a document. Returns `false` if it is remembered already, or if there is no room.
+    fn add(&mut self, document: &str) -> bool {
+        self.0.len() < MAX && self.0.insert(short(document))
+    }
+}
+
+fn short(document: &str) -> String {
+    hex(&digest::digest(&digest::SHA256, document.as_bytes()).as_ref()[..DIGEST_BYTES])
+}
 
 impl Admin {
-    /// The documents that somebody has opened, by [`FoundAttachment::etag`]; those inside resources by the SHA-256 of their base64.
-    pub(super) async fn opened(&self, job: &JobId) -> Result<BTreeSet<String>> {
-        match self.expiring.get(EntryKind::OpenedDocuments, job.as_str()).await? {
+    /// The documents in a place that somebody has opened.
+    pub(super) async fn opened(&self, job: &JobId, place: Place) -> Result<Opened> {
+        match self.expiring.get(place.kind(), job.as_str()).await? {
             Some(entry) => entry.read(),
-            None => Ok(BTreeSet::new()),
+            None => Ok(Opened::default()),
         }
     }
 
@@ -35,43 +84,53 @@ impl Admin {
         request: &FileRequest,
         job: &JobId,
         document: &FoundAttachment,
-    ) -> Result<Response> {
+    ) -> Response {
         match response.status() {
             StatusCode::TEMPORARY_REDIRECT if request.is_whole() => {
-                self.mark_opened(job, &document.etag).await?;
-                Ok(response)
+                self.mark_logged(job, Place::Files, &document.etag).await;
+                response
             }
             StatusCode::OK if request.is_whole() => {
-                Ok(self.marked_when_sent(response, job, document.etag.clone()))
+                self.marked_when_sent(response, job, Place::Files, document.etag.clone())
             }
-            _ => Ok(response),
+            _ => response,
         }
     }
 
     /// Marks the document that this response has as opened, when its whole body is sent.
-    pub(super) fn marked_when_sent(&self, response: Response, job: &JobId, document: String) -> Response {
+    pub(super) fn marked_when_sent(
+        &self,
+        response: Response,
+        job: &JobId,
+        place: Place,
+        document: String,
+    ) -> Response {
         let (state, job) = (self.clone(), job.clone());
-        let mark = async move {
-            if let Err(error) = state.mark_opened(&job, &document).await {
-                tracing::warn!(error = %error, cause = error.causes(), "a document could not be marked as opened");
-            }
-        };
-        when_sent(response, mark)
+        when_sent(response, async move { state.mark_logged(&job, place, &document).await })
+    }
+
+    /// Marks the document as opened. An error is logged: the document is sent all the same.
+    pub(super) async fn mark_logged(&self, job: &JobId, place: Place, document: &str) {
+        if let Err(error) = self.mark_opened(job, place, document).await {
+            tracing::warn!(error = %error, cause = error.causes(), "a document could not be marked as opened");
+        }
     }
 
     /// Remembers that a document was opened, for as long as a review may last. Nothing is lost if two are opened at once.
-    async fn mark_opened(&self, job: &JobId, document: &str) -> Result<()> {
-        let (kind, key) = (EntryKind::OpenedDocuments, job.as_str());
+    async fn mark_opened(&self, job: &JobId, place: Place, document: &str) -> Result<()> {
+        let (kind, key) = (place.kind(), job.as_str());
         let expires_at = self.clock.now() + self.settings.retention.unfinished;
         for _ in 0..5 {
             let Some(entry) = self.expiring.get(kind, key).await? else {
-                if self.expiring.put(kind, key, json!([document]), expires_at).await? {
+                let mut opened = Opened::default();
+                opened.add(document);
+                if self.expiring.put(kind, key, json!(opened), expires_at).await? {
                     return Ok(());
                 }
                 continue;
             };
-            let mut opened: BTreeSet<String> = entry.read()?;
-            if opened.len() >= MAX || !opened.insert(document.to_owned()) {
+            let mut opened: Opened = entry.read()?;
+            if !opened.add(document) {
                 return Ok(());
             }
             let entry = ExpiringEntry { value: json!(opened), expires_at, ..entry };
@@ -80,5 +139,25 @@ impl Admin {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_small_and_tells_when_it_is_full() {
+        let long = "a".repeat(300);
+        let name = |number: usize| format!("000000.0-{long}-{number}.pdf");
+        let mut opened = Opened::default();
+        for number in 0..MAX {
+            assert_eq!(opened.full_at(), None);
+            assert!(opened.add(&name(number)) && !opened.add(&name(number)));
+        }
+        assert!(!opened.add(&name(MAX)) && !opened.contains(&name(MAX)) && opened.contains(&name(0)));
+        assert_eq!(opened.full_at(), Some(MAX as u64));
+        let size = json!(opened).to_string().len();
+        assert!(size < 100_000, "{size} bytes; an item of DynamoDB may have 400 KB");
     }
 }

@@ -14,6 +14,7 @@ use web::request_context;
 use web::respond::{PageError, html};
 use web::urls::client_of;
 
+use super::opened::Place;
 use super::{ExportPage, STALE, status};
 use crate::Admin;
 use crate::uploads::MAX_FILES;
@@ -54,7 +55,7 @@ impl Admin {
         let stored = living(Some(stored), self.clock.now())?;
         self.viewed(&stored.job, &username).await?;
         let manifest = stored_page(&stored.job, shown.files_from.0, &*self.files).await?;
-        let opened = self.opened(id).await?;
+        let opened = self.opened(id, Place::Files).await?;
         let page = StaffJobPage::new(
             username,
             JobView {
@@ -63,6 +64,7 @@ impl Admin {
                 files_from: shown.files_from,
                 documents: self.document_rows(&stored, shown.documents_from, &opened).await?,
                 attached: Self::attached_rows(&stored, &opened),
+                full_at: opened.full_at(),
                 app: self.app(&stored),
                 due_days: self.settings.pages.due_days,
                 now: self.clock.now(),

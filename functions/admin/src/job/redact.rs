@@ -25,6 +25,7 @@ use web::manifest::stored_page;
 
 use super::cut::Cut;
 use super::documents::DOCUMENT;
+use super::inside::copies_prefix;
 use super::leave_out::Target;
 use super::rows::is_left_out_by_line;
 use super::{STALE, Seen};
@@ -101,7 +102,7 @@ impl Admin {
             Ok(()) => {
                 staff_action("left out", id, who);
                 // The change is recorded. Cleanup removes what cannot be removed now.
-                if let Err(error) = self.remove_replaced(&draft.summary).await {
+                if let Err(error) = self.remove_replaced(id, &draft.summary).await {
                     tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "what was left out is still stored");
                 }
                 Ok(())
@@ -299,7 +300,9 @@ impl Admin {
         Ok(())
     }
 
-    async fn remove_replaced(&self, summary: &ExportTotals) -> Result<()> {
+    async fn remove_replaced(&self, id: &JobId, summary: &ExportTotals) -> Result<()> {
+        // The resource may have had one of these documents. The others are copied again when somebody opens them.
+        self.files.remove_prefix(&copies_prefix(id)).await?;
         // All that one change leaves out has the same time.
         let at = summary.redactions.last().map(|redaction| redaction.at);
         let latest = summary.redactions.iter().filter(|redaction| Some(redaction.at) == at);

@@ -40,8 +40,10 @@ pub enum EntryKind {
     Assertion,
     /// One of the concurrent exports that a client may have.
     ExportSlot,
-    /// The documents of an export that staff have opened.
+    /// The documents of an export that staff have opened, by digests.
     OpenedDocuments,
+    /// The same, of the documents inside resources.
+    OpenedInside,
 }
 
 impl EntryKind {
@@ -65,6 +67,7 @@ impl EntryKind {
             Self::Assertion => "assertion",
             Self::ExportSlot => "place",
             Self::OpenedDocuments => "opened-documents",
+            Self::OpenedInside => "opened-inside",
         }
     }
 }

@@ -9,7 +9,7 @@ use domain::states::Gone;
 use jiff::{SignedDuration, Timestamp};
 use words::Words;
 
-use super::{Message, path, patient, size};
+use super::{DocumentCounts, Message, full, path, patient, size};
 use crate::pages::filters;
 use crate::request_context;
 
@@ -23,11 +23,14 @@ pub struct Decided {
     /// Names and values, in order.
     facts: Vec<(String, String)>,
     not_opened: Option<String>,
+    /// What is said if no more documents are marked.
+    full: Option<String>,
 }
 
 impl Decided {
-    /// Describes the export. `documents` is the number of all documents of the export, and `not_opened` of those that staff have not opened.
-    pub fn new(stored: &StoredJob, app: String, (documents, not_opened): (u64, u64)) -> Self {
+    /// Describes the export.
+    pub fn new(stored: &StoredJob, app: String, documents: &DocumentCounts) -> Self {
+        let not_opened = documents.not_opened;
         let words = &request_context::words();
         let job = &stored.job;
         let text_of = |key: &str| words.text(key, &[]);
@@ -38,7 +41,7 @@ impl Decided {
                 ("resources", &*words.number(summary.resources)),
                 ("files", &*words.number(summary.files)),
                 ("size", &*size(words, summary.bytes)),
-                ("documents", &*words.number(documents)),
+                ("documents", &*words.number(documents.all)),
             ];
             facts.push((text_of("decide-what"), words.text("decide-contents", &values)));
             facts.push((text_of("decide-left-out"), words.number(summary.redactions.len() as u64)));
@@ -50,6 +53,7 @@ impl Decided {
             facts,
             not_opened: (not_opened > 0)
                 .then(|| words.text("decide-review-first", &[("count", &words.number(not_opened))])),
+            full: full(documents.full_at, words),
         }
     }
 }

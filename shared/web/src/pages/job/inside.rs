@@ -3,7 +3,7 @@
 use askama::Template;
 use domain::job::Job;
 
-use super::{path, size};
+use super::{full, path, size};
 use crate::pages::filters;
 use crate::request_context;
 
@@ -23,6 +23,17 @@ pub struct InsideRow {
     pub opened: bool,
 }
 
+/// Where a search for documents goes on.
+pub struct InsidePlace {
+    /// The file of the export, and its SHA-256: if it is another one now, the resource may have moved.
+    pub file: String,
+    pub sha256: String,
+    /// Where the resource begins in the file, in bytes.
+    pub at: u64,
+    /// How many of its documents were searched already.
+    pub number: usize,
+}
+
 /// One page of the list of documents.
 #[derive(Template)]
 #[template(path = "staff_inside.html")]
@@ -30,17 +41,26 @@ pub struct InsidePage {
     username: String,
     path: String,
     rows: Vec<(InsideRow, String)>,
-    /// The position at which the next page continues: the file, and the offset in bytes.
-    next: Option<(String, u64)>,
+    next: Option<InsidePlace>,
+    /// What is said if no more documents are marked.
+    full: Option<String>,
 }
 
 impl InsidePage {
-    pub fn new(username: String, job: &Job, rows: Vec<InsideRow>, next: Option<(String, u64)>) -> Self {
+    /// `full_at` is the number of documents that are marked as opened, if no more are marked.
+    pub fn new(
+        username: String,
+        job: &Job,
+        rows: Vec<InsideRow>,
+        next: Option<InsidePlace>,
+        full_at: Option<u64>,
+    ) -> Self {
         let words = request_context::words();
         let sized = |row: InsideRow| {
             let size = size(&words, row.size);
             (row, size)
         };
-        Self { username, path: path(job), rows: rows.into_iter().map(sized).collect(), next }
+        let rows = rows.into_iter().map(sized).collect();
+        Self { username, path: path(job), rows, next, full: full(full_at, &words) }
     }
 }

@@ -17,7 +17,6 @@ use domain::manifest::{NamedFile, StoredManifest};
 use domain::ports::jobs::StoredJob;
 use domain::redaction::{Redacted, Redaction};
 use domain::request::Cohort;
-use fhir::inside::may_have_documents;
 use jiff::{SignedDuration, Timestamp};
 use words::Words;
 
@@ -26,7 +25,7 @@ pub use self::contents::{FieldRow, ResourcePage, ResourceRow, RowsPage};
 pub use self::decide::{
     ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, REJECT_REASONS, RejectPage,
 };
-pub use self::inside::{InsidePage, InsideRow};
+pub use self::inside::{InsidePage, InsidePlace, InsideRow};
 pub use self::requested::PartRow;
 use crate::pages::filters;
 use crate::pages::queue::identifiers;
@@ -50,6 +49,20 @@ impl Message {
     }
 }
 
+/// The number of documents of an export.
+pub struct DocumentCounts {
+    pub all: u64,
+    /// Those that staff have not opened.
+    pub not_opened: u64,
+    /// The number of documents that are marked as opened, if no more are marked.
+    pub full_at: Option<u64>,
+}
+
+/// What is said if no more documents are marked as opened.
+fn full(full_at: Option<u64>, words: &Words) -> Option<String> {
+    full_at.map(|count| words.text("job-opened-full", &[("count", &words.number(count))]))
+}
+
 /// A document of an export.
 pub struct DocumentRow {
     /// The last segment of its URL.
@@ -70,6 +83,8 @@ pub struct JobView<'v> {
     /// Documents of the record, and where the list goes on.
     pub documents: (Vec<DocumentRow>, Option<usize>),
     pub attached: Vec<DocumentRow>,
+    /// The number of documents that are marked as opened, if no more are marked.
+    pub full_at: Option<u64>,
     /// The name of the client.
     pub app: String,
     pub due_days: i64,
@@ -111,6 +126,8 @@ pub struct StaffJobPage {
     /// Whether staff can attach files.
     can_attach: bool,
     document_groups: Vec<DocumentGroup>,
+    /// The message if no more documents are marked.
+    full: Option<String>,
     max_upload_bytes: u64,
     max_files: usize,
     attach_limits: String,
@@ -189,12 +206,13 @@ impl StaffJobPage {
             redactions: job.summary().map(|it| redactions(&it.redactions, words)).unwrap_or_default(),
             files,
             files_more,
-            may_have_inside: view.manifest.is_some_and(|manifest| {
-                manifest.files.iter().any(|named| may_have_documents(&named.file.resource_type))
-            }),
+            may_have_inside: view
+                .manifest
+                .is_some_and(|manifest| manifest.files.iter().any(|named| named.file.purpose.is_data())),
             has_documents: job.summary().is_some() && (header.patient.is_some() || header.owner.is_staff()),
             can_attach: job.state() == JobState::InReview && header.patient.is_some(),
             document_groups,
+            full: full(view.full_at, words),
             max_upload_bytes,
             max_files,
             attach_limits: words.text("job-attach-limits", &[("count", &files_count), ("size", &most)]),
