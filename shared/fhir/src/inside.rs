@@ -80,7 +80,7 @@ struct Documents<'t> {
     open: Vec<Open<'t>>,
 }
 
-impl<'t> Documents<'t> {
+impl Documents<'_> {
     /// Reads a string, which is a name or a value.
     fn string(&mut self) -> Option<()> {
         let start = self.at;
