@@ -105,15 +105,4 @@ impl Iterator for Pieces<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_join_to_the_whole() {
-        let bytes: Vec<u8> = (0..=255).cycle().take(PIECE * 2 + 7).collect();
-        let mut text = STANDARD.encode(&bytes);
-        text.insert_str(100, "\n  ");
-        let decoded = Pieces::of(&text).flat_map(|piece| STANDARD.decode(piece).expect("base64"));
-        assert_eq!(decoded.collect::<Vec<_>>(), bytes);
-    }
-}
+mod tests;

@@ -90,14 +90,4 @@ pub(crate) fn topics(choices: &Choices, words: &Words) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_of_the_ledger_has_words() {
-        let words = Words::default();
-        for reason in Reason::ALL {
-            assert!(words.has(&format!("my-why-{}", reason.key())), "{reason:?}");
-        }
-    }
-}
+mod tests;

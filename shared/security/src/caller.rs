@@ -244,46 +244,4 @@ fn names_a_patient(user: &Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_user_is_the_patient_only_if_the_token_says_so() {
-        let patient = PatientId::parse("p1").expect("an id");
-        let issuer = serde_json::from_value(json!({
-            "issuer": "https://login.example.org/", "fhir_base": "https://a.example.org/fhir",
-        }));
-        let ours = ["https://here.example.org/fhir".to_owned()];
-        let bases = Bases { ours: &ours, issuer: &issuer.expect("an issuer") };
-        for (fhir_user, profile, role, expected) in [
-            (json!("https://a.example.org/fhir/Patient/p1"), Value::Null, false, true),
-            (json!("https://here.example.org/fhir/Patient/p1"), Value::Null, false, true),
-            (json!("https://login.example.org/Patient/p1"), Value::Null, false, true),
-            (json!("https://b.example.org/fhir/Patient/p1"), Value::Null, true, false),
-            (json!("https://a.example.org/fhir/b/Patient/p1"), Value::Null, true, false),
-            (json!("https://a.example.org/fhirPatient/p1"), Value::Null, true, false),
-            (json!("http://a.example.org/fhir/Patient/p1"), Value::Null, true, false),
-            (json!("/Patient/p1"), Value::Null, true, false),
-            (json!("Practitioner/x?Patient/p1"), Value::Null, true, false),
-            (json!("Patient/p1"), json!("Patient/p1"), false, true),
-            (json!("Patient/p1"), json!("https://b.example.org/fhir/Patient/p1"), false, false),
-            (Value::Null, json!("Patient/p1"), false, true),
-            (Value::Null, Value::Null, true, true),
-            (Value::Null, Value::Null, false, false),
-            (json!("Patient/p2"), Value::Null, true, false),
-            (json!("Patient/p1"), json!("Practitioner/p1"), true, false),
-            (json!("Practitioner/p1"), Value::Null, true, false),
-            (json!("RelatedPerson/p1"), Value::Null, true, false),
-            (json!("p1"), Value::Null, false, false),
-            (json!(["Patient/p1"]), Value::Null, true, false),
-        ] {
-            assert_eq!(
-                is_user(&patient, [&fhir_user, &profile], &bases, role),
-                expected,
-                "{fhir_user} {profile} {role}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,10 @@
+
+use super::*;
+
+#[test]
+fn every_reason_of_the_ledger_has_words() {
+    let words = Words::default();
+    for reason in Reason::ALL {
+        assert!(words.has(&format!("my-why-{}", reason.key())), "{reason:?}");
+    }
+}

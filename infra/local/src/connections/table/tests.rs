@@ -1,0 +1,74 @@
+
+use super::*;
+
+fn table(capacity: usize) -> Arc<Table> {
+    Arc::new(Table::new(capacity, Arc::new(Limits::default())))
+}
+
+fn at(table: &Table, seconds: u64) -> u64 {
+    table.clock.store(seconds * 1_000, Relaxed);
+    seconds * 1_000
+}
+
+fn is_closed(place: &Place) -> bool {
+    place.connection.order.load(Relaxed) == Order::Close as u8
+}
+
+#[test]
+fn each_phase_has_its_limit() {
+    let limits = Limits::default();
+    let table = table(16);
+    let place = table.enter();
+    let connection = &place.connection;
+    let broken = |seconds| connection.broken_limit(at(&table, seconds), &limits);
+    // Single bytes do not extend the time for a head.
+    at(&table, 29);
+    connection.moved();
+    assert_eq!((broken(30), broken(31)), (None, Some("head_seconds")));
+    at(&table, 31);
+    connection.request_begins();
+    assert_eq!(broken(10_000), None, "there is no limit while the handler runs");
+    at(&table, 31);
+    connection.body_begins();
+    connection.body_waits();
+    assert_eq!((broken(61), broken(62)), (None, Some("upload_idle_seconds")));
+    // One byte a second is not idle, but it is too slow.
+    for second in 32..120 {
+        at(&table, second);
+        connection.moved();
+        connection.body_brought(1);
+        connection.body_waits();
+    }
+    assert_eq!(connection.broken_limit(120_000, &limits), Some("body_seconds"));
+    connection.body_brought(100_000);
+    connection.body_waits();
+    assert_eq!(connection.broken_limit(120_000, &limits), None, "received bytes extend the time");
+    connection.body_ends();
+    connection.write_blocked(true);
+    assert_eq!((broken(179), broken(180)), (None, Some("download_idle_seconds")));
+    connection.write_blocked(false);
+    at(&table, 200);
+    connection.response_ends();
+    assert_eq!((broken(230), broken(231)), (None, Some("head_seconds")));
+}
+
+#[test]
+fn the_most_silent_connections_are_closed_but_not_one_with_a_request() {
+    let table = table(3);
+    let (first, working, last) = (table.enter(), table.enter(), table.enter());
+    at(&table, 2);
+    working.connection.request_begins();
+    at(&table, 4);
+    last.connection.moved();
+    table.close_silent();
+    assert_eq!([is_closed(&first), is_closed(&working), is_closed(&last)], [true, false, false]);
+    drop(first);
+    at(&table, 6);
+    table.close_silent();
+    assert!(is_closed(&last) && !is_closed(&working));
+    // A connection with a request is also closed after it has been silent for some time.
+    at(&table, 10);
+    table.close_silent();
+    assert!(is_closed(&working));
+    assert_eq!(table.len(), 2);
+}

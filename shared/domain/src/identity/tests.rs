@@ -1,0 +1,68 @@
+
+use super::*;
+
+fn of(text: &str) -> PatientSummary {
+    of_resource(PatientId::parse("p").expect("an id"), text.as_bytes())
+}
+
+#[test]
+fn given_names_come_before_the_family_name() {
+    let name = |text: &str| of(text).name;
+    assert_eq!(name(r#"{"name":[{"given":["Ana","B."],"family":"O'Neil"},{"text":"x"}]}"#), "Ana B. O'Neil");
+    assert_eq!(name(r#"{"name":[{"text":"J\u00f8rgen"}]}"#), "Jørgen");
+    assert_eq!((name("{}"), name(r#"{"name":[]}"#)), ("p".to_owned(), "p".to_owned()));
+    assert_eq!(name(&format!(r#"{{"name":[{{"text":"{}"}}]}}"#, "é".repeat(500))), "é".repeat(120));
+}
+
+#[test]
+fn birth_date_and_sex_are_read_if_they_are_what_fhir_allows() {
+    let summary = of(r#"{"birthDate":"1980-03-14","gender":"female"}"#);
+    assert_eq!((summary.birth_date.as_deref(), summary.sex), (Some("1980-03-14"), Some(Sex::Female)));
+    assert_eq!(of(r#"{"birthDate":"1980"}"#).birth_date.as_deref(), Some("1980"));
+    for wrong in [r#""1980-02-30""#, r#""14.3.1980""#, "1980", "null", r#""1980-03-14T00:00:00Z""#] {
+        let summary = of(&format!(r#"{{"birthDate":{wrong},"gender":{wrong}}}"#));
+        assert_eq!((summary.birth_date, summary.sex), (None, None), "{wrong}");
+    }
+}
+
+#[test]
+fn identifiers_are_limited_and_government_numbers_are_left_out() {
+    let text = r#"{"identifier":[
+            {"type":{"coding":[{"code":"MR"}],"text":"Medical record number"},"value":"A-1"},
+            {"type":{"text":"Card"},"value":"2"},
+            {"value":"3"},
+            {"system":"http://hl7.org/fhir/sid/us-ssn","value":"999-00-1111"},
+            {"type":{"coding":[{"code":"DL"}]},"value":"S999"},
+            {"type":{"coding":[{"code":"MR"}]}},
+            {"value":""}]}"#;
+    let found: Vec<_> =
+        of(text).identifiers.into_iter().map(|known| format!("{}={}", known.kind, known.value)).collect();
+    assert_eq!(found, ["MR=A-1", "Card=2", "=3"]);
+    let many: Vec<_> = (0..50).map(|number| format!(r#"{{"value":"{number}"}}"#)).collect();
+    assert_eq!(of(&format!(r#"{{"identifier":[{}]}}"#, many.join(","))).identifiers.len(), MAX_IDENTIFIERS);
+    let long = |length: usize| of(&format!(r#"{{"identifier":[{{"value":"{}"}}]}}"#, "1".repeat(length)));
+    assert_eq!((long(100).identifiers.len(), long(101).identifiers.len()), (1, 0));
+}
+
+#[test]
+fn a_merged_record_names_the_one_that_replaces_it() {
+    let link = |kind: &str, other: &str| {
+        replaced_by(
+            format!(r#"{{"link":[{{"other":{{"reference":"{other}"}},"type":"{kind}"}}]}}"#).as_bytes(),
+        )
+    };
+    assert_eq!(link("replaced-by", "Patient/b").as_deref(), Some("b"));
+    for (kind, other) in
+        [("seealso", "Patient/b"), ("replaced-by", "RelatedPerson/b"), ("replaced-by", "Patient/b c")]
+    {
+        assert_eq!(link(kind, other), None, "{kind} {other}");
+    }
+    assert_eq!(replaced_by(br#"{"link":{}}"#), None);
+}
+
+#[test]
+fn a_summary_of_an_earlier_version_is_read() {
+    let stored: PatientSummary = serde_json::from_str(r#"{"id":"p","name":"A"}"#).expect("a summary");
+    assert_eq!(stored, PatientSummary::new(PatientId::parse("p").expect("an id"), "A"));
+    assert_eq!(serde_json::to_string(&stored).expect("JSON"), r#"{"id":"p","name":"A"}"#);
+}

@@ -1,0 +1,62 @@
+
+use std::sync::Arc;
+
+use super::*;
+use crate::database::{Database, STATE};
+
+/// For every list, SQLite seeks to a position in an index and reads on: it reads no other rows and sorts nothing.
+#[test]
+fn every_list_reads_an_index_in_its_order() {
+    let jobs = LocalJobs::new(Arc::new(Database::in_memory(STATE).expect("a database")));
+    let position = || Some(format!("1700000000000.{}", domain::ids::JobId::of_no_job()));
+    for index in [
+        Index::All,
+        Index::State(JobState::InReview),
+        Index::Owner("app  ".to_owned()),
+        Index::Patient("p".to_owned()),
+        Index::Search("name:lin".to_owned()),
+    ] {
+        for oldest_first in [false, true] {
+            for (above, below) in [(None, None), (position(), None), (None, position())] {
+                let span = Span { above, below, oldest_first };
+                let (statement, values) = select(&index, &span, 26);
+                assert_eq!(statement, select(&index, &span, 27).0, "the limit is a parameter");
+                let plan: Vec<String> = jobs
+                    .database
+                    .read(|connection| {
+                        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}"))?;
+                        explain.query_map(params_from_iter(values), |row| row.get("detail"))?.collect()
+                    })
+                    .expect("a plan");
+                assert!(
+                    matches!(&plan[..], [only] if only.starts_with("SEARCH") && only.contains('>') && only.contains('<')),
+                    "{index:?}: {plan:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Jobs in a database of an earlier version are found like others.
+#[tokio::test]
+async fn jobs_that_were_stored_before_are_found() {
+    use domain::ports::jobs::{JobQuery, Jobs as _};
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.sqlite");
+    let open = || LocalJobs::new(Arc::new(Database::open(&path, STATE).expect("opened")));
+    let known = contract::job(1, "anna");
+    open().create(&known).await.expect("created");
+    let old = rusqlite::Connection::open(&path).expect("a database");
+    old.execute_batch(
+            "DROP TABLE job_search; DROP INDEX jobs_by_state; DROP INDEX jobs_by_patient;
+             INSERT INTO jobs (id, version, state, owner, created_at, job) VALUES ('x', 1, 'queued', '', 1, '{}');
+             PRAGMA user_version = 3;",
+        )
+        .expect("an earlier version");
+    drop(old);
+    let search = search::Search::parse("a na", false);
+    let query = JobQuery { search: Some(search), count: 9, ..JobQuery::default() };
+    let found = open().list(&query).await.expect("a page").jobs;
+    assert_eq!(found.iter().map(|stored| stored.job.id()).collect::<Vec<_>>(), [known.id()]);
+}
