@@ -133,7 +133,7 @@ impl Admin {
             Ok(None) => return Ok(Looked::NoIndex),
             Err(error) => return damaged(error),
         };
-        let made = index.current().made;
+        let made = index.current().complete();
         let found = index.search(search, page, LIMITS).await;
         let (reads, bytes) = (&index.cost().reads, &index.cost().bytes);
         let (reads, bytes) = (reads.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed));

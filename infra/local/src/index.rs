@@ -37,6 +37,10 @@ pub struct Options {
 const LISTED_AT_ONCE: usize = 500;
 /// How many records are read at the same time.
 const AT_ONCE: usize = 16;
+/// How often a renewal begins again because another program has replaced the index meanwhile.
+const TRIES: usize = 8;
+/// The age after which the files of a generation that was never published are removed. No scan takes as long.
+const ABANDONED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// A run is one file on this machine, and its bytes are in memory.
 const LIMITS: Limits = Limits { run: 64 * 1024 * 1024, fan_in: 64 };
 
@@ -100,12 +104,7 @@ impl Lake {
     pub async fn renew(&self, changed: Option<HashSet<PatientId>>, bar: &ProgressBar) -> Result<(), Failure> {
         let renewed = match changed {
             Some(changed) if changed.is_empty() => return Ok(()),
-            Some(changed) => match PatientIndex::open(&*self.records).await {
-                Ok(Some(index)) => self.index_changed(index.current(), &changed).await,
-                // There is none, or it is damaged.
-                Ok(None) | Err(Error::Damaged(_)) => self.index_all(bar).await,
-                Err(error) => Err(error.into()),
-            },
+            Some(changed) => self.index_changed(&changed, bar).await,
             None => self.index_all(bar).await,
         };
         renewed.map(|_| ()).map_err(|error| {
@@ -117,7 +116,21 @@ impl Lake {
     }
 
     /// Makes the index of all patients.
+    ///
+    /// # Errors
+    ///
+    /// If the records cannot be read, or another program has replaced the index meanwhile.
     pub async fn index_all(&self, bar: &ProgressBar) -> Result<Current, Failure> {
+        self.scan(bar).await?.ok_or_else(|| {
+            Failure::new(
+                "another program has replaced the index during the scan, and the scan may not have what it added, so \
+                 its index stays; run 'ehi index' again while no other 'ehi load' or 'ehi index' runs",
+            )
+        })
+    }
+
+    /// Makes the index of all patients; `None` if another program has replaced the index meanwhile.
+    async fn scan(&self, bar: &ProgressBar) -> Result<Option<Current>, Failure> {
         bar.set_message("indexing patients");
         let (runs, before) = (Runs::new(self.directory.as_deref())?, self.current().await?);
         let generation = generation();
@@ -147,12 +160,37 @@ impl Lake {
         self.publish(made, before).await
     }
 
-    /// Replaces the rows of these patients in an index.
+    /// Replaces the rows of these patients in the index. Begins again from the new index if another program has replaced it
+    /// meanwhile.
     async fn index_changed(
+        &self,
+        changed: &HashSet<PatientId>,
+        bar: &ProgressBar,
+    ) -> Result<Current, Failure> {
+        for _ in 0..TRIES {
+            let before = self.current().await?;
+            let made = match &before {
+                Some(before) => self.index_changed_in(before, changed).await,
+                // There is none, or it is damaged.
+                None => self.scan(bar).await,
+            };
+            match made {
+                Ok(Some(made)) => return Ok(made),
+                Ok(None) => {}
+                // The files of an index that was replaced twice are removed.
+                Err(_) if !self.is_current(before.as_ref()).await? => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Failure::new(format!("other programs have replaced the index {TRIES} times meanwhile")))
+    }
+
+    /// Replaces the rows of these patients in an index; `None` if it is not the current one any more.
+    async fn index_changed_in(
         &self,
         before: &Current,
         changed: &HashSet<PatientId>,
-    ) -> Result<Current, Failure> {
+    ) -> Result<Option<Current>, Failure> {
         let (runs, generation) = (Runs::new(self.directory.as_deref())?, generation());
         let mut sorter = Sorter::new(&*runs.files, Runs::PREFIX, LIMITS);
         // They are listed in this order.
@@ -164,7 +202,7 @@ impl Lake {
         let kept = Kept::open(&*self.files, before, changed).await?;
         let mut rows = sorter.finish().await?;
         let made = write(&*self.files, generation, &mut rows, Some(kept)).await?;
-        self.publish(made, Some(before.clone())).await
+        self.publish(made.renewing(before), Some(before.clone())).await
     }
 
     /// Adds the rows of these patients.
@@ -198,31 +236,62 @@ impl Lake {
         }
     }
 
-    /// Makes an index the current one. The one before it stays until the next time, because searches may still read it.
-    async fn publish(&self, made: Current, before: Option<Current>) -> Result<Current, Failure> {
-        let overtaken = || {
-            Failure::new(
-                "another program has made an index of these records at the same time; run 'ehi index' again",
-            )
-        };
-        if self.current().await?.is_some_and(|now| now.generation > made.generation) {
-            return Err(overtaken());
+    /// Whether the index was not replaced since this one was the current one.
+    async fn is_current(&self, before: Option<&Current>) -> Result<bool, Failure> {
+        let now = self.current().await?;
+        Ok(now.as_ref().map(|now| &now.generation) == before.map(|before| &before.generation))
+    }
+
+    /// Makes an index the current one, if the one from which it was begun is still the current one; otherwise removes it and
+    /// returns `None`. The one before it stays until the next time, because searches may still read it.
+    async fn publish(&self, mut made: Current, before: Option<Current>) -> Result<Option<Current>, Failure> {
+        made.replaced = before.as_ref().map(|before| before.generation.clone());
+        let _lock = self.lock().await?;
+        if !self.is_current(before.as_ref()).await? {
+            self.files.remove_prefix(&format!("{INDEX}/{}/", made.generation)).await?;
+            return Ok(None);
         }
         for (key, bytes) in made.files() {
             if self.files.size(&key).await? != Some(bytes) {
-                return Err(overtaken());
+                return Err(Failure::new(format!("{key} is not as it was written; run 'ehi index' again")));
             }
         }
         self.replace_current(&made).await?;
+        // In a bucket, another program can have replaced it at the same time.
+        if !self.is_current(Some(&made)).await? {
+            return Ok(None);
+        }
         for entry in self.files.list(&format!("{INDEX}/")).await? {
             let Some(generation) = entry.strip_suffix('/') else { continue };
             let is_before = before.as_ref().is_some_and(|before| before.generation == generation);
-            // A later one may be written by another program.
-            if generation < made.generation.as_str() && !is_before {
+            let is_earlier =
+                before.as_ref().and_then(|before| before.replaced.as_deref()) == Some(generation);
+            let is_abandoned = begun(generation)
+                .is_some_and(|begun| begun < made.made.as_millisecond().saturating_sub(ABANDONED_MS));
+            // Another program may write any other one.
+            if !is_before && (is_earlier || is_abandoned) {
                 self.files.remove_prefix(&format!("{INDEX}/{entry}")).await?;
             }
         }
-        Ok(made)
+        Ok(Some(made))
+    }
+
+    /// On this machine, lets one program at a time replace the index. It is unlocked when the file is dropped.
+    async fn lock(&self) -> Result<Option<std::fs::File>, Failure> {
+        let Some(index) = self.directory.as_ref().map(|directory| directory.join(INDEX)) else {
+            return Ok(None);
+        };
+        let path = index.clone();
+        let locked = tokio::task::spawn_blocking(move || {
+            let file = std::fs::File::open(path)?;
+            match file.lock() {
+                // Some network file systems have no locks.
+                Err(error) if error.kind() != std::io::ErrorKind::Unsupported => Err(error),
+                _ => Ok(file),
+            }
+        });
+        let locked = locked.await.map_err(|error| Failure::new(error.to_string()))?;
+        locked.map(Some).map_err(|error| Failure::of_path(&index, &error))
     }
 
     async fn replace_current(&self, made: &Current) -> Result<(), Failure> {
@@ -273,6 +342,11 @@ fn generation() -> (String, jiff::Timestamp) {
     let attempt: String =
         OsRandom.attempt().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
     (format!("{:013}-{attempt}", now.as_millisecond()), now)
+}
+
+/// When a generation was begun, in milliseconds.
+fn begun(generation: &str) -> Option<i64> {
+    generation.split('-').next()?.parse().ok()
 }
 
 /// The temporary directory of the sorted runs, which only its owner can read.

@@ -861,7 +861,7 @@ patients-left-out = { $count ->
    *[other] { $count } patients are left out: their records were removed or changed since the index of { $date }.
 }
 patients-more-to-search = The search has not looked at everybody yet. Go to the next page, or type more.
-patients-index-of = Index of { $date }. Whoever was added later, and whose record was changed later, may not be found.
+patients-index-of = The index is complete as of { $date }. Whoever was added later, and whose record was changed later, may not be found.
 patients-nothing-typed = Type a letter or a digit.
 patients-replaced = Replaced by { $id }
 patients-start-of = Start export for { $patient }

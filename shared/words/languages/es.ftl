@@ -859,7 +859,7 @@ patients-left-out = { $count ->
    *[other] { $count } pacientes no se muestran: sus historiales se quitaron o cambiaron después del índice del { $date }.
 }
 patients-more-to-search = La búsqueda aún no ha mirado a todos. Vaya a la página siguiente o escriba más.
-patients-index-of = Índice del { $date }. Puede no encontrarse a quien se añadió, o cuyo historial cambió, después.
+patients-index-of = El índice está completo hasta el { $date }. Puede no encontrarse a quien se añadió, o cuyo historial cambió, después.
 patients-nothing-typed = Escriba una letra o una cifra.
 patients-replaced = Sustituido por { $id }
 patients-start-of = Iniciar exportación de { $patient }

@@ -44,9 +44,16 @@ fn the_index_of_a_bucket_is_made_renewed_and_cleaned() {
         let changed = ["b", "c"].map(|id| domain::ids::PatientId::parse(id).expect("an id"));
         lake.renew(Some(changed.into()), &bar).await.expect("renewed");
         assert_eq!(found("smith").await, ["a", "c"]);
+        // Only some of the records were read again.
+        let complete = async || {
+            let index = PatientIndex::open(&*records).await.expect("read").expect("an index");
+            index.current().complete()
+        };
+        assert_eq!(complete().await, first.made);
         assert_eq!(found("jones").await, ["b"]);
         // The generation before stays for searches that have begun; earlier ones go.
-        lake.index_all(&bar).await.expect("made");
+        let again = lake.index_all(&bar).await.expect("made");
+        assert_eq!(complete().await, again.made);
         let mut left = files.list("index/").await.expect("listed");
         left.sort();
         assert_eq!((left.len(), left.last().map(String::as_str)), (3, Some("current.json")), "{left:?}");
@@ -54,4 +61,46 @@ fn the_index_of_a_bucket_is_made_renewed_and_cleaned() {
         let current = read_all(&*files, "index/current.json", 10_000).await.expect("read");
         assert!(String::from_utf8_lossy(&current).contains("\"patients\": 3"));
     });
+}
+
+#[tokio::test]
+async fn renewals_at_the_same_time_lose_no_patient() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (root, bar) = (directory.path(), ProgressBar::hidden());
+    let put = |id: &str| super::put(root, &patient(id, "Ann", "Smith", "1980-03-14"));
+    let lake = ehi::index::Lake::open(&root.to_string_lossy()).await.expect("a lake");
+    let renew = async |id: &str| {
+        let changed = domain::ids::PatientId::parse(id).expect("an id");
+        lake.renew(Some([changed].into()), &bar).await.expect("renewed");
+    };
+    let patients = async || {
+        let records = local::records_at(root).expect("a lake");
+        let index = PatientIndex::open(&*records).await.expect("read").expect("an index");
+        index.current().patients
+    };
+    // At first there is no index, so both scan all records.
+    for round in 0..8_u64 {
+        let [first, second] = ["a", "b"].map(|half| format!("{half}{round}"));
+        put(&first);
+        let begun = renew(&first);
+        put(&second);
+        tokio::join!(begun, renew(&second));
+        assert_eq!(patients().await, 2 * (round + 1));
+    }
+    // A scan that does not have what was added during it is not published.
+    let mut refused = 0;
+    for round in 16..24_u64 {
+        let id = format!("c{round}");
+        let scan = async { lake.index_all(&bar).await.map_err(|failure| failure.to_string()) };
+        let added = async {
+            put(&id);
+            renew(&id).await;
+        };
+        if let (Err(text), ()) = tokio::join!(scan, added) {
+            assert!(text.contains("run 'ehi index' again"), "{text}");
+            refused += 1;
+        }
+        assert_eq!(patients().await, round + 1);
+    }
+    assert!(refused > 0, "no scan was overtaken");
 }

@@ -40,8 +40,14 @@ pub struct Current {
     format: u32,
     /// The directory of the files. Later generations have later names.
     pub generation: String,
-    /// When the index was begun. Records that changed later may not be in it as they are.
+    /// When the index was begun.
     pub made: Timestamp,
+    /// When the last scan of all records was begun: a renewal reads only some of them. Earlier versions have not written it.
+    #[serde(default)]
+    complete: Option<Timestamp>,
+    /// The generation that this one has replaced. Its files stay until this one is replaced.
+    #[serde(default)]
+    pub replaced: Option<String>,
     /// The number of patients.
     pub patients: u64,
     /// How many of them have no name.
@@ -51,6 +57,17 @@ pub struct Current {
 }
 
 impl Current {
+    /// When the last scan of all records was begun. Records that changed later may not be in the index as they are.
+    pub fn complete(&self) -> Timestamp {
+        self.complete.unwrap_or(self.made)
+    }
+
+    /// The same generation as one that renews a part of an earlier one: it is as complete as that one.
+    #[must_use]
+    pub fn renewing(self, before: &Self) -> Self {
+        Self { complete: Some(before.complete()), ..self }
+    }
+
     /// The keys of the files of the generation below the root of the lake, and their bytes.
     pub fn files(&self) -> impl Iterator<Item = (String, u64)> {
         let key = |level| format!("{INDEX}/{}/{}", self.generation, level_name(level));

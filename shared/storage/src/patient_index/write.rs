@@ -111,7 +111,8 @@ pub(super) async fn write_in_blocks(
     }
     let (patients, without_name) = (writer.patients, writer.without_name);
     let levels = writer.finish().await?;
-    Ok(Current { format: FORMAT, generation, made, patients, without_name, levels })
+    let complete = Some(made);
+    Ok(Current { format: FORMAT, generation, made, complete, replaced: None, patients, without_name, levels })
 }
 
 async fn next_kept(kept: &mut Option<Kept<'_>>) -> Result<Option<IndexLine>> {
