@@ -27,6 +27,8 @@ fn ids(page: &str) -> Vec<String> {
     links.filter_map(|link| Some(link.split_once("/export\"")?.0.to_owned())).collect()
 }
 
+const NOBODY: &str = "Nobody found";
+
 fn put(lake: &Path, patient: &Value) {
     let directory = lake.join("Patient").join(patient["id"].as_str().expect("an id"));
     std::fs::create_dir_all(&directory).expect("a directory");
@@ -97,16 +99,23 @@ async fn without_an_index_the_page_says_how_to_make_one_and_an_id_is_found() {
     let world = World::with("sandbox = true", lake.path());
     let staff = world.staff().await;
     let page = search(&world, &staff, "smith").await;
-    assert!(ids(&page).is_empty() && page.contains("ehi index"), "{page}");
+    assert!(ids(&page).is_empty() && page.contains("ehi index") && !page.contains(NOBODY), "{page}");
     assert_eq!(ids(&search(&world, &staff, "a1").await), ["a1"]);
     index(lake.path());
     assert_eq!(ids(&search(&world, &staff, "smith").await), ["a1"]);
+    assert!(search(&world, &staff, "smithe").await.contains(NOBODY));
     let rows = std::fs::read_dir(lake.path().join("index")).expect("an index");
     let rows = rows.map(|entry| entry.expect("an entry").path().join("rows")).find(|rows| rows.is_file());
     std::fs::write(rows.expect("rows"), "").expect("damaged");
     let page = search(&world, &staff, "smith").await;
-    assert!(ids(&page).is_empty() && page.contains("cannot be read"), "{page}");
+    assert!(ids(&page).is_empty() && page.contains("cannot be read") && !page.contains(NOBODY), "{page}");
     assert_eq!(ids(&search(&world, &staff, "a1").await), ["a1"]);
+    // The store refuses to read it.
+    let current = lake.path().join("index/current.json");
+    std::fs::remove_file(&current).expect("removed");
+    std::fs::create_dir(&current).expect("a directory");
+    let page = search(&world, &staff, "a1").await;
+    assert!(ids(&page) == ["a1"] && page.contains("cannot be read"), "{page}");
 }
 
 #[tokio::test]
@@ -131,6 +140,9 @@ async fn a_hit_is_compared_with_the_record_as_it_is_now() {
     let page = search(&world, &staff, "smith").await;
     assert_eq!(ids(&page), ["a", "d", "e"]);
     assert!(page.contains("2 patients are left out") && page.contains("Replaced by a"), "{page}");
+    std::fs::remove_dir_all(lake.path().join("Patient/nameless")).expect("removed");
+    let page = search(&world, &staff, "nameless").await;
+    assert!(page.contains("One patient is left out") && !page.contains(NOBODY), "{page}");
     index(lake.path());
     let page = search(&world, &staff, "smith").await;
     assert!(ids(&page).len() == 3 && !page.contains("left out"), "{page}");

@@ -74,6 +74,7 @@ impl Admin {
             _ => None,
         };
         let looked = self.look(&search, page).await?;
+        let is_finished = matches!(&looked, Looked::Found { found, .. } if !found.stopped);
         let mut notes = Vec::new();
         let found = match looked {
             Looked::Found { found, made } => {
@@ -109,8 +110,15 @@ impl Admin {
         Ok(PatientsPage {
             username: String::new(),
             search: typed.to_owned(),
-            nothing: words
-                .text(if search.is_empty() { "patients-nothing-typed" } else { "patients-nobody" }, &[]),
+            nothing: match (search.is_empty(), is_finished && left_out == 0) {
+                (true, _) => Some("patients-nothing-typed"),
+                (false, true) => {
+                    Some(if page.is_none() { "patients-nobody" } else { "patients-nobody-else" })
+                }
+                // The notes say why nobody is shown.
+                (false, false) => None,
+            }
+            .map(|key| words.text(key, &[])),
             rows,
             notes,
             made: made.map(|made| words.text("patients-index-of", &[("date", &words.moment(made))])),
@@ -122,11 +130,12 @@ impl Admin {
     /// Looks into the index, which says where the page begins.
     async fn look(&self, search: &PatientSearch, page: Option<&str>) -> Result<Looked> {
         let damaged = |error: Error| match error {
-            Error::Damaged(damage) => {
-                tracing::warn!(damage = %damage, "the index of patients cannot be read; 'ehi index' makes a new one");
+            // The page is none of this search.
+            Error::Invalid(_) => Err(error),
+            error => {
+                tracing::warn!(error = %error, cause = error.causes(), "the index of patients cannot be read; 'ehi index' makes a new one");
                 Ok(Looked::Damaged)
             }
-            error => Err(error),
         };
         let mut index = match PatientIndex::open(&*self.records).await {
             Ok(Some(index)) => index,

@@ -870,6 +870,7 @@ patients-sex = Sex
 patients-last = Last export
 patients-none = None
 patients-nobody = Nobody found. Check the spelling.
+patients-nobody-else = Nobody else is found.
 sex-female = Female
 sex-male = Male
 sex-other = Other

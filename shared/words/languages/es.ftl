@@ -868,6 +868,7 @@ patients-sex = Sexo
 patients-last = Última exportación
 patients-none = Ninguna
 patients-nobody = No se encontró a nadie. Revise la ortografía.
+patients-nobody-else = No se encuentra a nadie más.
 sex-female = Femenino
 sex-male = Masculino
 sex-other = Otro

@@ -17,8 +17,8 @@ pub struct PatientsPage {
     pub username: String,
     pub search: String,
     pub rows: Vec<PatientRow>,
-    /// What is said if there are no rows.
-    pub nothing: String,
+    /// What is said if there are no rows; `None` if the notes say why.
+    pub nothing: Option<String>,
     /// Sentences on what the search could not do.
     pub notes: Vec<String>,
     /// How old the index is.
