@@ -186,9 +186,10 @@ impl Admin {
 impl Target {
     fn event(&self, username: &str, action: Action) -> Event {
         let event = Event::new(Actor::staff(username), action);
-        match &self.patient {
-            Some(patient) => event.of_patient(&patient.id),
-            None => event,
+        match (&self.patient, &self.cohort) {
+            (Some(patient), _) => event.of_patient(&patient.id),
+            (None, Cohort::Group(group)) => event.about(&format!("Group/{group}")),
+            (None, _) => event,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Exports of groups that staff start.
 
+use domain::audit::Action;
+use domain::ports::audit::{AuditQuery, all};
+use futures_util::TryStreamExt;
 use http::StatusCode;
 use serde_json::Value;
 use tests::{Answer, World, both_hosts, text};
@@ -42,6 +45,11 @@ async fn staff_export_a_group_with_a_reason(world: World) {
     assert_eq!(other_site.status, StatusCode::FORBIDDEN);
     let started = send().send().await.location();
     assert_eq!(send().send().await.location(), started, "a second click starts nothing");
+    let query = AuditQuery { count: 100, ..AuditQuery::default() };
+    let entries: Vec<_> = all(&*world.platform().audit(), query).try_collect().await.expect("entries");
+    let starts = entries.iter().filter(|entry| entry.event.action == Action::ExportStarted);
+    let groups: Vec<_> = starts.map(|entry| entry.event.object.as_deref()).collect();
+    assert!(groups.contains(&Some("Group/everyone")), "{groups:?}");
     let job = started.split_once("/staff").expect("a page of staff").1.to_owned();
     world.work().await;
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
