@@ -92,7 +92,8 @@ impl Admin {
                 id: id.to_string(),
                 name,
                 members: patients.len() as u64,
-                others: (unknown.len() + problems.len()) as u64,
+                others: unknown.len() as u64,
+                unread: problems.len() as u64,
             },
         })
     }

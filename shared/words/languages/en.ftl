@@ -881,12 +881,16 @@ groups-group = Group
 groups-id = Group id
 groups-count = Members
 groups-members = { $count ->
-    [one] The records of 1 patient are exported: the active member of the group, and of the groups in it.
-   *[other] The records of { $count } patients are exported: the active members of the group, and of the groups in it.
+    [one] The record of up to 1 patient is exported: the active member of the group, and of the groups in it. If the record store does not have the patient, the export says so.
+   *[other] The records of up to { $count } patients are exported: the active members of the group, and of the groups in it. The export names those whom the record store does not have.
 }
 groups-others = { $count ->
     [one] One member cannot be exported, because it is no patient of this server. The export names it.
    *[other] { $count } members cannot be exported, because they are no patients of this server. The export names them.
+}
+groups-unread = { $count ->
+    [one] One group in this group is missing or cannot be read, so its members are not exported. The export names it.
+   *[other] { $count } groups in this group are missing or cannot be read, so their members are not exported. The export names them.
 }
 start-title = Start export
 start-receiver = Who gets the copy?

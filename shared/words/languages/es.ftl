@@ -879,12 +879,16 @@ groups-group = Grupo
 groups-id = Identificador del grupo
 groups-count = Miembros
 groups-members = { $count ->
-    [one] Se exporta el historial de 1 paciente: el miembro activo del grupo, y de los grupos que contiene.
-   *[other] Se exportan los historiales de { $count } pacientes: los miembros activos del grupo, y de los grupos que contiene.
+    [one] Se exporta el historial de hasta 1 paciente: el miembro activo del grupo, y de los grupos que contiene. Si el archivo de historiales no tiene al paciente, la exportación lo dice.
+   *[other] Se exportan los historiales de hasta { $count } pacientes: los miembros activos del grupo, y de los grupos que contiene. La exportación nombra a quienes no están en el archivo de historiales.
 }
 groups-others = { $count ->
     [one] Un miembro no se puede exportar, porque no es paciente de este servidor. La exportación lo nombra.
    *[other] { $count } miembros no se pueden exportar, porque no son pacientes de este servidor. La exportación los nombra.
+}
+groups-unread = { $count ->
+    [one] Un grupo de este grupo falta o no se puede leer, así que sus miembros no se exportan. La exportación lo nombra.
+   *[other] { $count } grupos de este grupo faltan o no se pueden leer, así que sus miembros no se exportan. La exportación los nombra.
 }
 start-title = Iniciar exportación
 start-receiver = ¿Quién recibe la copia?

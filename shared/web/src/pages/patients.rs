@@ -131,10 +131,12 @@ pub enum StartOf {
     Group {
         id: String,
         name: String,
-        /// Active members who can be patients of this server, also in groups inside the group.
+        /// Active members who can be patients of this server, also in groups inside the group. Some may have no record.
         members: u64,
         /// Members who cannot be exported.
         others: u64,
+        /// Groups inside the group that are missing or cannot be read.
+        unread: u64,
     },
 }
 
@@ -153,10 +155,11 @@ impl StartPage {
         let words = request_context::words();
         match &self.of {
             StartOf::Patient(_) => Vec::new(),
-            StartOf::Group { members, others, .. } => {
+            StartOf::Group { members, others, unread, .. } => {
                 let count = |key: &str, count: u64| words.text(key, &[("count", &count.to_string())]);
                 let others = (*others > 0).then(|| count("groups-others", *others));
-                [count("groups-members", *members)].into_iter().chain(others).collect()
+                let unread = (*unread > 0).then(|| count("groups-unread", *unread));
+                [count("groups-members", *members)].into_iter().chain(others).chain(unread).collect()
             }
         }
     }
