@@ -82,13 +82,18 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         Ok(loaded) => loaded,
         Err(failure) => {
             bar.finish_and_clear();
-            return Err(failure);
+            return Err(failed(&failure, &into));
         }
     };
     let changed = std::mem::take(&mut loaded.changed).patients();
-    let indexed = match Lake::open(&into.to_string_lossy()).await {
-        Ok(lake) => Box::pin(lake.renew(changed, &bar)).await,
-        Err(failure) => Err(failure),
+    let indexing = async { Lake::open(&into.to_string_lossy()).await?.renew(changed, &bar).await };
+    let indexed = tokio::select! {
+        indexed = indexing => indexed,
+        // The temporary directory of the index is removed with the future that is dropped.
+        () = signals.received() => Err(Failure::new(format!(
+            "interrupted: the records are loaded, but the index of patients was not renewed; run 'ehi index {}'",
+            into.display()
+        ))),
     };
     bar.finish_and_clear();
     loaded.print(&into);
@@ -98,6 +103,18 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         problems => Err(Failure::new(format!(
             "{problems} lines, entries or files could not be used; the rest is loaded"
         ))),
+    }
+}
+
+/// A load that was interrupted or failed. Records that it has written are not in the index.
+fn failed(failure: &Failure, into: &Path) -> Failure {
+    let has_records = into.to_string_lossy().starts_with("s3:") || into.join("Patient").is_dir();
+    match has_records {
+        true => Failure::new(format!(
+            "{failure}; patients whose records were already written may be missing in the index: run 'ehi index {}'",
+            into.display()
+        )),
+        false => Failure::new(failure.to_string()),
     }
 }
 
