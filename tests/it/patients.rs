@@ -229,3 +229,22 @@ fn the_sample_patients_have_the_index_that_the_program_makes() {
     };
     assert_eq!(rows(&sample), rows(copy.path()), "run 'ehi index infra/local/sample'");
 }
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_does_not_stop_the_index_or_the_search() {
+    let lake = tempfile::tempdir().expect("a directory");
+    for (id, given) in [("a", "Ann"), ("b", "Bea")] {
+        put(lake.path(), &patient(id, given, "Smith", "1980-03-14"));
+    }
+    index(lake.path());
+    // It points to itself, so that it is listed and cannot be opened.
+    let file = lake.path().join("Patient/b/records.ndjson");
+    std::fs::remove_file(&file).expect("removed");
+    std::os::unix::fs::symlink("records.ndjson", &file).expect("a link");
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    let page = search(&world, &staff, "smith").await;
+    assert!(ids(&page) == ["a"] && page.contains("left out"), "{page}");
+    index(lake.path());
+    assert_eq!(ids(&search(&world, &staff, "smith").await), ["a"]);
+}

@@ -14,7 +14,7 @@ use domain::ids::PatientId;
 use domain::patient::{Known, known};
 use domain::patient_search::PatientSearch;
 use domain::ports::jobs::JobQuery;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use http::StatusCode;
 use storage::patient_index::{Found, PageLimits, PatientIndex};
 use web::describe::Parameter;
@@ -93,11 +93,14 @@ impl Admin {
             }
         };
         let (found, made) = found;
-        let (patients, left_out) = self.looked_up(&search, found.patients, by_id).await?;
+        let (patients, left_out, unread) = self.looked_up(&search, found.patients, by_id).await?;
         if left_out > 0 {
             let date = made.map(|made| words.moment(made)).unwrap_or_default();
             let values = [("count", &*left_out.to_string()), ("date", &*date)];
             notes.push(words.text("patients-left-out", &values));
+        }
+        if unread > 0 {
+            notes.push(words.text("patients-unread", &[("count", &unread.to_string())]));
         }
         let rows = try_join_all(patients.into_iter().map(|known| self.patient_row(known))).await?;
         let address = |page: Option<&str>| {
@@ -110,7 +113,7 @@ impl Admin {
         Ok(PatientsPage {
             username: String::new(),
             search: typed.to_owned(),
-            nothing: match (search.is_empty(), is_finished && left_out == 0) {
+            nothing: match (search.is_empty(), is_finished && left_out + unread == 0) {
                 (true, _) => Some("patients-nothing-typed"),
                 (false, true) => {
                     Some(if page.is_none() { "patients-nobody" } else { "patients-nobody-else" })
@@ -150,21 +153,32 @@ impl Admin {
         found.map(|found| Looked::Found { found, made }).or_else(damaged)
     }
 
-    /// What the records say of these patients, after the one whose id was typed. The number is of those who are left out.
+    /// What the records say of these patients, after the one whose id was typed. The numbers are of those who are left out, and of
+    /// those whose records cannot be read.
     async fn looked_up(
         &self,
         search: &PatientSearch,
         patients: Vec<domain::patient_search::Findable>,
         by_id: Option<Known>,
-    ) -> Result<(Vec<Known>, usize)> {
+    ) -> Result<(Vec<Known>, usize, usize)> {
         let is_by_id = |id: &PatientId| by_id.as_ref().is_some_and(|known| known.summary.id == *id);
         let ids: Vec<_> = patients.into_iter().map(|patient| patient.id).filter(|id| !is_by_id(id)).collect();
-        let looked_up = try_join_all(ids.iter().map(|id| known(&*self.records, id))).await?;
+        let looked_up = join_all(ids.iter().map(|id| known(&*self.records, id))).await;
         let all = looked_up.len();
-        let found = looked_up.into_iter().flatten().filter(|known| search.finds(&known.findable));
-        let found: Vec<_> = found.collect();
-        let left_out = all - found.len();
-        Ok((by_id.into_iter().chain(found).collect(), left_out))
+        let (mut found, mut left_out, mut unread) = (Vec::from_iter(by_id), 0, 0);
+        for read in looked_up {
+            match read {
+                Ok(Some(known)) if search.finds(&known.findable) => found.push(known),
+                Ok(_) => left_out += 1,
+                // The store does not respond.
+                Err(error @ Error::Unavailable(_)) if all == unread + 1 => return Err(error),
+                Err(error) => {
+                    tracing::warn!(error = %error, cause = error.causes(), "a record cannot be read");
+                    unread += 1;
+                }
+            }
+        }
+        Ok((found, left_out, unread))
     }
 
     async fn patient_row(&self, known: Known) -> Result<PatientRow> {

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use crypto::OsRandom;
@@ -14,17 +15,21 @@ use domain::clock::{Clock as _, Random as _, SystemClock};
 use domain::error::Error;
 use domain::ids::PatientId;
 use domain::patient::findable;
+use domain::patient_search::Findable;
 use domain::ports::files::{Files, write_all};
 use domain::ports::records::{Entry, Parts, Records};
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use storage::layout::INDEX;
 use storage::patient_index::{CURRENT, Current, IndexLine, Kept, PatientIndex, add, write};
 use storage::sorter::{Limits, Sorter};
-use tempfile::TempDir;
 
 use crate::Failure;
 use crate::server::Signals;
+
+mod runs;
+
+use self::runs::Runs;
 
 #[derive(Args)]
 pub struct Options {
@@ -35,6 +40,8 @@ pub struct Options {
 
 /// How many patients' files are listed at once.
 const LISTED_AT_ONCE: usize = 500;
+/// The records that cannot be read, after which the index is not made.
+const MAX_UNREADABLE: u64 = 1_000;
 /// How many records are read at the same time.
 const AT_ONCE: usize = 16;
 /// How often a renewal begins again because another program has replaced the index meanwhile.
@@ -62,6 +69,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let Current { patients, without_name, .. } = made?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{patients} patients are in the index, {without_name} of them without a name.")?;
+    lake.say_unreadable();
     Ok(())
 }
 
@@ -73,6 +81,8 @@ pub struct Lake {
     files: Arc<dyn Files>,
     /// The root of a lake on this machine.
     directory: Option<PathBuf>,
+    /// How many patients' records could not be read. They are found by their ids.
+    unreadable: AtomicU64,
 }
 
 impl Lake {
@@ -88,7 +98,7 @@ impl Lake {
 
     /// A lake in a store of objects: its records, and the files below its root.
     pub fn over(name: &str, records: Arc<dyn Records>, files: Arc<dyn Files>) -> Self {
-        Self { name: name.to_owned(), records, files, directory: None }
+        Self { name: name.to_owned(), records, files, directory: None, unreadable: AtomicU64::new(0) }
     }
 
     fn in_directory(directory: &Path) -> Result<Self, Failure> {
@@ -97,7 +107,19 @@ impl Lake {
             records: local::records_at(directory)?,
             files: local::files_at(directory)?,
             directory: Some(directory.to_owned()),
+            unreadable: AtomicU64::new(0),
         })
+    }
+
+    /// Says how many records could not be read.
+    pub fn say_unreadable(&self) {
+        let unreadable = self.unreadable.load(Ordering::Relaxed);
+        if unreadable > 0 {
+            eprintln!(
+                "The records of {unreadable} patients could not be read: the index has only their ids. Mend the files, then run 'ehi index {}'.",
+                self.name
+            );
+        }
     }
 
     /// Renews the index after the records of these patients have changed. `None` stands for many patients.
@@ -212,16 +234,35 @@ impl Lake {
         sorter: &mut Sorter<'_, IndexLine>,
     ) -> Result<(), Failure> {
         while !patients.is_empty() {
-            let parts = self.records.parts_of(patients).await?;
+            let parts = match self.records.parts_of(patients).await {
+                Ok(parts) => parts,
+                // A file can have been removed while they were listed.
+                Err(_) => self.records.parts_of(patients).await?,
+            };
             let (some, rest) = patients.split_at(parts.len());
             let records = &self.records;
             // Without any file there is no such patient.
             let present = some.iter().zip(&parts).filter(|(_, parts)| **parts != Parts::default());
-            let read = present
-                .map(|(patient, parts)| async move { findable(&**records, patient, &parts.records).await });
+            let read = present.map(|(patient, parts)| async move {
+                (patient, findable(&**records, patient, &parts.records).await)
+            });
             let mut read = stream::iter(read).buffered(AT_ONCE);
-            while let Some(patient) = read.try_next().await? {
-                add(sorter, &patient).await?;
+            while let Some((patient, read)) = read.next().await {
+                let read = match read {
+                    Ok(read) => read,
+                    // If there are many, it is not the records that are at fault.
+                    Err(error) if self.unreadable.load(Ordering::Relaxed) >= MAX_UNREADABLE => {
+                        return Err(error.into());
+                    }
+                    Err(error) => {
+                        tracing::warn!(error = %error, cause = error.causes(), "a record cannot be read");
+                        self.unreadable.fetch_add(1, Ordering::Relaxed);
+                        Some(Findable::unnamed(patient.clone()))
+                    }
+                };
+                if let Some(patient) = read {
+                    add(sorter, &patient).await?;
+                }
             }
             patients = rest;
         }
@@ -347,27 +388,6 @@ fn generation() -> (String, jiff::Timestamp) {
 /// When a generation was begun, in milliseconds.
 fn begun(generation: &str) -> Option<i64> {
     generation.split('-').next()?.parse().ok()
-}
-
-/// The temporary directory of the sorted runs, which only its owner can read.
-struct Runs {
-    files: Arc<dyn Files>,
-    _directory: TempDir,
-}
-
-impl Runs {
-    const PREFIX: &str = "runs/";
-
-    /// The directory is in the lake, if the lake is on this machine, because that file system has space for records.
-    fn new(lake: Option<&Path>) -> Result<Self, Failure> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".index-").permissions(std::fs::Permissions::from_mode(0o700));
-        let directory = match lake {
-            Some(lake) => builder.tempdir_in(lake).map_err(|error| Failure::of_path(lake, &error))?,
-            None => builder.tempdir()?,
-        };
-        Ok(Self { files: local::files_at(directory.path())?, _directory: directory })
-    }
 }
 
 fn progress() -> ProgressBar {

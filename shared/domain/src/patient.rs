@@ -12,7 +12,7 @@ use crate::ids::PatientId;
 use crate::job::PatientSummary;
 use crate::lines::Lines;
 use crate::patient_search::Findable;
-use crate::ports::records::{BlockReader, Part, Records};
+use crate::ports::records::{BlockReader, Part, Parts, Records};
 
 /// The number of bytes of a record that are searched for the Patient resource. The last block may exceed it.
 const MAX_SEARCHED: u64 = 4 * 1024 * 1024;
@@ -56,14 +56,33 @@ pub async fn known(records: &dyn Records, patient: &PatientId) -> Result<Option<
     if records.member(patient).await?.is_none() {
         return Ok(None);
     }
-    let line = resource(records, patient).await?;
+    let line = match resource(records, patient).await {
+        Ok(line) => line,
+        // A file can have been replaced after the files were listed.
+        Err(_) if records.member(patient).await?.is_none() => return Ok(None),
+        Err(_) => resource(records, patient).await?,
+    };
     Ok(Some(Known::of(patient, line.as_deref())))
 }
 
-/// By what a patient is found whose record has these files.
-pub async fn findable(records: &dyn Records, patient: &PatientId, parts: &[Part]) -> Result<Findable> {
-    let line = resource_in(records, patient, parts).await?;
-    Ok(Known::of(patient, line.as_deref()).findable)
+/// By what a patient is found whose record had these files when they were listed; `None` if there is no such patient any more.
+/// If a file cannot be read, the files are listed again once, because it can have been replaced.
+pub async fn findable(
+    records: &dyn Records,
+    patient: &PatientId,
+    parts: &[Part],
+) -> Result<Option<Findable>> {
+    let line = match resource_in(records, patient, parts).await {
+        Ok(line) => line,
+        Err(_) => {
+            let parts = records.parts(patient).await?;
+            if parts == Parts::default() {
+                return Ok(None);
+            }
+            resource_in(records, patient, &parts.records).await?
+        }
+    };
+    Ok(Some(Known::of(patient, line.as_deref()).findable))
 }
 
 /// Returns the Patient resource as it is stored; `None` if there is none near the beginning of the record. A damaged

@@ -860,6 +860,10 @@ patients-left-out = { $count ->
     [one] One patient is left out: the record was removed or changed since the index of { $date }.
    *[other] { $count } patients are left out: their records were removed or changed since the index of { $date }.
 }
+patients-unread = { $count ->
+    [one] One patient is left out, because the record cannot be read now.
+   *[other] { $count } patients are left out, because their records cannot be read now.
+}
 patients-more-to-search = The search has not looked at everybody yet. Go to the next page, or type more.
 patients-index-of = The index is complete as of { $date }. Whoever was added later, and whose record was changed later, may not be found.
 patients-nothing-typed = Type a letter or a digit.

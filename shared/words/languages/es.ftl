@@ -858,6 +858,10 @@ patients-left-out = { $count ->
     [one] Un paciente no se muestra: su historial se quitó o cambió después del índice del { $date }.
    *[other] { $count } pacientes no se muestran: sus historiales se quitaron o cambiaron después del índice del { $date }.
 }
+patients-unread = { $count ->
+    [one] Un paciente no se muestra, porque su historial no se puede leer ahora.
+   *[other] { $count } pacientes no se muestran, porque sus historiales no se pueden leer ahora.
+}
 patients-more-to-search = La búsqueda aún no ha mirado a todos. Vaya a la página siguiente o escriba más.
 patients-index-of = El índice está completo hasta el { $date }. Puede no encontrarse a quien se añadió, o cuyo historial cambió, después.
 patients-nothing-typed = Escriba una letra o una cifra.
