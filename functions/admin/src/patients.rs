@@ -63,6 +63,13 @@ enum Looked {
     Damaged,
 }
 
+/// The path and query of a page of a search.
+fn address(typed: &str, page: Option<&str>) -> Result<String> {
+    let fields = [("q", Some(typed)), ("page", page)];
+    let fields: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    Ok(format!("/staff/patients?{}", serde_urlencoded::to_string(fields).map_err(Error::internal)?))
+}
+
 impl Admin {
     /// The page of a search, without the name of the caller.
     async fn found(&self, typed: &str, page: Option<&str>) -> Result<PatientsPage> {
@@ -103,13 +110,6 @@ impl Admin {
             notes.push(words.text("patients-unread", &[("count", &unread.to_string())]));
         }
         let rows = try_join_all(patients.into_iter().map(|known| self.patient_row(known))).await?;
-        let address = |page: Option<&str>| {
-            let fields = [("q", Some(typed)), ("page", page)];
-            let fields: Vec<_> =
-                fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-            let fields = serde_urlencoded::to_string(fields).map_err(Error::internal)?;
-            Ok::<_, Error>(format!("/staff/patients?{fields}"))
-        };
         Ok(PatientsPage {
             username: String::new(),
             search: typed.to_owned(),
@@ -125,8 +125,8 @@ impl Admin {
             rows,
             notes,
             made: made.map(|made| words.text("patients-index-of", &[("date", &words.moment(made))])),
-            first: page.map(|_| address(None)).transpose()?,
-            next: found.next.as_deref().map(|next| address(Some(next))).transpose()?,
+            first: page.map(|_| address(typed, None)).transpose()?,
+            next: found.next.as_deref().map(|next| address(typed, Some(next))).transpose()?,
         })
     }
 
