@@ -86,12 +86,12 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         }
     };
     let changed = std::mem::take(&mut loaded.changed).patients();
-    let indexing = async {
+    let indexing = Box::pin(async {
         let lake = Lake::open(&into.to_string_lossy()).await?;
         lake.renew(changed, &bar).await?;
         bar.suspend(|| lake.say_unreadable());
         Ok(())
-    };
+    });
     let indexed = tokio::select! {
         indexed = indexing => indexed,
         // The temporary directory of the index is removed with the future that is dropped.
