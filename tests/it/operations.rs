@@ -269,5 +269,5 @@ fn the_cost_page_has_the_number_of_paid_metrics() {
     assert!(page.contains(&format!("| alarms: {watched} metrics |")), "{watched}");
     // One more metric comes from the log filters.
     let own = Metric::ALL.len() + 1;
-    assert!(page.contains(&format!("| {own} metrics of our own,")), "{own}");
+    assert!(page.contains(&format!("| {own} custom metrics,")), "{own}");
 }

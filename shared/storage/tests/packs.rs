@@ -64,7 +64,7 @@ async fn an_index_that_is_not_the_recorded_one_is_an_error() {
         (good, "[[\"a.pdf\",3,3]]", "its hash is not the recorded one"),
         ("[[\"a.pdf\",8,3]]", "", "one of its entries is outside the pack"),
         ("[[\"../a.pdf\",2,3]]", "", "it is not a list of names and places"),
-        ("[[\"a.pdf\",2,3],[\"a.pdf\",3,3]]", "", "its names are not sorted, or a name is there twice"),
+        ("[[\"a.pdf\",2,3],[\"a.pdf\",3,3]]", "", "its names are not sorted, or a name occurs twice"),
     ] {
         let hashed = if hashed.is_empty() { text } else { hashed };
         let problem = cause(found(&files, text, hashed).await);

@@ -10,8 +10,8 @@
 ///     struct List { jobs, files, settings, audit }
 ///     with {
 ///         /// The documents that exports wrote.
-///         attachments: storage::packs::Attachments =
-///             |platform| Ok(storage::packs::Attachments::new(platform.files()?)),
+///         attachments: std::sync::Arc<storage::packs::Attachments> =
+///             |platform| Ok(std::sync::Arc::new(storage::packs::Attachments::new(platform.files()?))),
 ///     }
 /// }
 ///

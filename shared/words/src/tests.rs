@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn words(tag: &str) -> Words {

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::typed_date::TypedDate;
 

@@ -1,4 +1,3 @@
-
 use domain::chunk::{OutputFile, Purpose};
 use domain::dated::DaysByType;
 use domain::ids::Attempt;

@@ -1,4 +1,3 @@
-
 use domain::ports::records::Member;
 use proptest::prelude::*;
 

@@ -1,4 +1,3 @@
-
 use domain::chunk::{ChunkResult, RecordAttachment, attempt_prefix};
 use domain::dated::DaysByType;
 use domain::ids::{Attempt, ChunkId, JobId};

@@ -1,4 +1,3 @@
-
 use domain::error::Kind;
 
 use super::*;

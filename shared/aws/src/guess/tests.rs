@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn objects(keys: impl IntoIterator<Item = String>) -> Vec<Listed> {

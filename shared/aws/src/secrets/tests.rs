@@ -1,4 +1,3 @@
-
 use aws_sdk_secretsmanager::primitives::DateTime;
 
 use super::*;

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn coverage(scopes: &str) -> Coverage {

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::retention::Retention;
 use crate::states::tests::in_review;

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn of(text: &str) -> PatientSummary {

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn owner(client: &str, issuer: Option<&str>, patient: Option<&str>, subject: &str) -> Owner {

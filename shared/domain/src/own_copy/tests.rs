@@ -1,4 +1,3 @@
-
 use crate::ids::ClientId;
 use crate::job::{Owner, PatientSummary};
 use crate::selection::Selection;

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn patient(text: &str) -> Findable {

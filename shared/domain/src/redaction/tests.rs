@@ -1,4 +1,3 @@
-
 use crate::ledger::LeftOut;
 
 use super::*;

@@ -1,4 +1,3 @@
-
 use contract::SeededRandom;
 use futures_util::FutureExt;
 

@@ -1,4 +1,3 @@
-
 use domain::ids::ClientId;
 use domain::scopes::Scopes;
 

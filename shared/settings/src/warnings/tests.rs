@@ -1,4 +1,3 @@
-
 use super::*;
 
 const KEYS: &str = "jwks_url = \"https://a.example/jwks\"";

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn range(spec: &str, size: u64) -> Result<Option<Range<u64>>> {

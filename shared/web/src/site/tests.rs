@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn reader(uri: &str, cookie: &'static str, accept: &'static str) -> Reader {

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn open(path: &Path, request: &str) -> Result<OutputDirectory, Failure> {

@@ -1,4 +1,3 @@
-
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use axum::body::Body;

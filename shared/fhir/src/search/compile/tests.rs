@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn compiled(search: &str) -> Result<TypeFilter, String> {

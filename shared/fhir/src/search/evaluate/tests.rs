@@ -1,4 +1,3 @@
-
 use jiff::Timestamp;
 
 use super::super::compile::compile;
