@@ -1,7 +1,7 @@
 //! The state of a function: the ports that it uses.
 
 /// Declares the state of a function with the ports that it uses. Each port has the name of the method of
-/// [`Platform`](platform::Platform) that returns it. The policy of the function in `template.yaml` allows these ports and
+/// [`Platform`] that returns it. The policy of the function in `template.yaml` allows these ports and
 /// no others.
 ///
 /// ```
