@@ -2,7 +2,7 @@
 //! call of a port; and many faults occur at once. The exported lines are always the same. `cargo xtask scale faults` cuts at
 //! every request; these tests cut at some of them, and at different ones for each kind of cut.
 
-use tests::simulated::cuts::{Cuts, difference, export};
+use tests::simulated::cuts::{Cuts, Exported, difference, export};
 use tests::simulated::{Cut, Faults, Storm};
 
 /// Every n-th request is cut.
@@ -19,13 +19,26 @@ fn cut_connections_do_not_change_the_export() {
     }
 }
 
+/// Exports in a storm. The threads of the simulation run in another order on a busy machine, and then a storm can kill the workers of
+/// one task so often that the server gives the export up, as it should ([`domain::retries::MAX_LOST`]). Only then another storm is
+/// tried.
+fn export_in_a_storm(patients: usize, concurrency: usize, seed: u64) -> Exported {
+    for seed in (seed..).step_by(100).take(4) {
+        let storm = Storm { seed, throttled: 300, lost: 20, dead: 950, duplicates: 200 };
+        match export(patients, concurrency, Faults::Storm(storm)) {
+            Ok(found) => return found,
+            Err(problem) if problem.contains("lost its worker 4 times") => {}
+            Err(problem) => panic!("seed {seed}: {problem}"),
+        }
+    }
+    panic!("four storms in a row ended the export");
+}
+
 #[test]
 fn many_chunks_survive_a_storm() {
     let expected = export(60, 8, Faults::None).expect("an export");
     for seed in 0..2 {
-        let storm = Storm { seed, throttled: 300, lost: 20, dead: 950, duplicates: 200 };
-        let found =
-            export(60, 8, Faults::Storm(storm)).unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
+        let found = export_in_a_storm(60, 8, seed);
         assert!(found.struck * 4 > found.requests, "{} of {}", found.struck, found.requests);
         assert!(found.died > 0, "seed {seed}: no worker died in {:?}", found.took);
         assert_eq!(difference(&expected.lines, &found.lines), None, "seed {seed}");
@@ -37,8 +50,7 @@ fn many_chunks_survive_a_storm() {
 #[test]
 fn two_plan_tasks_at_once_export_no_patient_twice() {
     let expected = export(200, 20, Faults::None).expect("an export");
-    let storm = Storm { seed: 17, throttled: 300, lost: 20, dead: 950, duplicates: 200 };
-    let found = export(200, 20, Faults::Storm(storm)).expect("an export");
+    let found = export_in_a_storm(200, 20, 17);
     assert_eq!(difference(&expected.lines, &found.lines), None);
 }
 

@@ -127,7 +127,16 @@ async fn a_rejection_shows_its_reason_and_the_next_step(world: World) {
     let staff = world.staff().await;
     let job = copy.rsplit('/').next().expect("an id");
     let reason = serde_json::json!({ "reason": "We cannot confirm who asked." });
-    let rejected = world.post(&format!("/admin/jobs/{job}/reject")).cookie(&staff).json(&reason).send().await;
+    let reject = || world.post(&format!("/admin/jobs/{job}/reject")).cookie(&staff).json(&reason).send();
+    let mut rejected = reject().await;
+    // On a deployment the workers may not have collected the copy yet.
+    for _ in 0..300 {
+        if rejected.status != StatusCode::CONFLICT {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        rejected = reject().await;
+    }
     assert_eq!(rejected.status, StatusCode::OK, "{}", rejected.text());
     let shown = page(&world, &session, &copy).await;
     for text in ["Not sent", "We did not send this copy. Why: We cannot confirm who asked.", "hhs.gov/ocr"] {

@@ -45,11 +45,6 @@ async fn staff_export_a_group_with_a_reason(world: World) {
     assert_eq!(other_site.status, StatusCode::FORBIDDEN);
     let started = send().send().await.location();
     assert_eq!(send().send().await.location(), started, "a second click starts nothing");
-    let query = AuditQuery { count: 100, ..AuditQuery::default() };
-    let entries: Vec<_> = all(&*world.platform().audit(), query).try_collect().await.expect("entries");
-    let starts = entries.iter().filter(|entry| entry.event.action == Action::ExportStarted);
-    let groups: Vec<_> = starts.map(|entry| entry.event.object.as_deref()).collect();
-    assert!(groups.contains(&Some("Group/everyone")), "{groups:?}");
     let job = started.split_once("/staff").expect("a page of staff").1.to_owned();
     world.work().await;
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
@@ -69,6 +64,21 @@ async fn staff_export_a_group_with_a_reason(world: World) {
     }
     let nobody = world.get("/staff/groups/none/export").cookie(&staff).send().await;
     assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_audit_trail_names_the_group_whose_export_is_started() {
+    let world = World::new();
+    let staff = world.staff().await;
+    let (mut fields, _) = fields(&world, &staff).await;
+    fields.extend([("receiver".to_owned(), "a".to_owned()), ("reason".to_owned(), "b".to_owned())]);
+    let started = world.post(FORM).cookie(&staff).form(&fields).send().await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text());
+    let query = AuditQuery { count: 100, ..AuditQuery::default() };
+    let entries: Vec<_> = all(&*world.platform().audit(), query).try_collect().await.expect("entries");
+    let starts = entries.iter().filter(|entry| entry.event.action == Action::ExportStarted);
+    let groups: Vec<_> = starts.map(|entry| entry.event.object.as_deref()).collect();
+    assert!(groups.contains(&Some("Group/everyone")), "{groups:?}");
 }
 
 /// Downloads every file of the page: all patients are in them, and nothing private.
