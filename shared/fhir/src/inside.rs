@@ -22,7 +22,7 @@ pub struct Inside<'t> {
     pub content_type: Cow<'t, str>,
     /// May be empty.
     pub title: Cow<'t, str>,
-    /// Base64, as it stands in the resource.
+    /// The text of the member `data`: base64, not decoded.
     pub data: Cow<'t, str>,
 }
 

@@ -9,7 +9,7 @@ use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::ports::records::{Area, is_records};
 
-/// The directory of the index of patients, beside the records ([`crate::patient_index`]).
+/// The directory of the index of patients ([`crate::patient_index`]), in the record store.
 pub const INDEX: &str = "index";
 
 /// The directory of an entry.

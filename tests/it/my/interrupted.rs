@@ -9,7 +9,7 @@ use tests::{ANNA, Launch, World, text};
 use super::{page, signed_in};
 use crate::audit::program::open;
 
-/// Changes the database of the state beside the server.
+/// Changes the state database directly, while the server runs.
 fn change(state: &Path, statements: &str) {
     Connection::open(state.join("state.sqlite"))
         .and_then(|database| database.execute_batch(statements))
