@@ -6,9 +6,13 @@ use tests::{ANNA, Answer, World, both_hosts, text};
 
 const FORM: &str = "/staff/patients/anna-lindqvist/export";
 
-/// The form as it is when it is opened, with these texts.
-async fn fields(world: &World, staff: &Answer, texts: &[(&str, &str)]) -> Vec<(String, String)> {
-    let form = world.get(FORM).cookie(staff).send().await;
+/// Returns the fields of a form for a new export as a browser sends them when nothing is changed, and the page of the form.
+pub(crate) async fn unchanged_form(
+    world: &World,
+    staff: &Answer,
+    path: &str,
+) -> (Vec<(String, String)>, String) {
+    let form = world.get(path).cookie(staff).send().await;
     assert_eq!(form.status, StatusCode::OK, "{}", form.text());
     let page = form.text();
     let number = page.split("name=\"number\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
@@ -20,9 +24,20 @@ async fn fields(world: &World, staff: &Answer, texts: &[(&str, &str)]) -> Vec<(S
             fields.push((name.to_owned(), "on".to_owned()));
         }
     }
-    assert_eq!(fields.len(), 11, "all parts and no private topic: {fields:?}");
+    (fields, page)
+}
+
+/// Adds these texts to the fields of a form.
+pub(crate) fn with_texts(mut fields: Vec<(String, String)>, texts: &[(&str, &str)]) -> Vec<(String, String)> {
     fields.extend(texts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     fields
+}
+
+/// Returns the fields of the patient's form with these texts.
+async fn fields(world: &World, staff: &Answer, texts: &[(&str, &str)]) -> Vec<(String, String)> {
+    let (fields, _) = unchanged_form(world, staff, FORM).await;
+    assert_eq!(fields.len(), 11, "all parts and no private topic: {fields:?}");
+    with_texts(fields, texts)
 }
 
 #[both_hosts(alone)]

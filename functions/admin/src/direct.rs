@@ -67,7 +67,7 @@ pub(crate) async fn begin(
     if announced.size == 0 || announced.size > limit {
         return Err(Error::TooLarge(format!("'size' must be from 1 to {limit} bytes")).into());
     }
-    state.job(&id).await?.job.in_review("attach files to")?;
+    state.attachable(&id).await?;
     let upload = state.random.attempt();
     let file = described(&id, &upload, &announced.name, announced.content_type.as_deref());
     let expected =

@@ -142,10 +142,20 @@ impl Admin {
         Ok(rejected)
     }
 
-    pub(crate) async fn attach(&self, id: &JobId, files: Vec<Attachment>, who: &str) -> Result<StoredJob> {
+    /// Returns the export if files can be attached to it: it is in review, and it is the export of one patient, whom the files are
+    /// about.
+    pub(crate) async fn attachable(&self, id: &JobId) -> Result<Job> {
         let job = self.job(id).await?.job;
+        job.clone().in_review("attach files to")?;
+        match job.header().patient {
+            Some(_) => Ok(job),
+            None => Err(Error::conflict("files are attached to the export of one patient, not of a group")),
+        }
+    }
+
+    pub(crate) async fn attach(&self, id: &JobId, files: Vec<Attachment>, who: &str) -> Result<StoredJob> {
+        let job = self.attachable(id).await?;
         let event = Event::new(Actor::staff(who), Action::Attached).of(&job);
-        job.in_review("attach files to")?;
         let event = event.about(&format!("{} files", files.len()));
         self.audit.around(event, self.attach_recorded(id, files, who)).await
     }

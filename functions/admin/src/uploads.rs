@@ -38,9 +38,7 @@ impl Admin {
         files: Unread<Multipart>,
         who: &str,
     ) -> Result<StoredJob> {
-        let stored = self.job(id).await?;
-        let review = stored.job.in_review("attach files to")?;
-        if review.header.attachments.len() + MAX_FILES > MAX_ATTACHED {
+        if self.attachable(id).await?.header().attachments.len() + MAX_FILES > MAX_ATTACHED {
             return Err(Error::conflict(format!("a job has at most {MAX_ATTACHED} attachments")));
         }
         // A body that is longer than all allowed files together is refused before any of it is read.

@@ -7,39 +7,21 @@ use http::StatusCode;
 use serde_json::Value;
 use tests::{Answer, World, both_hosts, text};
 
-const FORM: &str = "/staff/groups/everyone/export";
+use crate::started::{unchanged_form, with_texts};
 
-/// The fields of the form as it is when it is opened, and the page.
-async fn fields(world: &World, staff: &Answer) -> (Vec<(String, String)>, String) {
-    let form = world.get(FORM).cookie(staff).send().await;
-    assert_eq!(form.status, StatusCode::OK, "{}", form.text());
-    let page = form.text();
-    let number = page.split("name=\"number\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-    let mut fields = vec![("number".to_owned(), number.expect("a number").to_owned())];
-    for input in page.split("<input type=\"checkbox\"").skip(1) {
-        let input = input.split('>').next().expect("an element");
-        if input.contains(" checked") {
-            let name = input.split("name=\"").nth(1).and_then(|rest| rest.split('"').next());
-            fields.push((name.expect("a name").to_owned(), "on".to_owned()));
-        }
-    }
-    (fields, page)
-}
+const FORM: &str = "/staff/groups/everyone/export";
 
 #[both_hosts(alone)]
 async fn staff_export_a_group_with_a_reason(world: World) {
     let staff = world.staff().await;
     let list = world.get("/staff/groups").cookie(&staff).send().await.text();
     assert!(list.contains("All sample patients") && list.contains(FORM), "{list}");
-    let (mut fields, page) = fields(&world, &staff).await;
+    let (fields, page) = unchanged_form(&world, &staff, FORM).await;
     assert!(page.contains("All sample patients") && page.contains("records of up to 4 patients"), "{page}");
     let missing = world.post(FORM).cookie(&staff).form(&fields).send().await;
     assert_eq!(missing.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(missing.text().contains("Say why the export is made."), "{}", missing.text());
-    fields.extend([
-        ("receiver".to_owned(), "the registry".to_owned()),
-        ("reason".to_owned(), "contract 7".to_owned()),
-    ]);
+    let fields = with_texts(fields, &[("receiver", "the registry"), ("reason", "contract 7")]);
     let send = || world.post(FORM).cookie(&staff).form(&fields);
     let other_site = send().header("origin", "https://evil.example.org").send().await;
     assert_eq!(other_site.status, StatusCode::FORBIDDEN);
@@ -55,6 +37,9 @@ async fn staff_export_a_group_with_a_reason(world: World) {
     let file = |name: &str| format!("/staff{job}/files/{name}/download");
     let early = world.get(&file("Patient.ndjson")).cookie(&staff).send().await;
     assert_eq!(early.status, StatusCode::NOT_FOUND, "it is not approved");
+    let files = [("letter.pdf", "application/pdf", b"%PDF".as_slice())];
+    let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&files).send().await;
+    assert_eq!(attached.status, StatusCode::CONFLICT, "files are about one patient: {}", attached.text());
     let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
     assert_eq!(approved.status, StatusCode::OK, "{}", approved.text());
     downloaded(&world, &staff, &job).await;
@@ -70,8 +55,8 @@ async fn staff_export_a_group_with_a_reason(world: World) {
 async fn the_audit_trail_names_the_group_whose_export_is_started() {
     let world = World::new();
     let staff = world.staff().await;
-    let (mut fields, _) = fields(&world, &staff).await;
-    fields.extend([("receiver".to_owned(), "a".to_owned()), ("reason".to_owned(), "b".to_owned())]);
+    let (fields, _) = unchanged_form(&world, &staff, FORM).await;
+    let fields = with_texts(fields, &[("receiver", "a"), ("reason", "b")]);
     let started = world.post(FORM).cookie(&staff).form(&fields).send().await;
     assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text());
     let query = AuditQuery { count: 100, ..AuditQuery::default() };
