@@ -206,12 +206,12 @@ impl PatientSearch {
         let text: String = text.chars().take(200).collect();
         let whole = Term {
             words: Vec::new(),
-            identifier: identifier(&text),
+            identifier: identifier(value_of(&text)),
             born: birth_date(text.trim(), day_first),
         };
         let term = |text: &str| Term {
             words: words(text),
-            identifier: identifier(text),
+            identifier: identifier(value_of(text)),
             born: birth_date(text, day_first),
         };
         // A part without a letter or a digit says nothing.
@@ -241,6 +241,11 @@ impl PatientSearch {
         };
         self.terms.iter().map(way).collect()
     }
+}
+
+/// Returns the value of an identifier that was typed as FHIR searches write it, `system|value`.
+fn value_of(text: &str) -> &str {
+    text.rsplit('|').next().unwrap_or(text)
 }
 
 /// Whether a row is the first by which these parts of the index find its patient, who so is found once. The row is in the part
