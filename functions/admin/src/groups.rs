@@ -19,13 +19,13 @@ use crate::Admin;
 use crate::caller::PageStaff;
 use crate::start::Target;
 
-/// What the list reads.
+/// The query parameters of the list.
 pub(crate) const LISTED: [Parameter; 1] =
     [Parameter::query("from", "The number of the first group that is listed").of(Kind::Integer)];
 
-/// The groups of a page.
+/// The number of groups on a page.
 const PAGE: usize = 20;
-/// The bytes of all groups of a page that are read for their names. The others are listed by their ids.
+/// The maximum number of bytes that a page reads of its groups, for their names. Groups beyond it are listed by their ids.
 const MAX_READ: u64 = 16 * 1024 * 1024;
 
 /// `GET /staff/groups`: the groups, in the order of their ids.
@@ -98,7 +98,7 @@ impl Admin {
         })
     }
 
-    /// The name of a group and the number of its members, as the group says.
+    /// Returns the name of a group and the number of its members, as the Group states them.
     async fn group_row(&self, id: &GroupId) -> Result<GroupRow> {
         let text = match text(&*self.records, id).await {
             Ok(Some(text)) => text,

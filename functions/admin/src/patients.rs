@@ -26,16 +26,16 @@ use web::respond::{PageError, html};
 use crate::Admin;
 use crate::caller::PageStaff;
 
-/// What the search reads.
+/// The query parameters of the search.
 pub(crate) const SEARCHED: [Parameter; 2] = [
     Parameter::query(
         "q",
         "Beginnings of the words of a name, a birth date, an identifier or the id of a patient; all words must match",
     ),
-    Parameter::query("page", "The page, as the link to it has it"),
+    Parameter::query("page", "The page token from the link to a page"),
 ];
 
-/// A page has this many patients, who are looked up at the same time, and reads so many bytes of the index.
+/// The number of patients on a page, who are looked up at the same time, and the bytes of the index that a page reads at most.
 const LIMITS: PageLimits = PageLimits { patients: 20, bytes: 2 * 1024 * 1024 };
 
 /// `GET /staff/patients`: the patients who are searched for.
@@ -56,7 +56,7 @@ pub(crate) async fn search(
     Ok(html(StatusCode::OK, &shown))
 }
 
-/// The result of looking into the index.
+/// The result of a search of the index.
 enum Looked {
     Found { found: Found, made: jiff::Timestamp },
     NoIndex,
@@ -130,10 +130,10 @@ impl Admin {
         })
     }
 
-    /// Looks into the index, which says where the page begins.
+    /// Searches the index from the beginning of the page.
     async fn look(&self, search: &PatientSearch, page: Option<&str>) -> Result<Looked> {
         let damaged = |error: Error| match error {
-            // The page is none of this search.
+            // The page token is not one of this search.
             Error::Invalid(_) => Err(error),
             error => {
                 tracing::warn!(error = %error, cause = error.causes(), "the index of patients cannot be read; 'ehi index' makes a new one");
@@ -153,8 +153,8 @@ impl Admin {
         found.map(|found| Looked::Found { found, made }).or_else(damaged)
     }
 
-    /// What the records say of these patients, after the one whose id was typed. The numbers are of those who are left out, and of
-    /// those whose records cannot be read.
+    /// Returns the patients as their records are now, after the one whose id was typed; then the number of patients who are left
+    /// out, and of those whose records cannot be read.
     async fn looked_up(
         &self,
         search: &PatientSearch,

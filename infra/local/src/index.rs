@@ -38,13 +38,13 @@ pub struct Options {
     pub lake: String,
 }
 
-/// How many patients' files are listed at once.
+/// The number of patients whose files are listed at once.
 const LISTED_AT_ONCE: usize = 500;
-/// The records that cannot be read, after which the index is not made.
+/// The maximum number of unreadable records. With more of them the index is not made.
 const MAX_UNREADABLE: u64 = 1_000;
-/// How many records are read at the same time.
+/// The number of records that are read at the same time.
 const AT_ONCE: usize = 16;
-/// How often a renewal begins again because another program has replaced the index meanwhile.
+/// The number of attempts of a renewal while other programs replace the index.
 const TRIES: usize = 8;
 /// The age after which the files of a generation that was never published are removed. No scan takes as long.
 const ABANDONED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -75,13 +75,13 @@ pub async fn run(options: Options) -> Result<(), Failure> {
 
 /// A lake whose index is made.
 pub struct Lake {
-    /// As it was named.
+    /// The name that the user gave.
     name: String,
     records: Arc<dyn Records>,
     files: Arc<dyn Files>,
     /// The root of a lake on this machine.
     directory: Option<PathBuf>,
-    /// How many patients' records could not be read. They are found by their ids.
+    /// The number of patients whose records could not be read. They are found by their ids.
     unreadable: AtomicU64,
 }
 
@@ -111,7 +111,7 @@ impl Lake {
         })
     }
 
-    /// Says how many records could not be read.
+    /// Prints the number of records that could not be read.
     pub fn say_unreadable(&self) {
         let unreadable = self.unreadable.load(Ordering::Relaxed);
         if unreadable > 0 {
@@ -277,7 +277,7 @@ impl Lake {
         }
     }
 
-    /// Whether the index was not replaced since this one was the current one.
+    /// Returns whether this index is still the current one.
     async fn is_current(&self, before: Option<&Current>) -> Result<bool, Failure> {
         let now = self.current().await?;
         Ok(now.as_ref().map(|now| &now.generation) == before.map(|before| &before.generation))

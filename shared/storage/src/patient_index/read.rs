@@ -25,14 +25,14 @@ pub struct PatientIndex<'r> {
     cost: Cost,
 }
 
-/// What searches have read.
+/// The reads that searches have made.
 #[derive(Debug, Default)]
 pub struct Cost {
     pub reads: AtomicU64,
     pub bytes: AtomicU64,
 }
 
-/// How much one page of a search has, and reads.
+/// The limits of one page of a search.
 #[derive(Debug, Clone, Copy)]
 pub struct PageLimits {
     pub patients: usize,
@@ -45,15 +45,15 @@ pub struct PageLimits {
 pub struct Found {
     /// The patients, each once in all pages: by the word that was found, then by name.
     pub patients: Vec<Findable>,
-    /// Where the next page begins, if there may be one.
+    /// The token of the next page, if there may be one.
     pub next: Option<String>,
     /// Whether the search stopped because it had read enough.
     pub stopped: bool,
 }
 
-/// Where a page begins.
+/// The beginning of a page.
 struct Place {
-    /// The number of the part of the way.
+    /// The number of the lookup in the list of lookups.
     part: usize,
     offset: u64,
 }
@@ -105,12 +105,12 @@ impl<'r> PatientIndex<'r> {
         &self.cost
     }
 
-    /// A page of the patients who are searched for, as the index has them. `page` is the `next` of the page before; one of
-    /// another index begins again.
+    /// Returns a page of the patients who match, as the index has them. `page` is the `next` of the page before; a token of
+    /// another index generation starts at the first page.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if `page` is none of this search; [`Error::Damaged`] if the index cannot be read.
+    /// [`Error::Invalid`] if `page` is not a token of this search; [`Error::Damaged`] if the index cannot be read.
     pub async fn search(
         &mut self,
         search: &PatientSearch,
@@ -152,7 +152,7 @@ impl<'r> PatientIndex<'r> {
         Ok(found)
     }
 
-    /// The way with the fewest rows; `None` for a search that finds nobody.
+    /// Returns the list of lookups with the fewest rows; `None` for a search that finds nobody.
     async fn shortest(&mut self, search: &PatientSearch) -> Result<Option<Vec<Lookup>>> {
         let mut ways = search.ways();
         if ways.len() < 2 {
@@ -188,18 +188,18 @@ impl<'r> PatientIndex<'r> {
         Ok(Some(Place { part, offset }))
     }
 
-    /// The offset of the block in which the rows of a part begin.
+    /// Returns the offset of the block in which the rows of a lookup begin.
     async fn begin(&mut self, lookup: &Lookup) -> Result<u64> {
         Ok(self.descend(|key| key < lookup.bytes()).await?.start)
     }
 
-    /// The end of the block in which the rows of a part end.
+    /// Returns the end of the block in which the rows of a lookup end.
     async fn end(&mut self, lookup: &Lookup) -> Result<u64> {
         let is_before = |key: &[u8]| key < lookup.bytes() || key.starts_with(lookup.bytes());
         Ok(self.descend(is_before).await?.end)
     }
 
-    /// The last block of the rows that begins before a place, or the first block.
+    /// Returns the last block of the rows that begins before a key, or the first block.
     async fn descend(&mut self, is_before: impl Fn(&[u8]) -> bool) -> Result<Range<u64>> {
         let highest = self.current.levels.len() - 1;
         let mut range = 0..self.current.levels[highest];
@@ -230,7 +230,7 @@ impl<'r> PatientIndex<'r> {
         Rows { index: self, offset, buffer: Vec::new(), at: 0, read: 0, is_checked: offset == 0 }
     }
 
-    /// The bytes of a range of a level, all of them.
+    /// Returns all bytes of a range of a level.
     async fn read(&self, level: usize, range: Range<u64>) -> Result<Vec<u8>> {
         let length = range.end.saturating_sub(range.start);
         if length > PIECE {
@@ -259,12 +259,12 @@ struct Rows<'i> {
     at: usize,
     /// Bytes that were read.
     read: u64,
-    /// Whether it is known that a row begins where the first one is read.
+    /// Whether the first row is known to begin at a line start.
     is_checked: bool,
 }
 
 impl Rows<'_> {
-    /// The next row and its offset.
+    /// Returns the next row and its offset.
     async fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>> {
         loop {
             let rest = &self.buffer[self.at..];
