@@ -49,7 +49,7 @@ impl Deployed {
         let keys = Keys::new(&StoredKeys::from_seed(&"a".repeat(40)).expect("keys")).expect("keys");
         let clock = Arc::new(simulation.clock());
         let platform = Aws::new(sdk, resources(), settings, Some(keys), clock, random(1));
-        let router = host(ehi::server::routers(&platform).expect("its ports"), &platform);
+        let router = host(ehi::server::routers(&platform).expect("its ports"), platform.context());
         Self { wire, platform, router }
     }
 

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::{Request, StatusCode};
+use platform::Platform;
 use serde_json::Value;
 use tests::{World, both_hosts};
 use tower::ServiceExt;
@@ -60,7 +61,7 @@ async fn a_handler_that_reads_an_undeclared_parameter_fails() {
             at.get("/x", Access::Public, ("Reads a parameter", &[200]), read).reading(parameters)
         });
         let request = Request::get("/x?x=1").body(Body::empty()).expect("a request");
-        let response = host(routes.with_state(()), world.platform()).oneshot(request).await;
+        let response = host(routes.with_state(()), world.platform().context()).oneshot(request).await;
         assert_eq!(response.expect("a response").status(), status);
     }
 }

@@ -358,7 +358,7 @@ async fn a_route_that_reads_a_cookie_cannot_be_forgotten() -> tests::Result {
         session.map_or("nobody", |_| "somebody").to_owned()
     };
     let routes = axum::Router::new().route("/new", get(reads)).route("/open", get(async || "hello"));
-    let app = web::host::host(routes, world.platform());
+    let app = web::host::host(routes, world.platform().context());
     for (path, allowed) in [("/new", false), ("/open", true)] {
         let request = http::Request::get(path).header("origin", "https://evil.example.org");
         let answer = app.clone().oneshot(request.body(axum::body::Body::empty())?).await;

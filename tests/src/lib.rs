@@ -46,6 +46,7 @@ use contract::{FixedClock, SeededRandom};
 use domain::ports::queue::{NoDeadline, Worker};
 use jiff::SignedDuration;
 use local::Local;
+use platform::Platform;
 use serde_json::Value;
 use settings::Settings;
 use web::host::host;
@@ -104,7 +105,7 @@ impl World {
     }
 
     pub fn over(platform: Local, clock: FixedClock) -> Self {
-        let app = host(ehi::server::routers(&platform).expect("its ports"), &platform);
+        let app = host(ehi::server::routers(&platform).expect("its ports"), platform.context());
         let worker = export_generator::worker(&platform).expect("its ports");
         let checked = ledger::Checked::default();
         Self { host: Host::Here(Box::new(Here { platform, clock, app, worker, checked })) }

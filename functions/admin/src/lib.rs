@@ -199,7 +199,7 @@ fn declared() -> Routes<Admin> {
         .below(Below::Root, job::declared)
 }
 
-pub fn router(platform: &dyn Platform) -> Result<Router> {
+pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     // An upload is counted while it is read. Every other body is read with a limit of its own.
     Ok(declared().with_state(Admin::of(platform)?).layer(DefaultBodyLimit::disable()))
 }

@@ -110,7 +110,7 @@ fn in_body(parameter: Parameter) -> Parameter {
     Parameter { place: Place::Body, ..parameter }
 }
 
-pub fn router(platform: &dyn Platform) -> Result<Router> {
+pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     Ok(declared().with_state(Authorize::of(platform)?))
 }
 

@@ -12,11 +12,13 @@ use domain::job::{Job, JobState};
 use domain::ports::audit::AuditLog;
 use domain::ports::files::Files;
 use domain::ports::jobs::{self, JobQuery, Jobs, StoredJob};
+use domain::ports::queue::Queue;
 use domain::retries::is_over;
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use platform::Platform;
 use platform::exports::resume;
+use settings::Settings;
 use storage::audit_chain::verify_newest;
 
 /// Jobs read per page.
@@ -29,10 +31,11 @@ const VERIFIED: usize = 200;
 const STANDS_STILL: SignedDuration = SignedDuration::from_mins(60);
 
 /// Runs one cleanup over all jobs and files.
-pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
+pub async fn run(platform: Arc<impl Platform + ?Sized>) -> Result<()> {
     let cleanup = Cleanup {
-        platform: &*platform,
+        settings: platform.settings(),
         jobs: platform.jobs()?,
+        queue: platform.queue()?,
         files: platform.files()?,
         audit: platform.audit()?,
         now: platform.clock().now(),
@@ -53,15 +56,16 @@ pub async fn run(platform: Arc<dyn Platform>) -> Result<()> {
     Ok(())
 }
 
-struct Cleanup<'a> {
-    platform: &'a dyn Platform,
+struct Cleanup {
+    settings: Arc<Settings>,
     jobs: Arc<dyn Jobs>,
+    queue: Arc<dyn Queue>,
     files: Arc<dyn Files>,
     audit: Arc<dyn AuditLog>,
     now: Timestamp,
 }
 
-impl Cleanup<'_> {
+impl Cleanup {
     /// Verifies the newest entries of the audit trail, and logs its heads. The log is a second place, which shows an
     /// operator what the trail must still have.
     async fn look_at_audit_trail(&self) -> Result<()> {
@@ -76,7 +80,7 @@ impl Cleanup<'_> {
     }
 
     async fn job(&self, stored: StoredJob) -> Result<()> {
-        let retention = self.platform.settings().retention;
+        let retention = self.settings.retention;
         let id = stored.job.id().clone();
         let unchanged_since = stored.job.header().changed_at;
         match stored.job.state() {
@@ -113,7 +117,7 @@ impl Cleanup<'_> {
             JobState::Queued | JobState::Running
                 if retention.is_over(unchanged_since, STANDS_STILL, self.now) =>
             {
-                resume(&stored.job, &*self.platform.queue()?).await
+                resume(&stored.job, &*self.queue).await
             }
             JobState::Queued | JobState::Running | JobState::AwaitingInput => Ok(()),
         }
@@ -149,7 +153,7 @@ impl Cleanup<'_> {
     /// Returns whether a job waits for a store, and its `outage_hours` are not over.
     fn waits(&self, stored: &StoredJob) -> bool {
         let Job::Running(running) = &stored.job else { return false };
-        let outage = self.platform.settings().outage;
+        let outage = self.settings.outage;
         running.waiting.is_some_and(|waiting| !is_over(waiting.since, outage, self.now))
     }
 

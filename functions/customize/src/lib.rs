@@ -133,7 +133,7 @@ fn declared() -> Routes<Customize> {
     routes
 }
 
-pub fn router(platform: &dyn Platform) -> Result<Router> {
+pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     Ok(declared().with_state(Customize::of(platform)?))
 }
 

@@ -67,7 +67,7 @@ fn declared() -> Routes<Download> {
     })
 }
 
-pub fn router(platform: &dyn Platform) -> Result<Router> {
+pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     Ok(declared().with_state(Download::of(platform)?))
 }
 

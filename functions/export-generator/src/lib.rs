@@ -74,7 +74,7 @@ use platform::Platform;
 use settings::Settings;
 
 /// Returns the worker of a platform.
-pub fn worker(platform: &dyn Platform) -> Result<Arc<dyn Worker>> {
+pub fn worker(platform: &(impl Platform + ?Sized)) -> Result<Arc<dyn Worker>> {
     Ok(Arc::new(Generator {
         jobs: platform.jobs()?,
         queue: platform.queue()?,

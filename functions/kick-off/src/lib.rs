@@ -118,7 +118,7 @@ fn bulk_exports(at: At<KickOff>, path: &str, dialect: &'static Dialect, level: E
         .returning(&[fhir(202, "OperationOutcome")])
 }
 
-pub fn router(platform: &dyn Platform) -> Result<Router> {
+pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     let state = KickOff::of(platform)?;
     Ok(declared(state.settings.prefixes()).with_state(state))
 }

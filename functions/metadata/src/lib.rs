@@ -123,7 +123,7 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
     routes
 }
 
-pub fn router(platform: &dyn Platform) -> Result<Router> {
+pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     let state = Metadata::of(platform)?;
     Ok(declared(state.settings.prefixes(), state.clock.now()).with_state(state))
 }

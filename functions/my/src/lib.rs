@@ -163,7 +163,7 @@ where
         .taking(FORM)
 }
 
-pub fn router(platform: &dyn Platform) -> Result<Router> {
+pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     Ok(declared().with_state(My::of(platform)?))
 }
 

@@ -42,8 +42,8 @@ web::ports! {
     /// The ports of this function, and the pages of manifests that it keeps in memory.
     struct Status { jobs, files, clock, settings, keys, verifier, audit }
     with {
-        manifests: Arc<Manifests> = |platform| Ok(Arc::new(Bounded::new(half_of_cache(platform)))),
-        pages: Arc<Pages> = |platform| Ok(Arc::new(Bounded::new(half_of_cache(platform)))),
+        manifests: Arc<Manifests> = |platform| Ok(Arc::new(Bounded::new(half(platform.settings().limits.manifest_cache_bytes)))),
+        pages: Arc<Pages> = |platform| Ok(Arc::new(Bounded::new(half(platform.settings().limits.manifest_cache_bytes)))),
     }
 }
 
@@ -57,8 +57,8 @@ type Pages = Bounded<(JobId, bool, u32), Arc<StoredManifest>>;
 const ENTRY_BYTES: u64 = 400;
 
 /// Returns half of the memory for manifests, in bytes: one cache has rendered pages, the other stored ones.
-fn half_of_cache(platform: &dyn Platform) -> u64 {
-    platform.settings().limits.manifest_cache_bytes / 2
+fn half(manifest_cache_bytes: u64) -> u64 {
+    manifest_cache_bytes / 2
 }
 
 const PAGE: Parameter = Parameter::query("page", "The number of a page of the manifest").of(Kind::Integer);
@@ -99,7 +99,7 @@ fn declared() -> Routes<Status> {
     })
 }
 
-pub fn router(platform: &dyn Platform) -> Result<Router> {
+pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     Ok(declared().with_state(Status::of(platform)?))
 }
 

@@ -57,7 +57,7 @@ impl Signals {
 }
 
 /// A function behind HTTP: its name, the declarations of its routes, and its router.
-pub type Function = (&'static str, fn() -> Vec<Route>, fn(&dyn Platform) -> Result<Router>);
+pub type Function = (&'static str, fn() -> Vec<Route>, fn(&(dyn Platform + 'static)) -> Result<Router>);
 
 /// The functions behind HTTP.
 pub const FUNCTIONS: [Function; 8] = [
@@ -81,7 +81,7 @@ pub fn routes() -> Vec<(&'static str, Route)> {
 }
 
 /// Returns the merged routers of all functions, without the layers of the host.
-pub fn routers(platform: &dyn Platform) -> Result<Router> {
+pub fn routers(platform: &(dyn Platform + 'static)) -> Result<Router> {
     FUNCTIONS.iter().try_fold(Router::new(), |merged, (_, _, router)| Ok(merged.merge(router(platform)?)))
 }
 
@@ -103,9 +103,9 @@ impl Server {
         for warning in platform.settings().warnings() {
             tracing::warn!("{warning}");
         }
-        platform::audit::record_settings(&platform).await?;
+        platform::audit::record_settings(&*platform.audit(), &platform.settings()).await?;
         resume(&platform).await?;
-        let app = host(routers(&platform)?, &platform);
+        let app = host(routers(&platform)?, platform.context());
         let limits = Arc::new(platform.settings().limits.clone());
         let patience = std::time::Duration::from_secs(limits.stop_seconds);
         let serving = tokio::spawn(connections::serve(listener, app, limits, shutdown.clone()));

@@ -2,7 +2,8 @@
 //! files; and Secrets Manager keys and settings.
 //!
 //! A client is created at the cold start, when the function's router or worker requests the port. So a function has
-//! only the clients that its policy allows it to use.
+//! only the clients that its policy allows it to use. Functions take [`Aws`] as a type parameter: a `dyn Platform` would
+//! refer to every port, and each program would then contain the clients of all services.
 
 mod audit;
 mod authorities;

@@ -2,9 +2,8 @@
 
 use domain::audit::{Action, Actor, Event};
 use domain::error::Result;
-use domain::ports::audit::AuditQuery;
-
-use crate::Platform;
+use domain::ports::audit::{AuditLog, AuditQuery};
+use settings::Settings;
 
 /// Records in the audit trail that the settings have changed since the last start, by their digest. Hosts call it at
 /// start.
@@ -12,9 +11,8 @@ use crate::Platform;
 /// # Errors
 ///
 /// The error of the store.
-pub async fn record_settings(platform: &dyn Platform) -> Result<()> {
-    let log = platform.audit()?;
-    let digest = platform.settings().digest.clone();
+pub async fn record_settings(log: &dyn AuditLog, settings: &Settings) -> Result<()> {
+    let digest = settings.digest.clone();
     let operator = Actor::operator();
     // This is the only kind of event that the operator causes.
     let query = AuditQuery { actor: Some(operator.id.clone()), count: 1, ..AuditQuery::default() };

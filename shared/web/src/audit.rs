@@ -9,7 +9,6 @@ use std::sync::Arc;
 use domain::audit::{ActorKind, Event, Origin, Outcome};
 use domain::error::{Error, Result};
 use domain::ports::audit::AuditLog;
-use platform::Platform;
 
 use crate::request_context;
 
@@ -18,8 +17,8 @@ use crate::request_context;
 pub struct Audit(Arc<dyn AuditLog>);
 
 impl Audit {
-    pub fn of(platform: &dyn Platform) -> Result<Self> {
-        Ok(Self(platform.audit()?))
+    pub fn new(log: Arc<dyn AuditLog>) -> Self {
+        Self(log)
     }
 
     /// Records an event with the address and the id of the request. It is durable when this returns.

@@ -18,7 +18,7 @@ use http::header::{
     ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SET_COOKIE, VARY,
 };
 use http::{HeaderMap, StatusCode, Uri};
-use platform::Platform;
+use platform::Context;
 use security::address::{PeerAddress, client_address};
 use settings::Settings;
 use tokio::time::{Instant, timeout_at};
@@ -45,11 +45,11 @@ pub struct RespondBy(pub Instant);
 const MAX_RESPONSE: usize = 8 * 1024 * 1024;
 
 /// Adds the fallbacks and layers to the merged routers.
-pub fn host(routers: Router, platform: &dyn Platform) -> Router {
+pub fn host(routers: Router, context: &Context) -> Router {
     let routed = routers
         .fallback(async || ApiError(Error::NotFound("there is nothing at this address")))
         .method_not_allowed_fallback(async || ApiError(Error::MethodNotAllowed));
-    wrapped(routed, platform.settings(), platform.clock(), platform.random())
+    wrapped(routed, context.settings.clone(), context.clock.clone(), context.random.clone())
 }
 
 /// Returns the router of a server that cannot start: every request gets 503, and the log has the reason.

@@ -15,7 +15,7 @@
 ///     }
 /// }
 ///
-/// fn router(platform: &dyn platform::Platform) -> domain::error::Result<axum::Router> {
+/// fn router(platform: &(impl platform::Platform + ?Sized)) -> domain::error::Result<axum::Router> {
 ///     let list = List::of(platform)?;
 ///     # let _ = (&list.jobs, &list.files, &list.audit, &list.attachments);
 ///     Ok(axum::Router::new().with_state(list))
@@ -45,11 +45,10 @@ macro_rules! ports {
 
         impl $State {
             /// Creates the state with the ports of a host.
-            fn of(platform: &dyn $crate::ports::Platform) -> $crate::ports::Result<Self> {
-                $($(let $value: fn(&dyn $crate::ports::Platform) -> $crate::ports::Result<$Value> = $made;)+)?
+            fn of(platform: &(impl $crate::ports::Platform + ?Sized)) -> $crate::ports::Result<Self> {
                 Ok(Self {
                     $($port: $crate::ports!(@take $port of platform),)+
-                    $($($value: $value(platform)?,)+)?
+                    $($($value: $crate::ports::make(platform, $made)?,)+)?
                 })
             }
         }
@@ -77,7 +76,7 @@ macro_rules! ports {
     (@take clock of $platform:ident) => { $platform.clock() };
     (@take random of $platform:ident) => { $platform.random() };
     (@take verified_tokens of $platform:ident) => { $platform.verified_tokens() };
-    (@take audit of $platform:ident) => { $crate::audit::Audit::of($platform)? };
+    (@take audit of $platform:ident) => { $crate::audit::Audit::new($platform.audit()?) };
     (@take $port:ident of $platform:ident) => { $platform.$port()? };
 
     (@extract settings of $State:ident) => { $crate::ports!(@from_ref settings of $State); };
@@ -93,6 +92,12 @@ macro_rules! ports {
             }
         }
     };
+}
+
+/// Creates a value of a function's state. The macro calls it, so that the compiler knows the type of the parameter of `make`.
+#[doc(hidden)]
+pub fn make<P: ?Sized, V>(platform: &P, make: impl FnOnce(&P) -> Result<V>) -> Result<V> {
+    make(platform)
 }
 
 // The macro uses these names in the crates that call it.

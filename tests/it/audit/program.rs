@@ -149,7 +149,8 @@ async fn changes_of_the_settings_are_recorded_once() -> tests::Result {
     let mut changes = Vec::new();
     for more in ["", "", "# the same\n", "review = false", "review = false", ""] {
         let world = open(state.path(), more);
-        platform::audit::record_settings(world.platform()).await?;
+        let (log, settings) = (world.platform().audit(), world.platform().settings());
+        platform::audit::record_settings(&*log, &settings).await?;
         let query = AuditQuery { action: Some(Action::SettingsChanged), count: 10, ..AuditQuery::default() };
         changes.push(Platform::audit(world.platform())?.list(&query).await?.entries.len());
     }

@@ -1,5 +1,6 @@
 //! The ZIP of a copy: its hashes, its page for people, and a ZIP that breaks off.
 
+use platform::Platform;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
@@ -203,7 +204,7 @@ async fn a_reader_detects_a_zip_that_breaks_off() -> tests::Result {
             domain::ports::files::write_all(&*files, &key, bytes).await?;
         }
     }
-    let app = web::host::host(ehi::server::routers(world.platform())?, world.platform());
+    let app = web::host::host(ehi::server::routers(world.platform())?, world.platform().context());
     let request = http::Request::get(format!("{copy}/zip")).header("cookie", session.cookie());
     let response = app.oneshot(request.body(axum::body::Body::empty())?).await?;
     assert_eq!(response.status(), StatusCode::OK);

@@ -1,6 +1,7 @@
 //! Resources that staff leave out of an export: the client's download has the reason and not the resource, and the ledger counts it.
 
 use http::StatusCode;
+use platform::Platform;
 use serde_json::{Value, json};
 use tests::faults::{Faults, Faulty, Strike};
 use tests::packs::job_id;
@@ -188,7 +189,7 @@ async fn a_cut_at_any_call_leaves_the_old_state_or_the_new_one() -> tests::Resul
             let (asked, _) = ask(&world, &staff, &job, "Observation").await;
             let faults = Faults::at(call, strike);
             let faulty = Faulty::new(world.platform().clone(), faults.clone());
-            let app = web::host::host(ehi::server::routers(&faulty)?, &faulty);
+            let app = web::host::host(ehi::server::routers(&faulty)?, faulty.context());
             let mut fields: Vec<_> =
                 ["version", "file", "at", "hash"].iter().map(|name| (*name, hidden(&asked, name))).collect();
             fields.push(("reason", REASON.to_owned()));

@@ -1,5 +1,6 @@
 //! The pages with the resources of a file: they are readable for every shape of resource, and cost the same at every position.
 
+use platform::Platform;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,7 +91,7 @@ async fn pages_of(observations: usize) -> Vec<(String, u64)> {
     let (job, _, staff) = in_review(&world).await;
     let counter = Arc::new(Counter::default());
     let hooked = Hooked { inner: Arc::new(world.platform().clone()), hook: counter.clone() };
-    let app = web::host::host(ehi::server::routers(&hooked).expect("its ports"), &hooked);
+    let app = web::host::host(ehi::server::routers(&hooked).expect("its ports"), hooked.context());
     let mut pages = Vec::new();
     let mut path = format!("/staff{job}/files/Observation.ndjson");
     for _ in 0..3 {

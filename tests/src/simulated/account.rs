@@ -111,7 +111,7 @@ impl Account {
     async fn app(
         &self,
         name: &str,
-        router: fn(&dyn Platform) -> Result<Router>,
+        router: fn(&(dyn Platform + 'static)) -> Result<Router>,
         number: u64,
     ) -> (String, Router) {
         let functions = self.deployed.template().functions();
@@ -122,7 +122,7 @@ impl Account {
         let connected = Aws::connect(sdk, function.resources.clone(), clock, random(number), None);
         let (platform, _) = Box::pin(connected).await.expect("it starts").expect("a first connection");
         let router = router(&platform).unwrap_or_else(|error| panic!("{id}: {error}"));
-        ((*id).to_owned(), host(router, &platform))
+        ((*id).to_owned(), host(router, platform.context()))
     }
 
     fn function(&self, id: &str) -> Environment {

@@ -80,7 +80,10 @@ impl Modelled {
     }
 
     /// Returns a worker over this platform; each task starts with empty counts.
-    pub fn worker(self, make: impl FnOnce(&dyn Platform) -> Result<Arc<dyn Worker>>) -> Arc<dyn Worker> {
+    pub fn worker(
+        self,
+        make: impl FnOnce(&(dyn Platform + 'static)) -> Result<Arc<dyn Worker>>,
+    ) -> Arc<dyn Worker> {
         let inner = make(&self.0).expect("its ports");
         Arc::new(ModelledWorker { inner, model: self.0.hook })
     }

@@ -7,6 +7,7 @@ pub mod changes;
 pub mod messages;
 mod served;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,19 +41,28 @@ use crate::{Aws, Caller, sdk_of_function};
 pub use lambda_http::Error;
 
 /// Serves a function's router on the Lambda runtime. While a secret or a setting is missing, it is read again later, and
-/// every request gets 503.
-pub async fn serve(router: fn(&dyn Platform) -> Result<Router>) -> Result<(), Error> {
-    serve_as(router, false).await
+/// every request gets 503. `router` takes [`Aws`] itself and not any [`Platform`], so that the program contains only the
+/// clients of the ports that the function uses.
+pub async fn serve(router: fn(&Aws) -> Result<Router>) -> Result<(), Error> {
+    serve_after(|_| Box::pin(async { Ok(()) }), router).await
 }
 
 /// Like [`serve`], for the one function that records changes of the settings in the audit trail.
-pub async fn serve_and_record_settings(router: fn(&dyn Platform) -> Result<Router>) -> Result<(), Error> {
-    serve_as(router, true).await
+pub async fn serve_and_record_settings(router: fn(&Aws) -> Result<Router>) -> Result<(), Error> {
+    let record = |aws: &Aws| {
+        let (log, settings) = (aws.audit(), aws.settings());
+        let recorded = async move { platform::audit::record_settings(&*log?, &settings).await };
+        Box::pin(recorded) as Before
+    };
+    serve_after(record, router).await
 }
 
-async fn serve_as(router: fn(&dyn Platform) -> Result<Router>, records_settings: bool) -> Result<(), Error> {
+/// What a function does before its router is created.
+type Before = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+async fn serve_after(before: fn(&Aws) -> Before, router: fn(&Aws) -> Result<Router>) -> Result<(), Error> {
     let sdk = sdk_and_log(Caller::Request).await;
-    let connection = Connection { router, sdk, resources: resources(), records_settings };
+    let connection = Connection { before, router, sdk, resources: resources() };
     let app = App::start(connection, clock(), random()).await;
     let app = &app;
     lambda_http::run(service_fn(move |request: Request| async move {
@@ -100,7 +110,7 @@ fn with_time(mut request: Request) -> Request {
 }
 
 /// Runs a scheduled function on the Lambda runtime.
-pub async fn schedule<F>(run: fn(Arc<dyn Platform>) -> F) -> Result<(), Error>
+pub async fn schedule<F>(run: fn(Arc<Aws>) -> F) -> Result<(), Error>
 where
     F: Future<Output = Result<()>>,
 {
@@ -122,7 +132,7 @@ where
 
 /// Runs a queue worker on the Lambda runtime. If `EHI_DEAD_LETTERS` is set, the messages are dead letters,
 /// and their jobs fail.
-pub async fn consume(worker: fn(&dyn Platform) -> Result<Arc<dyn Worker>>) -> Result<(), Error> {
+pub async fn consume(worker: fn(&Aws) -> Result<Arc<dyn Worker>>) -> Result<(), Error> {
     let resources = resources();
     let aws = started(Aws::without_secrets(
         sdk_and_log(Caller::Worker).await,
@@ -212,10 +222,10 @@ fn logged(error: domain::error::Error) -> Error {
 
 /// Creates a function's router from its secrets.
 struct Connection {
-    router: fn(&dyn Platform) -> Result<Router>,
+    before: fn(&Aws) -> Before,
+    router: fn(&Aws) -> Result<Router>,
     sdk: SdkConfig,
     resources: Arc<Resources>,
-    records_settings: bool,
 }
 
 impl Connect for Connection {
@@ -224,10 +234,8 @@ impl Connect for Connection {
         let Some((platform, version)) = Aws::connect(sdk, resources, clock(), random(), known).await? else {
             return Ok(None);
         };
-        if self.records_settings {
-            platform::audit::record_settings(&platform).await?;
-        }
-        let app = host((self.router)(&platform)?, &platform);
+        (self.before)(&platform).await?;
+        let app = host((self.router)(&platform)?, platform.context());
         for warning in platform.settings().warnings() {
             tracing::warn!("{warning}");
         }
