@@ -1,6 +1,6 @@
 //! Each function that serves requests, under AWS's runtime interface emulator: the time from its start to the first
-//! response, and its resident memory then, compared with a function that says hello. A stand-in for Secrets Manager on
-//! loopback serves the secrets that the function reads at its cold start.
+//! response, and its resident memory then, compared with a function that says hello. A stand-in for Secrets Manager and
+//! DynamoDB on loopback serves what the function reads at its cold start.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -230,19 +230,20 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Starts a stand-in for Secrets Manager that has the two secrets.
+/// Starts a stand-in for Secrets Manager that has the two secrets, and for DynamoDB with an empty audit trail, into which
+/// `admin` writes the settings at its cold start.
 fn stand_in() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || answer_secrets(stream));
+            std::thread::spawn(move || respond(stream));
         }
     });
     port
 }
 
-fn answer_secrets(mut stream: TcpStream) {
+fn respond(mut stream: TcpStream) {
     let (mut received, mut piece) = (Vec::new(), [0; 4096]);
     loop {
         while !received.ends_with(b"}") {
@@ -253,7 +254,9 @@ fn answer_secrets(mut stream: TcpStream) {
         }
         let text = String::from_utf8_lossy(&received).into_owned();
         received.clear();
-        let (status, body) = if text.contains("AWSPREVIOUS") {
+        let (status, body) = if text.contains("DynamoDB_") {
+            ("200 OK", json!({ "Items": [], "Count": 0, "ScannedCount": 0 }))
+        } else if text.contains("AWSPREVIOUS") {
             ("400 Bad Request", json!({ "__type": "ResourceNotFoundException" }))
         } else {
             let secret = if text.contains("signing") {
@@ -264,11 +267,12 @@ fn answer_secrets(mut stream: TcpStream) {
             ("200 OK", json!({ "SecretString": secret, "CreatedDate": 1.0 }))
         };
         let body = body.to_string();
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\r\n",
+        // One write: a second one would wait until the function acknowledges the first.
+        let response = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).is_err() {
+        if stream.write_all(response.as_bytes()).is_err() {
             return;
         }
     }
