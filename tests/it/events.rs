@@ -51,7 +51,7 @@ impl Bus {
 }
 
 /// Returns a row of the table of jobs as a stream shows it.
-fn row(job: &Job) -> Value {
+pub(crate) fn row(job: &Job) -> Value {
     json!({
         "job_id": { "S": job.id().as_str() },
         "part": { "S": "job" },
@@ -61,12 +61,12 @@ fn row(job: &Job) -> Value {
     })
 }
 
-fn change(before: &Job, after: &Job) -> Value {
+pub(crate) fn change(before: &Job, after: &Job) -> Value {
     json!({ "eventName": "MODIFY", "dynamodb": { "OldImage": row(before), "NewImage": row(after), "SequenceNumber": "1" } })
 }
 
 /// Returns a job as it is stored now.
-async fn stored(world: &World, path: &str) -> Job {
+pub(crate) async fn stored(world: &World, path: &str) -> Job {
     let id = JobId::parse(path.trim_start_matches("/jobs/")).expect("an id");
     world.platform().jobs().get(&id).await.expect("an answer").expect("a job").job
 }

@@ -46,6 +46,7 @@ mod key_sets;
 mod ledger;
 mod load;
 mod logs;
+mod mails;
 mod many_jobs;
 mod operations;
 mod packs;

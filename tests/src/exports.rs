@@ -27,6 +27,7 @@ pub fn new_export(cohort: Cohort) -> NewExport {
         review: false,
         request_id: None,
         by_patient: false,
+        language: None,
     }
 }
 

@@ -13,6 +13,7 @@ mod http;
 pub mod lake;
 mod launch;
 pub mod ledger;
+pub mod mail_server;
 pub mod packs;
 pub mod service;
 #[cfg(feature = "aws")]
@@ -210,6 +211,14 @@ impl World {
         ehi::worker::step(&*here.platform.inbox(), &*here.worker, &NoDeadline)
             .await
             .expect("the queue answers")
+    }
+
+    /// Sends the mails to patients that are due.
+    pub async fn mail(&self) {
+        let mails = ehi::mails::Mails::of(self.platform()).expect("a mail server");
+        while let Some(mails) = &mails
+            && mails.step().await.expect("the database answers")
+        {}
     }
 
     pub async fn clean(&self) {

@@ -9,10 +9,9 @@ use domain::choices::{Choices, Day, RecordGroup, Sensitive};
 use domain::error::{Error, NO_PATIENT, Result};
 use domain::ids::{ClientId, JobId, PatientId};
 use domain::job::{Owner, PatientSummary};
-use domain::patient::summary;
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
 use http::StatusCode;
-use platform::exports::{NewExport, start_as};
+use platform::exports::{NewExport, patient_of_job, start_as};
 use web::describe::Parameter;
 use web::extract::{Form, PatientPath, field};
 use web::pages::{FieldProblem, PatientRow, StartOf, StartPage, Tick};
@@ -104,7 +103,8 @@ pub(crate) async fn begin(
 
 impl Admin {
     async fn patient_target(&self, id: PatientId) -> Result<Target> {
-        let patient = summary(&*self.records, &id).await?.ok_or(NO_PATIENT)?;
+        let now = self.clock.now();
+        let patient = patient_of_job(&*self.records, &id, &self.settings, now).await?.ok_or(NO_PATIENT)?;
         let row = PatientRow::new(&request_context::words(), &patient, None);
         Ok(Target {
             path: format!("/staff/patients/{id}/export"),
@@ -171,6 +171,7 @@ impl Admin {
             review: self.settings.review,
             request_id: request_context::request_id(),
             by_patient: false,
+            language: None,
             request: ExportRequest {
                 url: self.settings.url(&target.path),
                 base: Base::Fhir,

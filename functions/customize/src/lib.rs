@@ -190,7 +190,7 @@ impl Customize {
         credentials: &Credentials,
     ) -> Result<Response> {
         let (stored, chooser) = self.known_to(id, query.get("code"), credentials).await?;
-        let customized = self.customize(&stored, &choices?, &chooser).await?;
+        let customized = self.customize(&stored, &choices?, &chooser, None).await?;
         Ok(json(StatusCode::OK, &job_json(&customized, &self.settings, None)))
     }
 
@@ -210,7 +210,8 @@ impl Customize {
             Err(problem) if matches!(chooser, Chooser::Staff(_)) => return Err(problem.into()),
             Err(problem) => return self.mend(&stored, fields, redirect, problem).await,
         };
-        let customized = self.customize(&stored, &choices, &chooser).await?;
+        let language = request_context::words().language.tag();
+        let customized = self.customize(&stored, &choices, &chooser, Some(language)).await?;
         Ok(match redirect {
             Some(redirect) => see_other(&redirect),
             None => self.sent_page(&customized.job, link::path(id))?,
@@ -250,8 +251,17 @@ impl Customize {
         Ok(page)
     }
 
-    /// Saves the choices. The patient can send them once; staff can change them until a worker has started.
-    async fn customize(&self, stored: &StoredJob, choices: &Choices, chooser: &Chooser) -> Result<StoredJob> {
+    /// Saves the choices. The patient can send them once; staff can change them until a worker has started. `language` is
+    /// the language of the page on which they were made.
+    async fn customize(
+        &self,
+        stored: &StoredJob,
+        choices: &Choices,
+        chooser: &Chooser,
+        language: Option<&str>,
+    ) -> Result<StoredJob> {
+        // Staff read another language than the patient.
+        let language = language.filter(|_| matches!(chooser, Chooser::Patient));
         let actor = match (chooser, &stored.job.header().patient) {
             (Chooser::Staff(name), _) => Actor::staff(name),
             (Chooser::Patient, Some(patient)) => Actor::patient(&patient.id),
@@ -262,22 +272,23 @@ impl Customize {
             (_, Chooser::Staff(_) | Chooser::Patient) => false,
         };
         if !is_open {
-            return self.customize_recorded(stored, choices, chooser).await;
+            return self.customize_recorded(stored, choices, (chooser, language)).await;
         }
         let event = Event::new(actor, Action::ChoicesSent).of(&stored.job);
-        self.audit.around(event, self.customize_recorded(stored, choices, chooser)).await
+        self.audit.around(event, self.customize_recorded(stored, choices, (chooser, language))).await
     }
 
     async fn customize_recorded(
         &self,
         stored: &StoredJob,
         choices: &Choices,
-        chooser: &Chooser,
+        (chooser, language): (&Chooser, Option<&str>),
     ) -> Result<StoredJob> {
         let now = self.clock.now();
         let customized = change(&*self.jobs, stored.job.id(), |job| match (job, chooser) {
             (Job::AwaitingInput(state), _) => {
-                Ok(Job::Queued(state.customize(choices.clone(), chooser.actor(), now)))
+                let queued = state.customize(choices.clone(), chooser.actor(), now);
+                Ok(Job::Queued(queued.in_language(language)))
             }
             (Job::Queued(state), Chooser::Staff(name)) => {
                 Ok(Job::Queued(state.choose_again(choices.clone(), name, now)?))

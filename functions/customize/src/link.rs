@@ -13,6 +13,7 @@ use http::header::SET_COOKIE;
 use web::extract::{Form, JobPath, Query};
 use web::pages::GonePage;
 use web::patient_session::current_patient;
+use web::request_context;
 use web::respond::{PageError, found, html, see_other};
 use web::session::{Cookies, FORM, FormSession, PATIENT, PatientSession, begin_below, end, end_below};
 use web::urls::client_of;
@@ -116,7 +117,9 @@ pub(crate) async fn submit(
         Next::GoTo(address) => Ok(see_other(&state.settings.url(&address))),
         Next::Leave => Ok(state.leave(&stored, &credentials.cookies).await?),
         Next::Send(choices, draft) => {
-            if let Err(error) = state.customize(&stored, &choices, &Chooser::Patient).await {
+            let language = request_context::words().language.tag();
+            let sent = state.customize(&stored, &choices, &Chooser::Patient, Some(language)).await;
+            if let Err(error) = sent {
                 // Another request has sent the form first. The redirect leads to the page with the state.
                 let is_sent = !matches!(state.job(&id).await?.job, Job::AwaitingInput(_));
                 if !is_sent {

@@ -15,7 +15,7 @@ use domain::scopes::ScopeLevel;
 use http::StatusCode;
 use http::header::SET_COOKIE;
 use http::request::Parts;
-use platform::exports::{NewExport, start};
+use platform::exports::{NewExport, patient_of_job, start};
 use settings::{Client, OWN_PAGES};
 use web::ApiError;
 use web::extract::{Form, PatientPath, Query, SameSiteForm, field};
@@ -143,7 +143,8 @@ pub(crate) async fn submit(
     let client = state.client(field(&fields, "client_id").or(query.get("client_id")))?;
     let redirect = field(&fields, "redirect").filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
-    let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let summary = patient_of_job(&*state.records, &patient, &state.settings, state.clock.now()).await?;
+    let summary = summary.ok_or(NO_PATIENT)?;
     let Some(sent) = Sent::of(&fields) else {
         // This is a one-page form.
         let choices = from_form(&fields, &["client_id", "redirect"])?;
@@ -259,6 +260,7 @@ impl Customize {
             review: self.settings.review,
             request_id: request_context::request_id(),
             by_patient: false,
+            language: Some(request_context::words().language.tag().to_owned()),
         };
         let started = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
         let job = self.audit.around(event, started).await?;

@@ -199,6 +199,7 @@ impl KickOff {
             review: false,
             request_id,
             by_patient: false,
+            language: None,
         }
     }
 

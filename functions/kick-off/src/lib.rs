@@ -26,7 +26,7 @@ use domain::request::{Base, Cohort, ExportRequest, OutputOptions, SandboxShortcu
 use http::header::{CONTENT_LOCATION, LINK};
 use http::{HeaderValue, StatusCode};
 use platform::Platform;
-use platform::exports::{NewExport, start};
+use platform::exports::{NewExport, patient_of_job, start};
 use security::verify::EhiAccess;
 use web::ApiError;
 use web::caller::Bearer;
@@ -152,7 +152,8 @@ async fn ehi_export(
         return Err(Error::invalid(format!("'{}' is not a parameter of this operation", short(name))).into());
     }
     let choices = choices(body.read().await?)?;
-    let summary = domain::patient::summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
+    let summary = patient_of_job(&*state.records, &patient, &state.settings, state.clock.now()).await?;
+    let summary = summary.ok_or(NO_PATIENT)?;
     let owner = caller.owner();
     let client = client_of(&state.settings, &owner);
     let id = state.random.job(state.clock.now());
@@ -165,6 +166,7 @@ async fn ehi_export(
         review: state.settings.review && !prefix.auto_approve,
         request_id: web::request_context::request_id(),
         by_patient: caller.is_patient,
+        language: None,
         request: ExportRequest {
             url: state.settings.url(&format!("{}{}/Patient/{patient}/$ehi-export", prefix.path, base.path())),
             base,

@@ -9,6 +9,7 @@
 //! - [`client`] registers clients and makes their keys.
 //! - [`index`] makes the index by which staff find patients.
 //! - [`load`] converts NDJSON and Bundles into the lake layout.
+//! - [`mails`] sends the mails to patients.
 //! - [`openapi`] describes the routes of all functions.
 //! - [`sample`] writes seeded synthetic patients for load tests.
 //!
@@ -22,6 +23,7 @@
 //! - [`settings`] reads and checks the settings; `storage` is the common code of all stores;
 //! - [`security`] verifies tokens, passwords and assertions;
 //! - [`platform`] is the list of the ports that a host has, and starts and changes jobs through them;
+//! - `mail` writes the mails to patients and sends them;
 //! - `web` has the routes, extractors, responses and pages of the functions;
 //! - `aws` and [`local`] implement the ports.
 //!
@@ -42,6 +44,7 @@ pub mod export;
 pub mod greeting;
 pub mod index;
 pub mod load;
+pub mod mails;
 pub mod openapi;
 mod private;
 pub mod sample;

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use web::host::host;
 use web::routes::Route;
 
+use crate::mails::Mails;
 use crate::worker::{Shutdown, step};
 use crate::{Failure, connections};
 
@@ -113,6 +114,9 @@ impl Server {
         let mut background: Vec<_> = (0..workers)
             .map(|_| tokio::spawn(work(worker.clone(), platform.inbox(), shutdown.clone())))
             .collect();
+        if let Some(mails) = Mails::of(&platform)? {
+            background.push(tokio::spawn(mails.send_until(shutdown.clone())));
+        }
         background.push(tokio::spawn(clean(Arc::new(platform), shutdown.clone())));
         Ok(Self { address, shutdown, serving, background, patience })
     }

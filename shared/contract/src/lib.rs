@@ -59,6 +59,7 @@ pub fn job(seconds: i64, patient: &str) -> Job {
             changed_at: at,
             history: Vec::new(),
             by_patient: false,
+            language: None,
             request_id: None,
             attachments: Vec::new(),
         },

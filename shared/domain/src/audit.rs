@@ -143,6 +143,8 @@ actions! {
     TokenRevoked = "token-revoked",
     /// A patient stopped the access of an app. The object is the app.
     AccessStopped = "access-stopped",
+    /// A mail about an export was sent to its patient. The object is the kind of the mail.
+    MailSent = "mail-sent",
     /// The server started with changed settings. The object is their digest.
     SettingsChanged = "settings-changed",
     /// The audit trail was read.

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use fhir::date::Span;
 use fhir::json;
+use jiff::Timestamp;
 
+use crate::email::EmailAddress;
 use crate::ids::PatientId;
 use crate::job::{MAX_IDENTIFIERS, PatientIdentifier, PatientSummary, Sex};
 
@@ -60,6 +62,46 @@ pub fn replaced_by(line: &[u8]) -> Option<String> {
         found = found.take().or(id);
     });
     found.map(|id| id.to_string())
+}
+
+/// Returns the patient's own address for mails, from the text of the Patient resource, which is valid JSON: of the
+/// addresses that are in use at `now`, the one with the lowest rank; the first, if several have it.
+pub fn email(line: &[u8], now: Timestamp) -> Option<EmailAddress> {
+    let mut best: Option<(u64, EmailAddress)> = None;
+    json::elements(line, json::member(line, 0..line.len(), b"telecom")?, |contact| {
+        if let Some((rank, address)) = ranked_email(line, contact, now)
+            && best.as_ref().is_none_or(|(lowest, _)| rank < *lowest)
+        {
+            best = Some((rank, address));
+        }
+    });
+    best.map(|(_, address)| address)
+}
+
+/// Returns the address of a ContactPoint that is in use, and its rank. One without a rank comes last.
+fn ranked_email(line: &[u8], contact: Range<usize>, now: Timestamp) -> Option<(u64, EmailAddress)> {
+    let text = |key: &[u8]| {
+        json::member(line, contact.clone(), key).and_then(|value| json::string(line, value)).map(String::from)
+    };
+    let is_in_use = text(b"use").as_deref() != Some("old") && !has_other_period(line, &contact, now);
+    if text(b"system").as_deref() != Some("email") || !is_in_use {
+        return None;
+    }
+    let rank = json::member(line, contact.clone(), b"rank");
+    let rank = rank.and_then(|rank| std::str::from_utf8(&line[rank]).ok()?.trim().parse().ok());
+    Some((rank.unwrap_or(u64::MAX), EmailAddress::parse(text(b"value")?.trim_matches(' '))?))
+}
+
+/// Returns whether the period of a ContactPoint has ended, has not begun, or cannot be read.
+fn has_other_period(line: &[u8], contact: &Range<usize>, now: Timestamp) -> bool {
+    let Some(period) = json::member(line, contact.clone(), b"period") else { return false };
+    let end = |key: &[u8]| {
+        let value = json::member(line, period.clone(), key)?;
+        Some(json::string(line, value).and_then(|date| Span::of(date.as_bytes())))
+    };
+    let is_before = |start: Option<Span>| start.is_none_or(|start| now.as_microsecond() < start.from);
+    let is_after = |last: Option<Span>| last.is_none_or(|last| last.to <= now.as_microsecond());
+    end(b"start").is_some_and(is_before) || end(b"end").is_some_and(is_after)
 }
 
 /// Returns the given and family names of the first HumanName that has any, or else its text.

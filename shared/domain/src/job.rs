@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::email::EmailAddress;
 use crate::ids::{ClientId, FileName, JobId, PatientId};
 use crate::manifest::ExportTotals;
 use crate::request::ExportRequest;
@@ -45,6 +46,9 @@ pub struct JobHeader {
     /// Whether the user of the token that started the export is its patient. Known only for tokens of other issuers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_patient: bool,
+    /// The tag of the language in which the patient filled in the form; `None` if it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// The files that staff attached.
     pub attachments: Vec<Attachment>,
 }
@@ -120,6 +124,9 @@ pub struct PatientSummary {
     /// At most [`MAX_IDENTIFIERS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identifiers: Vec<PatientIdentifier>,
+    /// The patient's own address, for mails about the export. Known only if the server sends mails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<EmailAddress>,
 }
 
 /// The maximum number of identifiers of a patient that are stored with a job.
@@ -128,7 +135,7 @@ pub const MAX_IDENTIFIERS: usize = 8;
 impl PatientSummary {
     /// Returns a patient without other details.
     pub fn new(id: PatientId, name: impl Into<String>) -> Self {
-        Self { id, name: name.into(), birth_date: None, sex: None, identifiers: Vec::new() }
+        Self { id, name: name.into(), birth_date: None, sex: None, identifiers: Vec::new(), email: None }
     }
 }
 

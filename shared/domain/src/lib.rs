@@ -10,6 +10,7 @@
 //! 4. [`manifest`] and [`dialect`]: the description of the result.
 //! 5. [`ports`]: the traits that the hosts implement. [`lines`], [`patient`], [`identity`] and [`group`] read through them.
 //!    [`listing`], [`search`] and [`words`]: how stores find jobs. [`patient_search`]: how an index finds patients.
+//!    [`notice`] and [`email`]: the mails that a patient gets about an export.
 //! 6. [`audit`]: the record of who did what. [`roles`]: what staff may do.
 //! 7. [`error`], [`retries`], [`retention`], [`event`] and [`clock`]: what all parts share.
 
@@ -22,6 +23,7 @@ pub mod dated;
 pub mod decision;
 pub mod deletion;
 pub mod dialect;
+pub mod email;
 pub mod error;
 pub mod event;
 pub mod filter;
@@ -33,6 +35,7 @@ pub mod ledger;
 pub mod lines;
 pub mod listing;
 pub mod manifest;
+pub mod notice;
 pub mod own_copy;
 pub mod pack;
 pub mod patient;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use fhir::head::{Plain, head};
+use jiff::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::identity;
@@ -21,6 +22,20 @@ const MAX_SEARCHED: u64 = 4 * 1024 * 1024;
 /// resource near the beginning of the record, only the id is known, and is used as the name.
 pub async fn summary(records: &dyn Records, patient: &PatientId) -> Result<Option<PatientSummary>> {
     Ok(known(records, patient).await?.map(|known| known.summary))
+}
+
+/// Like [`summary`], with the patient's own address for mails.
+pub async fn summary_for_mails(
+    records: &dyn Records,
+    patient: &PatientId,
+    now: Timestamp,
+) -> Result<Option<PatientSummary>> {
+    let Some(line) = stored(records, patient).await? else { return Ok(None) };
+    let mut summary = Known::of(patient, line.as_deref()).summary;
+    let mut plain = Plain::default();
+    let head = line.as_deref().and_then(|line| head(line, &mut plain).ok());
+    summary.email = head.and_then(|head| identity::email(head.text, now));
+    Ok(Some(summary))
 }
 
 /// What a record says of its patient.
@@ -53,16 +68,20 @@ impl Known {
 
 /// What is known of a patient; `None` if there is no such patient.
 pub async fn known(records: &dyn Records, patient: &PatientId) -> Result<Option<Known>> {
+    Ok(stored(records, patient).await?.map(|line| Known::of(patient, line.as_deref())))
+}
+
+/// Returns the Patient resource, if the record has one near its beginning; `None` if there is no such patient.
+async fn stored(records: &dyn Records, patient: &PatientId) -> Result<Option<Option<Vec<u8>>>> {
     if records.member(patient).await?.is_none() {
         return Ok(None);
     }
-    let line = match resource(records, patient).await {
-        Ok(line) => line,
+    match resource(records, patient).await {
+        Ok(line) => Ok(Some(line)),
         // A file can have been replaced after the files were listed.
-        Err(_) if records.member(patient).await?.is_none() => return Ok(None),
-        Err(_) => resource(records, patient).await?,
-    };
-    Ok(Some(Known::of(patient, line.as_deref())))
+        Err(_) if records.member(patient).await?.is_none() => Ok(None),
+        Err(_) => resource(records, patient).await.map(Some),
+    }
 }
 
 /// By what a patient is found whose record had these files when they were listed; `None` if there is no such patient any more.

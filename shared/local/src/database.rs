@@ -64,6 +64,13 @@ pub(super) const STATE: Migrations = &[
      ) WITHOUT ROWID;
      CREATE INDEX job_search_by_job ON job_search (job);"),
     Step(crate::job_rows::fill),
+    // The mails to patients that are not sent yet. They have no address: it is in the job.
+    Statements(
+        "CREATE TABLE mails (
+         number INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, kind TEXT NOT NULL, due_at INTEGER NOT NULL,
+         tries INTEGER NOT NULL DEFAULT 0, outcome TEXT, UNIQUE (job, kind)
+     );",
+    ),
 ];
 
 const SCHEMA: &str = "

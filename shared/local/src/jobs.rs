@@ -18,19 +18,34 @@ use storage::job_list;
 
 use crate::database::{Database, count, execute, integer, one_row};
 use crate::job_rows::{self, NewRows};
+use crate::outbox::{self, LocalOutbox, NewMail};
 
 pub(super) struct LocalJobs {
     pub(super) database: Arc<Database>,
     /// Parsed jobs. One is used only while its version and its counters are current.
     parsed: Bounded<JobId, Arc<StoredJob>>,
+    /// The mails to patients; `None` if the server sends none.
+    outbox: Option<Arc<LocalOutbox>>,
 }
 
 /// The maximum total size of parsed jobs in memory, counted by their stored size.
 const MAX_PARSED_BYTES: u64 = 4 * 1024 * 1024;
 
 impl LocalJobs {
-    pub(super) fn new(database: Arc<Database>) -> Self {
-        Self { database, parsed: Bounded::new(MAX_PARSED_BYTES) }
+    pub(super) fn new(database: Arc<Database>, outbox: Option<Arc<LocalOutbox>>) -> Self {
+        Self { database, parsed: Bounded::new(MAX_PARSED_BYTES), outbox }
+    }
+
+    /// Returns the mail for a job that enters its state, if its patient gets one.
+    fn mail(&self, job: &Job) -> Option<NewMail> {
+        self.outbox.as_ref().and_then(|_| NewMail::of(job))
+    }
+
+    /// Wakes the task that sends mails.
+    fn wake_mails(&self) {
+        if let Some(outbox) = &self.outbox {
+            outbox.wake();
+        }
     }
 }
 
@@ -90,7 +105,7 @@ fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<Progress> {
 impl Jobs for LocalJobs {
     async fn create(&self, job: &Job) -> Result<()> {
         self.parsed.remove(job.id());
-        let (row, rows) = (JobRow::of(job)?, NewRows::of(job));
+        let (row, rows, mail) = (JobRow::of(job)?, NewRows::of(job), self.mail(job));
         self.database
             .write_lasting(lasts(job.state()), move |transaction| {
                 let created = execute(
@@ -98,12 +113,15 @@ impl Jobs for LocalJobs {
                     "INSERT OR IGNORE INTO jobs (id, version, state, patient, owner, created_at, job) VALUES (?, 1, ?, ?, ?, ?, ?)",
                     params![row.id, row.state, row.patient, row.owner, row.created_at, row.job],
                 );
-                match created? {
-                    1 => job_rows::add(transaction, &rows),
-                    _ => Err(Error::conflict("the job already exists")),
+                if created? != 1 {
+                    return Err(Error::conflict("the job already exists"));
                 }
+                outbox::add(transaction, mail.as_ref(), None)?;
+                job_rows::add(transaction, &rows)
             })
-            .await
+            .await?;
+        self.wake_mails();
+        Ok(())
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<StoredJob>> {
@@ -142,7 +160,7 @@ impl Jobs for LocalJobs {
     }
 
     async fn replace(&self, job: &Job, version: u64) -> Result<u64> {
-        let row = JobRow::of(job)?;
+        let (row, mail) = (JobRow::of(job)?, self.mail(job));
         let before = self
             .database
             .write_lasting(lasts(job.state()), move |transaction| {
@@ -153,14 +171,19 @@ impl Jobs for LocalJobs {
                     "UPDATE jobs SET version = version + 1, state = ?, patient = ?, owner = ?, job = ? WHERE id = ? AND version = ?",
                     params![row.state, row.patient, row.owner, row.job, row.id, integer(version)],
                 );
-                match replaced? {
-                    1 => Ok(before),
-                    _ => Err(Error::conflict("another request changed the job at the same time; read it again")),
+                if replaced? != 1 {
+                    return Err(Error::conflict(
+                        "another request changed the job at the same time; read it again",
+                    ));
                 }
+                let before = before.as_deref().and_then(JobState::named);
+                outbox::add(transaction, mail.as_ref(), before)?;
+                Ok(before)
             })
             .await?;
+        self.wake_mails();
         // One machine has no event bus, so the change of state is logged instead.
-        if let Some(event) = JobEvent::of_change(before.as_deref().and_then(JobState::named), job) {
+        if let Some(event) = JobEvent::of_change(before, job) {
             tracing::info!(job.id = %job.id(), job.state = event.state.name(), "job changed its state");
         }
         Ok(version + 1)

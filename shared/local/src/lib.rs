@@ -9,6 +9,7 @@ mod index;
 mod job_rows;
 mod jobs;
 mod listing;
+mod outbox;
 mod private;
 mod queue;
 mod records;
@@ -38,6 +39,7 @@ use self::database::{Database, STATE};
 use self::expiring::LocalExpiringStore;
 use self::files::LocalFiles;
 use self::jobs::LocalJobs;
+pub use self::outbox::{LocalOutbox, WaitingMail};
 pub use self::queue::LocalQueue;
 use self::records::LocalRecords;
 
@@ -46,6 +48,7 @@ use self::records::LocalRecords;
 pub struct Local {
     context: Context,
     jobs: Arc<LocalJobs>,
+    outbox: Option<Arc<LocalOutbox>>,
     queue: Arc<LocalQueue>,
     files: Arc<LocalFiles>,
     records: Arc<LocalRecords>,
@@ -143,8 +146,11 @@ impl Local {
         let verified = Arc::new(VerifiedTokens::of_one_process());
         let verifier =
             Verifier::new(settings.clone(), keys.clone(), clock.clone(), expiring.clone(), verified.clone());
+        let outbox = || Arc::new(LocalOutbox::new(database.clone(), clock.clone()));
+        let outbox = settings.mail.is_some().then(outbox);
         Ok(Self {
-            jobs: Arc::new(LocalJobs::new(database.clone())),
+            jobs: Arc::new(LocalJobs::new(database.clone(), outbox.clone())),
+            outbox,
             queue: Arc::new(LocalQueue::new(database, clock.clone(), random.clone())),
             files: Arc::new(files),
             records: Arc::new(records),
@@ -156,6 +162,11 @@ impl Local {
             keys,
             _lock: None,
         })
+    }
+
+    /// Returns the mails to patients that are not sent yet; `None` if the server sends none.
+    pub fn outbox(&self) -> Option<Arc<LocalOutbox>> {
+        self.outbox.clone()
     }
 
     /// Returns the receiving end of the queue.

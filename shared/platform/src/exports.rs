@@ -3,16 +3,19 @@
 use domain::chunk::job_prefix;
 use domain::clock::{Clock, Random};
 use domain::error::{Error, NO_JOB, Result};
-use domain::ids::{ChunkId, JobId};
+use domain::ids::{ChunkId, JobId, PatientId};
 use domain::job::{AuditEvent, Job, JobHeader, Owner, PatientSummary};
 use domain::manifest::{NamedFile, Names, PARTIAL_PAGE_CHUNKS};
+use domain::patient::{summary, summary_for_mails};
 use domain::ports::files::Files;
 use domain::ports::jobs::{Jobs, StoredJob};
 use domain::ports::queue::Queue;
+use domain::ports::records::Records;
 use domain::request::ExportRequest;
 use domain::states::{AwaitingInput, Queued};
 use domain::task::Task;
 use jiff::{SignedDuration, Timestamp};
+use settings::Settings;
 
 use crate::telemetry::{self, Metric};
 
@@ -32,6 +35,22 @@ pub struct NewExport {
     pub request_id: Option<String>,
     /// See [`JobHeader::by_patient`].
     pub by_patient: bool,
+    /// See [`JobHeader::language`].
+    pub language: Option<String>,
+}
+
+/// Returns the details of a patient for a new job; `None` if there is no such patient. The address for mails is among
+/// them only if the server sends mails.
+pub async fn patient_of_job(
+    records: &dyn Records,
+    patient: &PatientId,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Option<PatientSummary>> {
+    match &settings.mail {
+        Some(_) => summary_for_mails(records, patient, now).await,
+        None => summary(records, patient).await,
+    }
 }
 
 /// Creates a job for its client. It begins at once if it needs no form.
@@ -65,6 +84,7 @@ pub async fn start_as(
         changed_at: now,
         request_id: new.request_id,
         by_patient: new.by_patient,
+        language: new.language,
         attachments: Vec::new(),
     };
     let job =

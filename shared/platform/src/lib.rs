@@ -4,6 +4,7 @@ pub mod audit;
 pub mod export_slots;
 pub mod exports;
 pub mod hidden;
+pub mod post;
 pub mod telemetry;
 
 use std::sync::Arc;

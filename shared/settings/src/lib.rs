@@ -6,6 +6,7 @@ mod clients;
 mod environment;
 mod issuers;
 pub mod limits;
+mod mail;
 mod pages;
 mod reader;
 pub mod resources;
@@ -30,6 +31,7 @@ use self::environment::unknown_variables;
 pub use self::environment::{has_variable, log_filter};
 pub use self::issuers::Issuer;
 pub use self::limits::Limits;
+pub use self::mail::{Encryption, Mail};
 pub use self::pages::{Accent, Logo, Pages};
 use self::reader::Reader;
 use self::times::{audit_retention, hours};
@@ -84,6 +86,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// The design of the pages, and their texts about the organization.
     pub pages: Pages,
+    /// The mail server that sends mails to patients; `None` if patients get none.
+    pub mail: Option<Mail>,
     /// The limits that protect the server from exhaustion.
     pub limits: Limits,
     /// The SHA-256 of all settings, hexadecimal. Two servers with the same settings have the same digest.
@@ -133,6 +137,7 @@ pub const KEYS: &[&str] = &[
     "trusted_proxies",
     "log_format",
     "pages",
+    "mail",
     "limits",
 ];
 
@@ -236,6 +241,7 @@ impl Settings {
                 }
             },
             pages: Pages::read(&mut read),
+            mail: Mail::read(&mut read),
             limits,
             digest,
         };

@@ -20,6 +20,8 @@ pub struct Pages {
     pub help_url: Option<String>,
     /// The office to which a patient can turn whose request is rejected: its name and its phone number, as they are shown.
     pub office: Option<String>,
+    /// The phone number of the office alone.
+    pub office_phone: Option<String>,
     /// The number of days within which a patient gets a copy (45 CFR 164.524(b)(2)).
     pub due_days: i64,
     pub accent: Accent,
@@ -58,6 +60,7 @@ impl Default for Pages {
             organization: None,
             help_url: None,
             office: None,
+            office_phone: None,
             due_days: 30,
             accent: Accent::default(),
             logo: None,
@@ -130,10 +133,12 @@ impl Pages {
         if table.help_url.as_ref().is_some_and(|url| !is_link(url)) {
             read.wrong("pages.help_url", "must be an http, https, mailto or tel URL");
         }
+        let office = office(&table, read);
         Self {
             due_days,
             accent: accent(&table, read),
-            office: office(&table, read),
+            office_phone: office.as_ref().map(|(_, phone)| phone.clone()),
+            office: office.map(|(name, phone)| format!("{name}, {phone}")),
             logo: table.logo.as_deref().and_then(|text| logo(text, read)),
             zone: table.time_zone.as_deref().and_then(|name| zone(name, read)).unwrap_or(TimeZone::UTC),
             words: Arc::new(overrides(table.words, read)),
@@ -144,8 +149,8 @@ impl Pages {
     }
 }
 
-/// The office with its phone number: one without the other helps nobody.
-fn office(table: &Table, read: &mut Reader) -> Option<String> {
+/// The office and its phone number: one without the other helps nobody.
+fn office(table: &Table, read: &mut Reader) -> Option<(String, String)> {
     let mut checked = |key: &str, text: &Option<String>| {
         let text = text.as_deref()?.trim();
         if text.is_empty() || text.chars().count() > MAX_OFFICE || text.contains(char::is_control) {
@@ -157,7 +162,7 @@ fn office(table: &Table, read: &mut Reader) -> Option<String> {
     let name = checked("pages.office", &table.office);
     let phone = checked("pages.office_phone", &table.office_phone);
     match (name, phone) {
-        (Some(name), Some(phone)) => Some(format!("{name}, {phone}")),
+        (Some(name), Some(phone)) => Some((name, phone)),
         (None, None) => None,
         (Some(_), None) => {
             read.wrong("pages.office_phone", "is missing: pages.office needs it");

@@ -31,6 +31,7 @@ fn codes(action: Action) -> (Value, Value, &'static str) {
         Action::ExportStarted => (export(), stage("extract"), "E"),
         Action::ChoicesSent => (rest(), stage("amend"), "U"),
         Action::Download => (export(), stage("disclose"), "R"),
+        Action::MailSent => (rest(), stage("transmit"), "E"),
         Action::Approved => (rest(), stage("attest"), "U"),
         Action::Rejected => (rest(), stage("deprecate"), "U"),
         Action::Redacted => (record(), stage("deidentify"), "U"),

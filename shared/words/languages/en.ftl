@@ -535,6 +535,7 @@ audit-action-token-issued = Got a token
 audit-action-token-refreshed = Refreshed a token
 audit-action-token-revoked = Revoked a token
 audit-action-access-stopped = Stopped an app’s access
+audit-action-mail-sent = Sent a mail to the patient
 audit-action-settings-changed = Changed the settings
 audit-action-audit-read = Read the audit trail
 audit-outcome-success = Done
@@ -908,3 +909,12 @@ start-topics-hint = A topic is left out unless you tick it. Tick only what the p
 start-no-receiver = Say who gets the copy.
 start-no-reason = Say why the export is made.
 start-too-long = Use at most { $limit } letters, in one line.
+
+## Mails to patients
+
+# A mail contains neither the patient’s name nor a word about health. The subject is the same for all mails.
+mail-subject = About your request
+mail-received = We have your request. See it: { $link }
+mail-not-you = Not you? Call { $phone }.
+mail-ready = Your copy is ready. Sign in by { $date }: { $link }
+mail-message = A message about your request. Sign in to read it: { $link }

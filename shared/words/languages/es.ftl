@@ -533,6 +533,7 @@ audit-action-token-issued = Obtuvo un token
 audit-action-token-refreshed = Renovó un token
 audit-action-token-revoked = Revocó un token
 audit-action-access-stopped = Retiró el acceso de una aplicación
+audit-action-mail-sent = Envió un correo al paciente
 audit-action-settings-changed = Cambió la configuración
 audit-action-audit-read = Leyó el registro de auditoría
 audit-outcome-success = Hecho
@@ -906,3 +907,11 @@ start-topics-hint = Si no marca un tema, queda fuera. Marque solo lo que el paci
 start-no-receiver = Diga quién recibe la copia.
 start-no-reason = Diga por qué se hace la exportación.
 start-too-long = Use como máximo { $limit } letras, en una línea.
+
+## Mails to patients
+
+mail-subject = Sobre su solicitud
+mail-received = Tenemos su solicitud. Véala: { $link }
+mail-not-you = ¿No fue usted? Llame al { $phone }.
+mail-ready = Su copia está lista. Inicie sesión antes del { $date }: { $link }
+mail-message = Hay un mensaje sobre su solicitud. Inicie sesión para leerlo: { $link }

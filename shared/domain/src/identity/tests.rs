@@ -65,3 +65,57 @@ fn a_summary_of_an_earlier_version_is_read() {
     assert_eq!(stored, PatientSummary::new(PatientId::parse("p").expect("an id"), "A"));
     assert_eq!(serde_json::to_string(&stored).expect("JSON"), r#"{"id":"p","name":"A"}"#);
 }
+
+/// Returns the address for mails of a patient with these contact points, on March 1, 2026.
+fn email_of(telecom: &str) -> Option<String> {
+    let now = "2026-03-01T12:00:00Z".parse().expect("a time");
+    let line = format!(r#"{{"resourceType":"Patient","telecom":{telecom}}}"#);
+    email(line.as_bytes(), now).map(|address| address.as_str().to_owned())
+}
+
+#[test]
+fn the_address_in_use_with_the_lowest_rank_is_taken() {
+    for (telecom, expected) in [
+        (
+            r#"[{"system":"phone","value":"a@example.org"},{"system":"email","value":"b@example.org"}]"#,
+            Some("b"),
+        ),
+        (
+            r#"[{"system":"email","value":"a@example.org"},{"system":"email","value":"b@example.org"}]"#,
+            Some("a"),
+        ),
+        (
+            r#"[{"system":"email","value":"a@example.org"},{"system":"email","value":"b@example.org","rank":7}]"#,
+            Some("b"),
+        ),
+        (
+            r#"[{"system":"email","value":"a@example.org","rank":10},{"system":"email","value":"b@example.org","rank":9}]"#,
+            Some("b"),
+        ),
+        (
+            r#"[{"system":"email","value":"a@example.org","use":"old"},{"system":"email","value":"b@example.org"}]"#,
+            Some("b"),
+        ),
+        (r#"[{"system":"email","value":" a@example.org "}]"#, Some("a")),
+        (r#"[{"system":"email","value":"a@example.org","period":{"end":"2026-02"}}]"#, None),
+        (r#"[{"system":"email","value":"a@example.org","period":{"end":"2026-03"}}]"#, Some("a")),
+        (r#"[{"system":"email","value":"a@example.org","period":{"end":"2026-03-01T11:59:59Z"}}]"#, None),
+        (r#"[{"system":"email","value":"a@example.org","period":{"start":"2020"}}]"#, Some("a")),
+        (r#"[{"system":"email","value":"a@example.org","period":{"start":"2026-03-02"}}]"#, None),
+        (r#"[{"system":"email","value":"a@example.org","period":{"end":"soon"}}]"#, None),
+        (r#"[{"system":"email"}]"#, None),
+        (r#"[{"value":"a@example.org"}]"#, None),
+        ("[]", None),
+        ("7", None),
+    ] {
+        assert_eq!(email_of(telecom), expected.map(|name| format!("{name}@example.org")), "{telecom}");
+    }
+}
+
+#[test]
+fn an_address_with_a_header_in_it_is_not_taken() {
+    let evil = r#"{"system":"email","value":"a@example.org\r\nBcc: eve@example.org","rank":1}"#;
+    assert_eq!(email_of(&format!("[{evil}]")), None);
+    let other = r#"{"system":"email","value":"b@example.org"}"#;
+    assert_eq!(email_of(&format!("[{evil},{other}]")).as_deref(), Some("b@example.org"));
+}

@@ -6,5 +6,6 @@ pub mod events;
 pub mod expiring;
 pub mod files;
 pub mod jobs;
+pub mod mail;
 pub mod queue;
 pub mod records;

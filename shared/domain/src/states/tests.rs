@@ -26,6 +26,7 @@ fn awaiting(review: bool) -> Job {
             history: Vec::new(),
             request_id: None,
             by_patient: false,
+            language: None,
             attachments: Vec::new(),
         },
     })

@@ -6,7 +6,7 @@ use crate::database::{Database, STATE};
 /// For every list, SQLite seeks to a position in an index and reads on: it reads no other rows and sorts nothing.
 #[test]
 fn every_list_reads_an_index_in_its_order() {
-    let jobs = LocalJobs::new(Arc::new(Database::in_memory(STATE).expect("a database")));
+    let jobs = LocalJobs::new(Arc::new(Database::in_memory(STATE).expect("a database")), None);
     let position = || Some(format!("1700000000000.{}", domain::ids::JobId::of_no_job()));
     for index in [
         Index::All,
@@ -43,12 +43,12 @@ async fn jobs_that_were_stored_before_are_found() {
 
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("state.sqlite");
-    let open = || LocalJobs::new(Arc::new(Database::open(&path, STATE).expect("opened")));
+    let open = || LocalJobs::new(Arc::new(Database::open(&path, STATE).expect("opened")), None);
     let known = contract::job(1, "anna");
     open().create(&known).await.expect("created");
     let old = rusqlite::Connection::open(&path).expect("a database");
     old.execute_batch(
-            "DROP TABLE job_search; DROP INDEX jobs_by_state; DROP INDEX jobs_by_patient;
+            "DROP TABLE mails; DROP TABLE job_search; DROP INDEX jobs_by_state; DROP INDEX jobs_by_patient;
              INSERT INTO jobs (id, version, state, owner, created_at, job) VALUES ('x', 1, 'queued', '', 1, '{}');
              PRAGMA user_version = 3;",
         )

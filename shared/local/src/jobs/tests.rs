@@ -5,7 +5,7 @@ use crate::database::sql;
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
     let database = Arc::new(Database::in_memory(crate::database::STATE).expect("a database"));
-    let jobs = LocalJobs::new(database.clone());
+    let jobs = LocalJobs::new(database.clone(), None);
     let mut ids = Vec::new();
     for second in 1..=6 {
         let job = contract::job(second, "a");
