@@ -1,4 +1,5 @@
-//! Sends the outcomes of exports to EventBridge, from the stream of the jobs table.
+//! Sends the outcomes of exports to EventBridge, from the stream of the jobs table. The same program, deployed a second
+//! time, sends mails to patients ([`aws::lambda::mails`]).
 //!
 //! The stream has every change that was written, so a process that dies loses no event, and no request waits for the bus.
 //! Lambda delivers the same changes again until they are processed, for one day. A listener may therefore receive an event

@@ -1,5 +1,6 @@
 //! Mails to patients: when they are sent, to which address, and what is in them.
 
+pub(crate) mod announced;
 mod outages;
 mod whom;
 

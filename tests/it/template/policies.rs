@@ -25,7 +25,7 @@ const SMALL_GROUP: &str =
 const SPREAD: &str = "the counters of a plan with many chunks are spread over items; no story has so many";
 
 /// The accesses that no story needs, by function and statement, each with its reason.
-const UNASKED: [(&str, &str, &str); 26] = [
+const UNASKED: [(&str, &str, &str); 30] = [
     ("AnnounceFunction", "Stream: dynamodb:DescribeStream", POLLER),
     ("AnnounceFunction", "Stream: dynamodb:GetRecords", POLLER),
     ("AnnounceFunction", "Stream: dynamodb:GetShardIterator", POLLER),
@@ -44,6 +44,10 @@ const UNASKED: [(&str, &str, &str); 26] = [
     ("LargeGeneratorFunction", "Messages: sqs:ReceiveMessage", POLLER),
     ("LargeGeneratorFunction", "Messages: sqs:DeleteMessage", POLLER),
     ("LargeGeneratorFunction", "Messages: sqs:GetQueueAttributes", POLLER),
+    ("MailFunction", "Stream: dynamodb:DescribeStream", POLLER),
+    ("MailFunction", "Stream: dynamodb:GetRecords", POLLER),
+    ("MailFunction", "Stream: dynamodb:GetShardIterator", POLLER),
+    ("MailFunction", "Streams: dynamodb:ListStreams", POLLER),
     ("SmallGeneratorFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:large", BOTH_QUEUES),
     ("SmallGeneratorFunction", "Files: s3:AbortMultipartUpload", BROKEN_UPLOAD),
     ("SmallGeneratorFunction", "Records: arn:aws:s3:::the-lake/lake/Group/*", SMALL_GROUP),
@@ -83,7 +87,7 @@ fn every_function_has_exactly_the_permissions_that_it_needs() {
     let all: Vec<_> = shared.chain(alone::ALL.iter().map(|(setup, story)| (*setup, story))).collect();
     let failed = tell(&all, &record);
     let mut wrong: Vec<String> = failed.into_iter().map(|name| format!("{name} failed")).collect();
-    let deployed = deployed(&[]);
+    let deployed = deployed(&[("PatientMail", "true")]);
     let mut unasked = BTreeSet::new();
     for (id, (_, function)) in deployed.template().functions() {
         let policy = Policy::of_function(&deployed, function);
@@ -102,6 +106,24 @@ fn every_function_has_exactly_the_permissions_that_it_needs() {
 /// Returns the statement of a list entry, which may be conditional.
 pub(super) fn statement(entry: &Value) -> &Value {
     entry.pointer("/Fn::If/1").unwrap_or(entry)
+}
+
+/// The secret with the settings also has keys and hashes of passwords.
+#[test]
+fn a_stack_that_sends_no_mails_gives_no_secret_to_the_function_for_mails() {
+    let sids = |mails: &str| {
+        let deployed = deployed(&[("PatientMail", mails)]);
+        let (_, function) = deployed.template().functions()["MailFunction"];
+        let statements = deployed.evaluate(&function["Properties"]["Policies"][0]["Statement"]);
+        let of = |one: &Value| one["Sid"].as_str().expect("an id").to_owned();
+        let mapping = deployed.template().resources("AWS::Lambda::EventSourceMapping")["MailMapping"];
+        let runs = deployed.evaluate(&mapping["Properties"]["Enabled"]);
+        (statements.as_array().expect("statements").iter().map(of).collect::<Vec<_>>(), runs)
+    };
+    let stream = ["Stream", "Streams"].map(str::to_owned);
+    assert_eq!(sids("false"), (stream.to_vec(), Value::from(false)));
+    let both = ["Stream", "Streams", "Audit", "Secrets"].map(str::to_owned);
+    assert_eq!(sids("true"), (both.to_vec(), Value::from(true)));
 }
 
 #[test]

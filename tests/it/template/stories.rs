@@ -21,7 +21,7 @@ const AS_ALL: Setup = Setup { settings: "", parameters: &[] };
 const LINKS: Setup = Setup { settings: "max_direct_bytes = 1", parameters: &[] };
 
 /// The stories, and the deployment of each.
-pub(crate) const ALL: [(Setup, Story); 12] = [
+pub(crate) const ALL: [(Setup, Story); 13] = [
     (AS_ALL, Story { name: "begin_with_the_form", tell: |world| Box::pin(begin_with_the_form(world)) }),
     (AS_ALL, Story { name: "comes_back", tell: |world| Box::pin(comes_back(world)) }),
     (AS_ALL, Story { name: "deleted", tell: |world| Box::pin(deleted(world)) }),
@@ -31,6 +31,7 @@ pub(crate) const ALL: [(Setup, Story); 12] = [
     (AS_ALL, Story { name: "failed", tell: |world| Box::pin(failed(world)) }),
     (AS_ALL, Story { name: "too_many", tell: |world| Box::pin(too_many(world)) }),
     (AS_ALL, Story { name: "announced", tell: |world| Box::pin(announced(world)) }),
+    (AS_ALL, Story { name: "mailed", tell: |world| Box::pin(crate::mails::announced::mailed(world)) }),
     (AS_ALL, Story { name: "twice", tell: |world| Box::pin(twice(world)) }),
     (LINKS, Story { name: "zip_in_the_store", tell: |world| Box::pin(zip_in_the_store(world)) }),
     (LINKS, Story { name: "links", tell: |world| Box::pin(links(world)) }),

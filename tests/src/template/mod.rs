@@ -55,13 +55,11 @@ impl Template {
             .collect()
     }
 
-    /// Returns the properties of the functions that serve requests: those that read settings from their secret.
+    /// Returns the properties of the functions that serve requests.
     pub fn serving(&self) -> BTreeMap<&str, &Value> {
-        let properties =
-            self.functions().into_iter().map(|(id, (_, function))| (id, &function["Properties"]));
-        let is_told =
-            |properties: &Value| properties["Environment"]["Variables"].get("EHI_SETTINGS_SECRET").is_some();
-        properties.filter(|(_, properties)| is_told(properties)).collect()
+        let serves = |binary: &str| ehi::server::FUNCTIONS.iter().any(|(name, ..)| *name == binary);
+        let serving = self.functions().into_iter().filter(|(_, (binary, _))| serves(binary));
+        serving.map(|(id, (_, function))| (id, &function["Properties"])).collect()
     }
 }
 

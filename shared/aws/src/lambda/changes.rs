@@ -1,10 +1,11 @@
-//! Changes of the table of jobs on Lambda. The changes of a job's state that are announced are published as events.
+//! Changes of the table of jobs on Lambda. Those of a job's state cause events, and mails to patients ([`super::mails`]).
 
 use std::sync::Arc;
 
 use domain::error::Result;
 use domain::event::{CloudEvent, JobEvent};
 use domain::job::{Job, JobState};
+use domain::notice::Notice;
 use domain::ports::events::Events;
 use serde::Deserialize;
 
@@ -53,21 +54,41 @@ impl Row {
 }
 
 impl Change {
-    fn event(&self) -> Option<JobEvent> {
+    fn before(&self) -> Option<JobState> {
+        self.old_image.as_ref().and_then(Row::state)
+    }
+
+    /// Returns the job after the change; `None` if the row is not that of a job, or if the job cannot be read.
+    fn job(&self) -> Option<Job> {
         let document = self.new_image.as_ref()?.document.as_ref()?;
         match serde_json::from_str::<Job>(&document.text) {
-            Ok(job) => JobEvent::of_change(self.old_image.as_ref().and_then(Row::state), &job),
+            Ok(job) => Some(job),
             Err(error) => {
-                // A retry would fail as well and delay all later events. The error itself is not logged, because its
+                // A retry would fail as well and delay all later changes. The error itself is not logged, because its
                 // text may contain a part of the document.
                 tracing::error!(
                     line = error.line(),
                     column = error.column(),
-                    "a job cannot be read; no event is published for its change"
+                    "a job cannot be read; nobody is told about its change"
                 );
                 None
             }
         }
+    }
+}
+
+impl Changes {
+    fn events(&self) -> impl Iterator<Item = JobEvent> {
+        self.records.iter().filter_map(|Record { dynamodb }| {
+            dynamodb.job().and_then(|job| JobEvent::of_change(dynamodb.before(), &job))
+        })
+    }
+
+    /// Returns the notices that the changes cause.
+    pub fn notices(&self) -> impl Iterator<Item = Notice> {
+        self.records.iter().filter_map(|Record { dynamodb }| {
+            dynamodb.job().and_then(|job| Notice::of_change(dynamodb.before(), &job))
+        })
     }
 }
 
@@ -87,9 +108,8 @@ impl Announcer {
     ///
     /// The error of [`Events::publish`].
     pub async fn announce(&self, changes: &Changes) -> Result<()> {
-        let events = changes.records.iter().filter_map(|record| record.dynamodb.event());
         let events: Vec<CloudEvent> =
-            events.map(|event| event.into_cloud_event(&self.source, &self.stage)).collect();
+            changes.events().map(|event| event.into_cloud_event(&self.source, &self.stage)).collect();
         if events.is_empty() {
             return Ok(());
         }

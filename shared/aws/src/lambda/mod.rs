@@ -4,6 +4,7 @@
 //! returns 503 to all of them and logs the same line.
 
 pub mod changes;
+pub mod mails;
 pub mod messages;
 mod served;
 
@@ -34,6 +35,7 @@ use tower::ServiceExt;
 use web::host::{RespondBy, host};
 
 use self::changes::{Announcer, Changes};
+use self::mails::{MailServer, Mails};
 use self::messages::{Batch, Consumer};
 use self::served::{App, Connect};
 use crate::{Aws, Caller, sdk_of_function};
@@ -159,9 +161,16 @@ pub async fn consume(worker: fn(&Aws) -> Result<Arc<dyn Worker>>) -> Result<(), 
     .await
 }
 
-/// Runs the function that publishes changes of jobs as events. It reads them from the stream of the table of jobs.
-pub async fn announce(bus: fn(&SdkConfig, &Resources) -> Result<Arc<dyn Events>>) -> Result<(), Error> {
+/// Returns the event bus of a deployment.
+pub type Bus = fn(&SdkConfig, &Resources) -> Result<Arc<dyn Events>>;
+
+/// Runs a function that reads changes of jobs from the stream of the table of jobs. If it has an event bus, it publishes
+/// them as events; otherwise it sends mails to patients.
+pub async fn announce(bus: Bus, server: MailServer) -> Result<(), Error> {
     let (sdk, resources) = (sdk_and_log(Caller::Worker).await, resources());
+    if resources.get("EHI_EVENT_BUS").is_none() {
+        return mail_patients(Mails { sdk, resources, clock: clock(), random: random(), server }).await;
+    }
     let settings =
         Aws::without_secrets(sdk.clone(), resources.clone(), clock(), random()).map_err(refusal)?.settings();
     let announcer = Announcer {
@@ -172,6 +181,14 @@ pub async fn announce(bus: fn(&SdkConfig, &Resources) -> Result<Arc<dyn Events>>
     let announcer = &announcer;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Changes>| async move {
         announcer.announce(&event.payload).await.map_err(logged)
+    }))
+    .await
+}
+
+async fn mail_patients(mails: Mails) -> Result<(), Error> {
+    let mails = &mails;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Changes>| async move {
+        mails.send(&event.payload).await.map_err(logged)
     }))
     .await
 }
