@@ -1,7 +1,7 @@
 //! The program's log at the default level: a line for each request and each action of staff.
 
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use http::StatusCode;
 use serde_json::Value;
@@ -17,6 +17,12 @@ pub(crate) struct Captured {
 
 impl Captured {
     pub(crate) fn start() -> Self {
+        // With only one subscriber, `tracing` asks the subscriber of the thread that reaches a log line first. A thread
+        // without one would then switch the line off for all threads.
+        static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| {
+            tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish())
+        });
         let text = Arc::<Mutex<Vec<u8>>>::default();
         let writer = text.clone();
         let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Captured::writer(&writer));
