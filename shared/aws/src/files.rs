@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use domain::error::{Error, Result};
 use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm, checked_key};
@@ -27,6 +27,17 @@ pub(super) struct AwsFiles {
     part_bytes: usize,
     slots: Arc<Semaphore>,
 }
+
+/// The version of a file that is compared with a content.
+enum Version {
+    None,
+    /// It has this content; with its ETag.
+    Same(String),
+    Other,
+}
+
+/// Codes of S3 when an object is not of the version that a request names, or is being written (S3, conditional writes).
+const REPLACED: [&str; 3] = ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"];
 
 /// The minimum size of a part of a multipart upload, except for the last one (S3, limits).
 const SMALLEST_PART: usize = 5 * 1024 * 1024;
@@ -57,6 +68,26 @@ impl AwsFiles {
                 first.code().unwrap_or_default()
             ))),
         }
+    }
+
+    /// Returns the version of a file, if it has this content.
+    async fn version_with(&self, key: &str, content: Option<&[u8]>) -> Result<Version> {
+        let mut object = match self.bucket.open(key, None).await {
+            Ok(object) => object,
+            Err(Error::NotFound(_)) => return Ok(Version::None),
+            Err(error) => return Err(error),
+        };
+        let mut rest = content.unwrap_or_default();
+        while let Some(piece) = object.next().await? {
+            match rest.strip_prefix(&piece[..]) {
+                Some(behind) => rest = behind,
+                None => return Ok(Version::Other),
+            }
+        }
+        Ok(match object.etag() {
+            Some(etag) if rest.is_empty() => Version::Same(etag.to_owned()),
+            _ => Version::Other,
+        })
     }
 
     async fn abort_uploads(&self, prefix: &str) -> Result<()> {
@@ -107,6 +138,25 @@ impl Files for AwsFiles {
 
     fn compresses(&self) -> bool {
         self.compress
+    }
+
+    async fn swap(&self, key: &str, known: Option<&[u8]>, bytes: Vec<u8>) -> Result<bool> {
+        let key = checked_key(key)?;
+        let put = self.bucket.client.put_object().bucket(&self.bucket.name).key(self.bucket.key(key));
+        let put = put.content_type(content_type(key)).body(bytes.clone().into());
+        let put = match (self.version_with(key, known).await?, known) {
+            (Version::None, None) => put.if_none_match("*"),
+            (Version::Same(etag), Some(_)) => put.if_match(etag),
+            _ => return Ok(false),
+        };
+        match put.send().await {
+            Ok(_) => Ok(true),
+            // An earlier attempt of this call can have succeeded without its response.
+            Err(error) if error.code().is_some_and(|code| REPLACED.contains(&code)) => {
+                Ok(matches!(self.version_with(key, Some(&bytes)).await?, Version::Same(_)))
+            }
+            Err(error) => Err(failed("PutObject")(error)),
+        }
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {

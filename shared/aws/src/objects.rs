@@ -177,6 +177,11 @@ impl Object {
         self.encoding.as_deref()
     }
 
+    /// Returns the version of the object, as S3 names it.
+    pub(super) fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
     async fn request(&mut self) -> Result<Body> {
         let range = match (self.at, self.end) {
             (0, None) => None,

@@ -177,6 +177,7 @@ pub async fn files(files: &dyn Files) {
     let large: Vec<u8> = (0..=u8::MAX).cycle().take(3_000_000).collect();
     write_all(files, "a/large", large.clone()).await.expect("written");
     assert_eq!(read_all(files, "a/large", large.len()).await.expect("read"), large);
+    swapped(files).await;
     let mut dropped = files.create("a/c/dropped").await.expect("created");
     dropped.write(b"half".to_vec()).await.expect("written");
     drop(dropped);
@@ -194,6 +195,26 @@ pub async fn files(files: &dyn Files) {
     for key in ["../x", "a/../../x", "/etc/passwd", "a//b", "", "a/\0"] {
         assert!(files.create(key).await.is_err() && files.open(key, None).await.is_err(), "{key:?}");
     }
+}
+
+/// Tests [`Files::swap`]: a file is replaced only by a caller that knows its content, and by one of several.
+async fn swapped(files: &dyn Files) {
+    let swap = async |known: Option<&str>, new: &str| {
+        let swapped = files.swap("a/b/now.json", known.map(str::as_bytes), new.as_bytes().to_vec()).await;
+        swapped.expect("a result")
+    };
+    let now = async || read_all(files, "a/b/now.json", 100).await.expect("read");
+    assert!(!swap(Some("1"), "2").await, "there is no such file");
+    assert!(swap(None, "1").await && !swap(None, "2").await);
+    assert!(!swap(Some("0"), "2").await && !swap(Some(""), "2").await && !swap(Some("11"), "2").await);
+    assert_eq!(now().await, b"1");
+    assert!(swap(Some("1"), "22").await && !swap(Some("2"), "3").await);
+    assert_eq!(now().await, b"22");
+    let all: Vec<String> = (0..8).map(|number| format!("by {number}")).collect();
+    let swaps = join_all(all.iter().map(|new| swap(Some("22"), new))).await;
+    let winners: Vec<_> = all.iter().zip(swaps).filter(|(_, swapped)| *swapped).map(|(new, _)| new).collect();
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    assert_eq!(now().await, winners[0].as_bytes());
 }
 
 /// Tests [`ExpiringStore`]: entries are created once, expire, and are taken by one caller. `advance` moves the time.

@@ -49,6 +49,11 @@ impl Files for LocalFiles {
         Ok(Box::new(Writer { path: self.path(key)?, held: Vec::new(), file: None }))
     }
 
+    async fn swap(&self, key: &str, known: Option<&[u8]>, bytes: Vec<u8>) -> Result<bool> {
+        let (path, known) = (self.path(key)?, known.map(<[u8]>::to_vec));
+        blocking(Store::Files, move || swap(&path, known.as_deref(), &bytes)).await
+    }
+
     async fn size(&self, key: &str) -> Result<Option<u64>> {
         let path = self.path(key)?;
         blocking(Store::Files, move || match std::fs::metadata(path) {
@@ -213,6 +218,30 @@ fn created(known: Option<Created>, path: &Path) -> Result<Created> {
         directories.push(directory.to_owned());
     }
     Ok(Created { file: private::file(path)?, directories })
+}
+
+/// Replaces a file if it has this content. The directory is locked meanwhile, so that one process at a time does so. The
+/// file has the mode of its directory.
+fn swap(path: &Path, known: Option<&[u8]>, bytes: &[u8]) -> Result<bool> {
+    let directory = path.parent().ok_or_else(|| Error::internal("a storage key has no directory"))?;
+    for parent in private::directory_to_sync(directory)? {
+        File::open(parent)?.sync_all()?;
+    }
+    let locked = File::open(directory)?;
+    match locked.lock() {
+        // Some network file systems have no locks.
+        Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error.into()),
+        _ => {}
+    }
+    let content = match std::fs::read(path) {
+        Err(error) if is_missing(&error) => None,
+        read => Some(read?),
+    };
+    if content.as_deref() != known {
+        return Ok(false);
+    }
+    private::replace_like_directory(path, directory, bytes)?;
+    Ok(true)
 }
 
 fn ignore_missing(done: std::io::Result<()>) -> Result<()> {

@@ -50,6 +50,17 @@ pub(super) fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
     }
 }
 
+/// Replaces a file atomically and durably. The new file can be read by those who can read its directory.
+pub(super) fn replace_like_directory(path: &Path, directory: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    let mode = std::fs::metadata(directory)?.permissions().mode() & 0o666;
+    std::fs::set_permissions(file.path(), Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(directory)?.sync_all()
+}
+
 /// Replaces a file atomically and durably: after a power cut the file has either its old or its new content.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension("new");

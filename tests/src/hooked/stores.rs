@@ -134,6 +134,10 @@ impl<H: Hook> Files for Port<dyn Files, H> {
         self.inner.compresses()
     }
 
+    async fn swap(&self, key: &str, known: Option<&[u8]>, bytes: Vec<u8>) -> Result<bool> {
+        self.call(Store::Files, self.inner.swap(key, known, bytes)).await
+    }
+
     async fn size(&self, key: &str) -> Result<Option<u64>> {
         self.call(Store::Files, self.inner.size(key)).await
     }

@@ -31,6 +31,10 @@ pub trait Files: Send + Sync {
         false
     }
 
+    /// Replaces a whole small file, which is not NDJSON, if it has the content that the caller knows: `None` stands for no file.
+    /// Returns whether it did. Of callers that know the same content, one succeeds; so no change is lost.
+    async fn swap(&self, key: &str, known: Option<&[u8]>, bytes: Vec<u8>) -> Result<bool>;
+
     /// Returns the size of a file in bytes; `None` if there is no such file.
     async fn size(&self, key: &str) -> Result<Option<u64>>;
 
