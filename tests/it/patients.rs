@@ -10,9 +10,11 @@ use domain::ports::audit::{AuditQuery, all};
 use futures_util::TryStreamExt;
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, World, both_hosts};
+use tests::{ANNA, Answer, BRUNO, World, both_hosts};
+use web::audit_event::audit_event;
 
 use crate::program::{ehi, run, said};
+use crate::review::link;
 
 /// The page of a search; `text` is urlencoded.
 async fn search(world: &World, staff: &Answer, text: &str) -> String {
@@ -56,6 +58,9 @@ async fn staff_find_patients_by_name_birth_date_and_identifier(world: World) {
         "1961-04-12",
         "4%2F12%2F1961+anna",
         "lind+1961-04",
+        "1961",
+        "4%2F1961",
+        "lind+qvist",
         "mrn+1000",
         "MRN-1000+lind",
         "Anna-Lindqvist",
@@ -67,7 +72,7 @@ async fn staff_find_patients_by_name_birth_date_and_identifier(world: World) {
         assert_eq!(ids(&page), [ANNA], "{text}: {page}");
         assert!(page.contains("April 12, 1961") && page.contains("complete as of "), "{text}: {page}");
     }
-    for text in ["lind+bruno", "indqvist", "anna+1961-04-13", "mrn", "1961"] {
+    for text in ["lind+bruno", "indqvist", "anna+1961-04-13", "mrn", "1962"] {
         let page = search(&world, &staff, text).await;
         assert!(ids(&page).is_empty() && page.contains("Nobody found."), "{text}: {page}");
     }
@@ -84,12 +89,22 @@ async fn staff_find_patients_by_name_birth_date_and_identifier(world: World) {
 async fn a_search_is_recorded_without_its_words_and_is_for_reviewers() {
     let world = World::new();
     let staff = world.staff().await;
-    search(&world, &staff, "lindqvist").await;
+    search(&world, &staff, "mrn-1001").await;
+    world.advance(1);
+    search(&world, &staff, "mrn-99").await;
     let query = AuditQuery { count: 100, ..AuditQuery::default() };
     let entries: Vec<_> = all(&*world.platform().audit(), query).try_collect().await.expect("entries");
-    let searches = entries.iter().filter(|entry| entry.event.object.as_deref() == Some("search of patients"));
-    assert_eq!(searches.count(), 1);
-    assert!(!format!("{entries:?}").to_lowercase().contains("lindq"), "{entries:?}");
+    let mut searches: Vec<_> =
+        entries.iter().filter(|entry| entry.event.object.as_deref() == Some("search of patients")).collect();
+    searches.sort_by_key(|entry| entry.at);
+    let shown =
+        searches.iter().map(|entry| entry.event.shown.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(shown.collect::<Vec<_>>(), [vec![BRUNO.to_owned()], Vec::new()]);
+    assert!(!format!("{entries:?}").to_lowercase().contains("mrn"), "{entries:?}");
+    let of_auditor = audit_event(searches[0], "https://ehi.example.org");
+    let patients = of_auditor["entity"].as_array().expect("entities").iter();
+    let patients: Vec<_> = patients.filter_map(|entity| entity["what"]["reference"].as_str()).collect();
+    assert_eq!(patients, [format!("Patient/{BRUNO}")]);
 }
 
 #[tokio::test]
@@ -133,7 +148,12 @@ async fn a_hit_is_compared_with_the_record_as_it_is_now() {
     let world = World::with("sandbox = true", lake.path());
     let staff = world.staff().await;
     assert_eq!(ids(&search(&world, &staff, "smith").await), ["a", "b", "c", "d", "e"]);
-    assert_eq!(ids(&search(&world, &staff, "1980-03").await).len(), 5, "the one without a name as well");
+    let of_march = ids(&search(&world, &staff, "1980-03").await);
+    assert_eq!(
+        of_march.len(),
+        6,
+        "the one without a name, and the one of whom only the year is known: {of_march:?}"
+    );
     assert_eq!(ids(&search(&world, &staff, "name").await).len(), 0, "an id is no name");
     std::fs::remove_dir_all(lake.path().join("Patient/b")).expect("removed");
     put(lake.path(), &patient("c", "Cem", "Jones", "1980-03-14"));
@@ -172,6 +192,82 @@ async fn many_patients_of_one_name_are_shown_page_by_page() {
     }
     assert_eq!(pages, [20, 20, 5]);
     assert!(all.is_sorted() && all.len() == 45, "each once, in the order of names: {all:?}");
+    // The page of a list that another index has replaced is the first one of the new list.
+    let first = world.get("/staff/patients?q=smith").cookie(&staff).send().await.text();
+    let second = link(&first, "q=smith&page=");
+    let renewed = "The index was renewed meanwhile";
+    let page = async || world.get(&second).cookie(&staff).send().await.text();
+    assert!(!page().await.contains(renewed));
+    index(lake.path());
+    let page = page().await;
+    assert!(page.contains(renewed) && ids(&page) == ids(&first), "{page}");
+}
+
+#[tokio::test]
+async fn names_in_other_spellings_and_all_identifiers_are_found() {
+    let lake = tempfile::tempdir().expect("a directory");
+    put(lake.path(), &patient("a", "Anne-Marie", "O'Brien", "1980-03-14"));
+    put(lake.path(), &patient("b", "Jörg", "van der Müller", "1980"));
+    let mut merged = patient("c", "Ann", "Smith", "1990");
+    let identifiers: Vec<_> = (0..35).map(|number| json!({ "value": format!("H-{number}") })).collect();
+    merged["identifier"] = json!(identifiers);
+    put(lake.path(), &merged);
+    let made = run(ehi().arg("index").arg(lake.path()));
+    assert!(
+        said(&made).contains("3 identifiers and 0 words of names are not in the index"),
+        "{}",
+        said(&made)
+    );
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    for (text, expected) in [
+        ("obrien", &["a"][..]),
+        ("o%27brien", &["a"]),
+        ("o+brien+annemarie", &["a"]),
+        ("vandermueller+joerg", &["b"]),
+        ("van+der+muller", &["b"]),
+        ("1980", &["a", "b"]),
+        ("h-31", &["c"]),
+        ("h-32", &[]),
+    ] {
+        let mut found = ids(&search(&world, &staff, text).await);
+        found.sort();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_index_of_an_earlier_version_is_searched_and_the_page_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let lake = directory.path().join("lake");
+    for id in ["a", "b"] {
+        put(&lake, &patient(id, "Ann", "O'Brien", "1980-03-14"));
+    }
+    index(&lake);
+    let current = lake.join("index/current.json");
+    let edited = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(&current).expect("an index");
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&current, text.replace(from, to)).expect("written");
+    };
+    edited("\"format\": 2", "\"format\": 1");
+    let world = World::with("sandbox = true", &lake);
+    let staff = world.staff().await;
+    let earlier = "An earlier version of the program made the index";
+    let page = search(&world, &staff, "brien").await;
+    assert!(page.contains(earlier) && ids(&page) == ["a", "b"], "{page}");
+    // Renewing a part of it makes all of it again.
+    let input = directory.path().join("in.ndjson");
+    std::fs::write(&input, patient("c", "Ann", "O'Brien", "1980-03-14").to_string()).expect("written");
+    let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&lake));
+    assert!(loaded.status.success(), "{}", said(&loaded));
+    let page = search(&world, &staff, "brien").await;
+    assert!(!page.contains(earlier) && ids(&page) == ["a", "b", "c"], "{page}");
+    edited("\"format\": 2", "\"format\": 3");
+    let page = search(&world, &staff, "brien").await;
+    assert!(page.contains("cannot be read") && page.contains("ehi index"), "{page}");
+    index(&lake);
+    assert_eq!(ids(&search(&world, &staff, "brien").await), ["a", "b", "c"]);
 }
 
 #[tokio::test]
@@ -225,7 +321,8 @@ fn the_sample_patients_have_the_index_that_the_program_makes() {
         let current = std::fs::read_to_string(lake.join("index/current.json")).expect("an index");
         let current: Value = serde_json::from_str(&current).expect("JSON");
         let generation = current["generation"].as_str().expect("a generation").to_owned();
-        std::fs::read_to_string(lake.join("index").join(generation).join("rows")).expect("rows")
+        let rows = std::fs::read_to_string(lake.join("index").join(generation).join("rows"));
+        (current["format"].clone(), rows.expect("rows"))
     };
     assert_eq!(rows(&sample), rows(copy.path()), "run 'ehi index infra/local/sample'");
 }

@@ -30,7 +30,7 @@ use crate::caller::PageStaff;
 pub(crate) const SEARCHED: [Parameter; 2] = [
     Parameter::query(
         "q",
-        "Beginnings of the words of a name, a birth date, an identifier or the id of a patient; all words must match",
+        "Beginnings of the words of a name, a birth date, month or year, an identifier or the id of a patient; all words must match",
     ),
     Parameter::query("page", "The page token from the link to a page"),
 ];
@@ -48,19 +48,37 @@ pub(crate) async fn search(
     if typed.is_empty() {
         return Ok(html(StatusCode::OK, &PatientsPage { username, ..PatientsPage::default() }));
     }
-    let event = Event::new(Actor::staff(&username), Action::RecordViewed).about("search of patients");
-    state.audit.record(event).await?;
     let page = query.get("page").filter(|page| !page.is_empty());
     let mut shown = state.found(&typed, page).await?;
+    // The entry names the patients who are shown, so that it is written when they are known, and before anybody sees them.
+    let ids = shown.rows.iter().filter_map(|row| PatientId::parse(&row.id).ok());
+    let event = Event::new(Actor::staff(&username), Action::RecordViewed).about("search of patients");
+    state.audit.record(event.showing(ids)).await?;
     shown.username = username;
     Ok(html(StatusCode::OK, &shown))
 }
 
 /// The result of a search of the index.
 enum Looked {
-    Found { found: Found, made: jiff::Timestamp },
+    Found { found: Found, made: jiff::Timestamp, is_of_earlier_version: bool },
     NoIndex,
     Damaged,
+}
+
+impl Looked {
+    /// The keys of the sentences on how the index was searched.
+    fn notes(&self) -> impl Iterator<Item = &'static str> {
+        let notes = match self {
+            Self::Found { found, is_of_earlier_version, .. } => vec![
+                (found.restarted, "patients-restarted"),
+                (found.stopped, "patients-more-to-search"),
+                (*is_of_earlier_version, "patients-index-earlier"),
+            ],
+            Self::NoIndex => vec![(true, "patients-no-index")],
+            Self::Damaged => vec![(true, "patients-index-damaged")],
+        };
+        notes.into_iter().filter(|(is_said, _)| *is_said).map(|(_, key)| key)
+    }
 }
 
 /// The path and query of a page of a search.
@@ -75,31 +93,19 @@ impl Admin {
     async fn found(&self, typed: &str, page: Option<&str>) -> Result<PatientsPage> {
         let words = request_context::words();
         let search = PatientSearch::parse(typed, words.text("date-order", &[]) == "day-first");
+        let looked = self.look(&search, page).await?;
+        let is_finished = matches!(&looked, Looked::Found { found, .. } if !found.stopped);
+        let mut notes: Vec<_> = looked.notes().map(|key| words.text(key, &[])).collect();
+        let (found, made) = match looked {
+            Looked::Found { found, made, .. } => (found, Some(made)),
+            Looked::NoIndex | Looked::Damaged => (Found::default(), None),
+        };
+        let page = page.filter(|_| !found.restarted);
         // Without an index, or with one that is older, a patient is found by the whole id.
         let by_id = match (page, PatientId::parse(typed.trim_start_matches("Patient/"))) {
             (None, Ok(id)) => known(&*self.records, &id).await?,
             _ => None,
         };
-        let looked = self.look(&search, page).await?;
-        let is_finished = matches!(&looked, Looked::Found { found, .. } if !found.stopped);
-        let mut notes = Vec::new();
-        let found = match looked {
-            Looked::Found { found, made } => {
-                if found.stopped {
-                    notes.push(words.text("patients-more-to-search", &[]));
-                }
-                (found, Some(made))
-            }
-            Looked::NoIndex => {
-                notes.push(words.text("patients-no-index", &[]));
-                (Found::default(), None)
-            }
-            Looked::Damaged => {
-                notes.push(words.text("patients-index-damaged", &[]));
-                (Found::default(), None)
-            }
-        };
-        let (found, made) = found;
         let (patients, left_out, unread) = self.looked_up(&search, found.patients, by_id).await?;
         if left_out > 0 {
             let date = made.map(|made| words.moment(made)).unwrap_or_default();
@@ -146,11 +152,12 @@ impl Admin {
             Err(error) => return damaged(error),
         };
         let made = index.current().complete();
+        let is_of_earlier_version = index.current().is_of_earlier_version();
         let found = index.search(search, page, LIMITS).await;
         let (reads, bytes) = (&index.cost().reads, &index.cost().bytes);
         let (reads, bytes) = (reads.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed));
         tracing::debug!(reads, bytes, "patients were searched for");
-        found.map(|found| Looked::Found { found, made }).or_else(damaged)
+        found.map(|found| Looked::Found { found, made, is_of_earlier_version }).or_else(damaged)
     }
 
     /// Returns the patients as their records are now, after the one whose id was typed; then the number of patients who are left

@@ -4,31 +4,30 @@
 
 use std::collections::HashSet;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
-use crypto::OsRandom;
-use domain::clock::{Clock as _, Random as _, SystemClock};
-use domain::error::Error;
+#[cfg(feature = "s3")]
+use domain::clock::SystemClock;
 use domain::ids::PatientId;
 use domain::patient::findable;
-use domain::patient_search::Findable;
-use domain::ports::files::{Files, write_all};
+use domain::patient_search::{Beyond, Findable, MAX_IDENTIFIERS, MAX_WORDS};
+use domain::ports::files::Files;
 use domain::ports::records::{Entry, Parts, Records};
 use futures_util::stream::{self, StreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
-use storage::layout::INDEX;
-use storage::patient_index::{CURRENT, Current, IndexLine, Kept, PatientIndex, add, write};
+use storage::patient_index::{Current, IndexLine, Kept, add, write};
 use storage::sorter::{Limits, Sorter};
 
 use crate::Failure;
 use crate::server::Signals;
 
+mod publish;
 mod runs;
 
+use self::publish::{Before, generation};
 use self::runs::Runs;
 
 #[derive(Args)]
@@ -46,8 +45,6 @@ const MAX_UNREADABLE: u64 = 1_000;
 const AT_ONCE: usize = 16;
 /// The number of attempts of a renewal while other programs replace the index.
 const TRIES: usize = 8;
-/// The age after which the files of a generation that was never published are removed. No scan takes as long.
-const ABANDONED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// A run is one file on this machine, and its bytes are in memory.
 const LIMITS: Limits = Limits { run: 64 * 1024 * 1024, fan_in: 64 };
 
@@ -69,7 +66,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let Current { patients, without_name, .. } = made?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{patients} patients are in the index, {without_name} of them without a name.")?;
-    lake.say_unreadable();
+    lake.say_omissions();
     Ok(())
 }
 
@@ -83,6 +80,8 @@ pub struct Lake {
     directory: Option<PathBuf>,
     /// The number of patients whose records could not be read. They are found by their ids.
     unreadable: AtomicU64,
+    /// Words and identifiers of the records that were read, by which their patients are not found.
+    beyond: Mutex<Beyond>,
 }
 
 impl Lake {
@@ -98,7 +97,14 @@ impl Lake {
 
     /// A lake in a store of objects: its records, and the files below its root.
     pub fn over(name: &str, records: Arc<dyn Records>, files: Arc<dyn Files>) -> Self {
-        Self { name: name.to_owned(), records, files, directory: None, unreadable: AtomicU64::new(0) }
+        Self {
+            name: name.to_owned(),
+            records,
+            files,
+            directory: None,
+            unreadable: AtomicU64::new(0),
+            beyond: Mutex::default(),
+        }
     }
 
     fn in_directory(directory: &Path) -> Result<Self, Failure> {
@@ -108,16 +114,25 @@ impl Lake {
             files: local::files_at(directory)?,
             directory: Some(directory.to_owned()),
             unreadable: AtomicU64::new(0),
+            beyond: Mutex::default(),
         })
     }
 
-    /// Prints the number of records that could not be read.
-    pub fn say_unreadable(&self) {
+    /// Prints what the index does not have: the number of records that could not be read, and of words and identifiers beyond
+    /// the limits.
+    pub fn say_omissions(&self) {
         let unreadable = self.unreadable.load(Ordering::Relaxed);
         if unreadable > 0 {
             eprintln!(
                 "The records of {unreadable} patients could not be read: the index has only their ids. Mend the files, then run 'ehi index {}'.",
                 self.name
+            );
+        }
+        let Beyond { words, identifiers } = *self.beyond.lock().unwrap_or_else(PoisonError::into_inner);
+        if words + identifiers > 0 {
+            eprintln!(
+                "{identifiers} identifiers and {words} words of names are not in the index, which has up to {MAX_IDENTIFIERS} identifiers \
+                 of up to 100 characters and {MAX_WORDS} words of each patient: these patients are found by the others, and by their ids."
             );
         }
     }
@@ -179,7 +194,7 @@ impl Lake {
         }
         let mut rows = sorter.finish().await?;
         let made = write(&*self.files, generation, &mut rows, None).await?;
-        self.publish(made, before).await
+        self.publish(made, &before).await
     }
 
     /// Replaces the rows of these patients in the index. Begins again from the new index if another program has replaced it
@@ -191,16 +206,18 @@ impl Lake {
     ) -> Result<Current, Failure> {
         for _ in 0..TRIES {
             let before = self.current().await?;
-            let made = match &before {
-                Some(before) => self.index_changed_in(before, changed).await,
-                // There is none, or it is damaged.
-                None => self.scan(bar).await,
+            let made = match &before.index {
+                Some(index) if !index.is_of_earlier_version() => {
+                    self.index_changed_in(&before, index, changed).await
+                }
+                // There is none, it is damaged, or its other rows would stay as an earlier version made them.
+                _ => self.scan(bar).await,
             };
             match made {
                 Ok(Some(made)) => return Ok(made),
                 Ok(None) => {}
                 // The files of an index that was replaced twice are removed.
-                Err(_) if !self.is_current(before.as_ref()).await? => {}
+                Err(_) if self.current().await? != before => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -210,7 +227,8 @@ impl Lake {
     /// Replaces the rows of these patients in an index; `None` if it is not the current one any more.
     async fn index_changed_in(
         &self,
-        before: &Current,
+        before: &Before,
+        index: &Current,
         changed: &HashSet<PatientId>,
     ) -> Result<Option<Current>, Failure> {
         let (runs, generation) = (Runs::new(self.directory.as_deref())?, generation());
@@ -221,10 +239,10 @@ impl Lake {
         for some in patients.chunks(LISTED_AT_ONCE) {
             self.read(some, &mut sorter).await?;
         }
-        let kept = Kept::open(&*self.files, before, changed).await?;
+        let kept = Kept::open(&*self.files, index, changed).await?;
         let mut rows = sorter.finish().await?;
         let made = write(&*self.files, generation, &mut rows, Some(kept)).await?;
-        self.publish(made.renewing(before), Some(before.clone())).await
+        self.publish(made.renewing(index), before).await
     }
 
     /// Adds the rows of these patients.
@@ -257,10 +275,11 @@ impl Lake {
                     Err(error) => {
                         tracing::warn!(error = %error, cause = error.causes(), "a record cannot be read");
                         self.unreadable.fetch_add(1, Ordering::Relaxed);
-                        Some(Findable::unnamed(patient.clone()))
+                        Some((Findable::unnamed(patient.clone()), Beyond::default()))
                     }
                 };
-                if let Some(patient) = read {
+                if let Some((patient, beyond)) = read {
+                    *self.beyond.lock().unwrap_or_else(PoisonError::into_inner) += beyond;
                     add(sorter, &patient).await?;
                 }
             }
@@ -268,101 +287,6 @@ impl Lake {
         }
         Ok(())
     }
-
-    async fn current(&self) -> Result<Option<Current>, Failure> {
-        match PatientIndex::open(&*self.records).await {
-            Ok(index) => Ok(index.map(|index| index.current().clone())),
-            Err(Error::Damaged(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Returns whether this index is still the current one.
-    async fn is_current(&self, before: Option<&Current>) -> Result<bool, Failure> {
-        let now = self.current().await?;
-        Ok(now.as_ref().map(|now| &now.generation) == before.map(|before| &before.generation))
-    }
-
-    /// Makes an index the current one, if the one from which it was begun is still the current one; otherwise removes it and
-    /// returns `None`. The one before it stays until the next time, because searches may still read it.
-    async fn publish(&self, mut made: Current, before: Option<Current>) -> Result<Option<Current>, Failure> {
-        made.replaced = before.as_ref().map(|before| before.generation.clone());
-        let _lock = self.lock().await?;
-        if !self.is_current(before.as_ref()).await? {
-            self.files.remove_prefix(&format!("{INDEX}/{}/", made.generation)).await?;
-            return Ok(None);
-        }
-        for (key, bytes) in made.files() {
-            if self.files.size(&key).await? != Some(bytes) {
-                return Err(Failure::new(format!("{key} is not as it was written; run 'ehi index' again")));
-            }
-        }
-        self.replace_current(&made).await?;
-        // In a bucket, another program can have replaced it at the same time.
-        if !self.is_current(Some(&made)).await? {
-            return Ok(None);
-        }
-        for entry in self.files.list(&format!("{INDEX}/")).await? {
-            let Some(generation) = entry.strip_suffix('/') else { continue };
-            let is_before = before.as_ref().is_some_and(|before| before.generation == generation);
-            let is_earlier =
-                before.as_ref().and_then(|before| before.replaced.as_deref()) == Some(generation);
-            let is_abandoned = begun(generation)
-                .is_some_and(|begun| begun < made.made.as_millisecond().saturating_sub(ABANDONED_MS));
-            // Another program may write any other one.
-            if !is_before && (is_earlier || is_abandoned) {
-                self.files.remove_prefix(&format!("{INDEX}/{entry}")).await?;
-            }
-        }
-        Ok(Some(made))
-    }
-
-    /// On this machine, lets one program at a time replace the index. It is unlocked when the file is dropped.
-    async fn lock(&self) -> Result<Option<std::fs::File>, Failure> {
-        let Some(index) = self.directory.as_ref().map(|directory| directory.join(INDEX)) else {
-            return Ok(None);
-        };
-        let path = index.clone();
-        let locked = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(path)?;
-            match file.lock() {
-                // Some network file systems have no locks.
-                Err(error) if error.kind() != std::io::ErrorKind::Unsupported => Err(error),
-                _ => Ok(file),
-            }
-        });
-        let locked = locked.await.map_err(|error| Failure::new(error.to_string()))?;
-        locked.map(Some).map_err(|error| Failure::of_path(&index, &error))
-    }
-
-    async fn replace_current(&self, made: &Current) -> Result<(), Failure> {
-        let mut text = serde_json::to_vec_pretty(made).map_err(|error| Failure::new(error.to_string()))?;
-        text.push(b'\n');
-        let Some(directory) = &self.directory else {
-            return Ok(write_all(&*self.files, &format!("{INDEX}/{CURRENT}"), text).await?);
-        };
-        let index = directory.join(INDEX);
-        let replaced = replace_in(directory, &index, made, &text);
-        replaced.map_err(|error| Failure::of_path(&index, &error))
-    }
-}
-
-/// Gives the files the modes of the lake, so that whoever can read its records can read the index as well, and replaces
-/// `current.json`.
-fn replace_in(lake: &Path, index: &Path, made: &Current, text: &[u8]) -> std::io::Result<()> {
-    let mode = std::fs::metadata(lake)?.permissions().mode();
-    let set = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode));
-    set(index, mode & 0o777)?;
-    set(&index.join(&made.generation), mode & 0o777)?;
-    for (key, _) in made.files() {
-        set(&lake.join(key), mode & 0o666)?;
-    }
-    let mut current = tempfile::Builder::new().prefix(".current-").tempfile_in(index)?;
-    current.write_all(text)?;
-    set(current.path(), mode & 0o666)?;
-    current.as_file().sync_all()?;
-    current.persist(index.join(CURRENT))?;
-    Ok(())
 }
 
 #[cfg(feature = "s3")]
@@ -375,19 +299,6 @@ async fn in_bucket(url: &str) -> Result<Lake, Failure> {
 #[expect(clippy::unused_async, reason = "it is async with the feature s3")]
 async fn in_bucket(_: &str) -> Result<Lake, Failure> {
     Err(Failure::new("this build cannot read a bucket: build it with --features s3"))
-}
-
-/// The name of a new generation, and its time. Later ones have later names.
-fn generation() -> (String, jiff::Timestamp) {
-    let now = SystemClock.now();
-    let attempt: String =
-        OsRandom.attempt().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
-    (format!("{:013}-{attempt}", now.as_millisecond()), now)
-}
-
-/// When a generation was begun, in milliseconds.
-fn begun(generation: &str) -> Option<i64> {
-    generation.split('-').next()?.parse().ok()
 }
 
 fn progress() -> ProgressBar {

@@ -17,6 +17,10 @@ pub const SHARDS: u8 = 8;
 /// The maximum length of a text that comes from outside, such as the subject of a token. Longer texts are cut.
 const MAX_TEXT: usize = 255;
 
+/// The maximum number of patients that an entry names in addition to the one whose record it concerns. A page of a list has
+/// fewer.
+pub const MAX_SHOWN: usize = 50;
+
 /// The person or program that acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
@@ -211,6 +215,9 @@ pub struct Event {
     /// attachment, because attachments are often named after patients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
+    /// The patients whose details a list showed, at most [`MAX_SHOWN`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<PatientId>,
     pub origin: Origin,
 }
 
@@ -224,6 +231,7 @@ impl Event {
             patient: None,
             job: None,
             object: None,
+            shown: Vec::new(),
             origin: Origin::default(),
         }
     }
@@ -249,6 +257,12 @@ impl Event {
     #[must_use]
     pub fn about(self, object: &str) -> Self {
         Self { object: Some(shortened(object)), ..self }
+    }
+
+    /// Adds the patients whose details a list showed.
+    #[must_use]
+    pub fn showing(self, patients: impl Iterator<Item = PatientId>) -> Self {
+        Self { shown: patients.take(MAX_SHOWN).collect(), ..self }
     }
 
     #[must_use]

@@ -34,17 +34,36 @@ pub fn of_resource(id: PatientId, line: &[u8]) -> PatientSummary {
             let code = json::string(line, value);
             summary.sex = Sex::ALL.into_iter().find(|sex| code.as_deref() == Some(sex.code()));
         }
-        b"identifier" => json::elements(line, value, |value| {
-            if summary.identifiers.len() < MAX_IDENTIFIERS {
-                summary.identifiers.extend(identifier(line, value));
-            }
-        }),
         _ => {}
+    });
+    each_identifier(line, |known| {
+        if summary.identifiers.len() < MAX_IDENTIFIERS && is_whole(&known) {
+            summary.identifiers.push(known);
+        }
     });
     if summary.name.is_empty() {
         summary.name = summary.id.to_string();
     }
     summary
+}
+
+/// Passes each identifier of a Patient to a function, except for those whose kinds are left out. The text is that of
+/// [`of_resource`].
+pub fn each_identifier(line: &[u8], mut take: impl FnMut(PatientIdentifier)) {
+    json::members(line, 0..line.len(), |key, value| {
+        if key == b"identifier" {
+            json::elements(line, value, |value| {
+                if let Some(known) = identifier(line, value) {
+                    take(known);
+                }
+            });
+        }
+    });
+}
+
+/// Returns whether the value of an identifier was not cut.
+pub fn is_whole(known: &PatientIdentifier) -> bool {
+    known.value.chars().count() <= MAX_VALUE
 }
 
 /// The id of the Patient that replaces this one (FHIR R4, `Patient.link` of the type `replaced-by`), of the text of the
@@ -129,7 +148,8 @@ fn birth_date(text: &str) -> Option<String> {
     is_date.then(|| text.to_owned())
 }
 
-/// Returns an identifier; `None` if it has no value, or if identifiers of its kind are left out.
+/// Returns an identifier, with a value that is cut after one character more than it may have; `None` if it has no value, or
+/// if identifiers of its kind are left out.
 fn identifier(line: &[u8], identifier: Range<usize>) -> Option<PatientIdentifier> {
     let (mut kind, mut text, mut found, mut is_left_out) = (None, None, None, false);
     json::members(line, identifier, |key, value| match key {
@@ -147,9 +167,9 @@ fn identifier(line: &[u8], identifier: Range<usize>) -> Option<PatientIdentifier
         _ => {}
     });
     let value = plain(&found?, MAX_VALUE + 1);
-    let is_short = (1..=MAX_VALUE).contains(&value.chars().count());
+    let is_known = !value.is_empty() && !is_left_out;
     let kind = kind.or(text).map(|kind| plain(&kind, MAX_KIND)).unwrap_or_default();
-    (is_short && !is_left_out).then_some(PatientIdentifier { kind, value })
+    is_known.then_some(PatientIdentifier { kind, value })
 }
 
 /// Returns the first characters of a text, without control characters.

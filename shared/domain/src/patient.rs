@@ -12,7 +12,7 @@ use crate::identity;
 use crate::ids::PatientId;
 use crate::job::PatientSummary;
 use crate::lines::Lines;
-use crate::patient_search::Findable;
+use crate::patient_search::{Beyond, Findable};
 use crate::ports::records::{BlockReader, Part, Parts, Records};
 
 /// The number of bytes of a record that are searched for the Patient resource. The last block may exceed it.
@@ -44,6 +44,8 @@ pub struct Known {
     pub summary: PatientSummary,
     /// By what an index finds the patient.
     pub findable: Findable,
+    /// How much of the Patient is beyond the limits of an index.
+    pub beyond: Beyond,
     /// The id of the patient whose record replaces this one, because both were of one person.
     pub replaced_by: Option<String>,
 }
@@ -52,14 +54,15 @@ impl Known {
     fn of(patient: &PatientId, line: Option<&[u8]>) -> Self {
         let mut plain = Plain::default();
         match line.and_then(|line| head(line, &mut plain).ok()) {
-            Some(head) => Self {
-                summary: identity::of_resource(patient.clone(), head.text),
-                findable: Findable::of_resource(patient.clone(), head.text),
-                replaced_by: identity::replaced_by(head.text),
-            },
+            Some(head) => {
+                let (findable, beyond) = Findable::and_beyond(patient.clone(), head.text);
+                let summary = identity::of_resource(patient.clone(), head.text);
+                Self { summary, findable, beyond, replaced_by: identity::replaced_by(head.text) }
+            }
             None => Self {
                 summary: PatientSummary::new(patient.clone(), patient.as_str()),
                 findable: Findable::unnamed(patient.clone()),
+                beyond: Beyond::default(),
                 replaced_by: None,
             },
         }
@@ -84,13 +87,14 @@ async fn stored(records: &dyn Records, patient: &PatientId) -> Result<Option<Opt
     }
 }
 
-/// By what a patient is found whose record had these files when they were listed; `None` if there is no such patient any more.
+/// By what a patient is found whose record had these files when they were listed, and how much of it is beyond the limits of an
+/// index; `None` if there is no such patient any more.
 /// If a file cannot be read, the files are listed again once, because it can have been replaced.
 pub async fn findable(
     records: &dyn Records,
     patient: &PatientId,
     parts: &[Part],
-) -> Result<Option<Findable>> {
+) -> Result<Option<(Findable, Beyond)>> {
     let line = match resource_in(records, patient, parts).await {
         Ok(line) => line,
         Err(_) => {
@@ -101,7 +105,8 @@ pub async fn findable(
             resource_in(records, patient, &parts.records).await?
         }
     };
-    Ok(Some(Known::of(patient, line.as_deref()).findable))
+    let Known { findable, beyond, .. } = Known::of(patient, line.as_deref());
+    Ok(Some((findable, beyond)))
 }
 
 /// Returns the Patient resource as it is stored; `None` if there is none near the beginning of the record. A damaged

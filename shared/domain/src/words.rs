@@ -7,6 +7,8 @@ use icu_normalizer::properties::CanonicalCombiningClassMapBorrowed;
 pub const MAX_WORDS: usize = 12;
 /// The maximum number of characters of a word. Further characters are ignored.
 pub const MAX_WORD: usize = 32;
+/// The maximum number of spellings of a word: each of its first three letters with two spellings has both.
+const MAX_SPELLINGS: usize = 8;
 
 /// Returns the folded words of a text, each once, in order: letters and digits in lower case, without accents and
 /// invisible characters. Every other character separates words.
@@ -38,27 +40,112 @@ pub fn are_prefixes<'w>(words: &[String], of: impl Iterator<Item = &'w str> + Cl
     words.iter().all(|word| of.clone().any(|other| other.starts_with(word.as_str())))
 }
 
+/// Returns the words of a text as it is written, in order: in lower case, without accents and invisible characters, but
+/// with the letters that [`spellings`] spells.
+pub(crate) fn written_words(text: &str) -> Vec<String> {
+    let kept = kept(text);
+    let words = kept.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}
+
+/// Returns the folded spellings of a written word, each once; the first is that of [`words`]. Letters such as `ü` have two
+/// usual spellings, of which people type either.
+pub(crate) fn spellings(written: &str) -> Vec<String> {
+    let mut spellings = vec![String::new()];
+    // Letters that the cut words do not have need no spelling.
+    for c in written.chars().take(MAX_WORD) {
+        let mut buffer = [0; 4];
+        let plain = plain(c).unwrap_or_else(|| c.encode_utf8(&mut buffer));
+        let half = spellings.len() / 2;
+        match two_letters(c) {
+            Some(long) if spellings.len() < MAX_SPELLINGS => {
+                let longer: Vec<_> = spellings.iter().map(|spelling| format!("{spelling}{long}")).collect();
+                spellings.iter_mut().for_each(|spelling| spelling.push_str(plain));
+                spellings.extend(longer);
+            }
+            // The first spelling stays the shortest, and the last one stays the longest.
+            Some(long) => spellings
+                .iter_mut()
+                .enumerate()
+                .for_each(|(at, spelling)| spelling.push_str(if at < half { plain } else { long })),
+            None => spellings.iter_mut().for_each(|spelling| spelling.push_str(plain)),
+        }
+    }
+    let mut cut: Vec<String> = Vec::new();
+    for spelling in spellings {
+        let spelling: String = spelling.chars().take(MAX_WORD).collect();
+        if !cut.contains(&spelling) {
+            cut.push(spelling);
+        }
+    }
+    cut
+}
+
 fn folded(text: &str) -> String {
-    let classes = CanonicalCombiningClassMapBorrowed::new();
     let mut folded = String::with_capacity(text.len());
-    let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(text.chars());
-    for c in decomposed.flat_map(char::to_lowercase) {
-        match c {
-            'ß' => folded.push_str("ss"),
-            'æ' => folded.push_str("ae"),
-            'œ' => folded.push_str("oe"),
-            'þ' => folded.push_str("th"),
-            'ø' => folded.push('o'),
-            'đ' | 'ð' => folded.push('d'),
-            'ł' => folded.push('l'),
-            'ħ' => folded.push('h'),
-            'ı' => folded.push('i'),
-            'ς' => folded.push('σ'),
-            c if is_invisible(c) || classes.get32_u8(c.into()) != 0 => {}
-            c => folded.push(c),
+    for c in kept(text).chars() {
+        match plain(c) {
+            Some(plain) => folded.push_str(plain),
+            None => folded.push(c),
         }
     }
     folded
+}
+
+/// The letters that passports spell in two letters as well (ICAO 9303, part 3, section 6), as they are in the text: a
+/// letter and its mark are one character. Other marks, and invisible characters, are removed.
+fn kept(text: &str) -> String {
+    let classes = CanonicalCombiningClassMapBorrowed::new();
+    let mut kept = String::with_capacity(text.len());
+    let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(text.chars());
+    for c in decomposed.flat_map(char::to_lowercase) {
+        let marked = match (kept.chars().next_back(), c) {
+            (Some('a'), '\u{308}') => Some('ä'),
+            (Some('o'), '\u{308}') => Some('ö'),
+            (Some('u'), '\u{308}') => Some('ü'),
+            (Some('a'), '\u{30a}') => Some('å'),
+            _ => None,
+        };
+        match (marked, c) {
+            (Some(marked), _) => {
+                kept.pop();
+                kept.push(marked);
+            }
+            (None, 'ς') => kept.push('σ'),
+            (None, c) if is_invisible(c) || classes.get32_u8(c.into()) != 0 => {}
+            (None, c) => kept.push(c),
+        }
+    }
+    kept
+}
+
+/// The letters that people usually type for one that their keyboard does not have.
+fn plain(c: char) -> Option<&'static str> {
+    Some(match c {
+        'ä' | 'å' => "a",
+        'ö' | 'ø' => "o",
+        'ü' => "u",
+        'ß' => "ss",
+        'æ' => "ae",
+        'œ' => "oe",
+        'þ' => "th",
+        'đ' | 'ð' => "d",
+        'ł' => "l",
+        'ħ' => "h",
+        'ı' => "i",
+        _ => return None,
+    })
+}
+
+/// The other usual spelling, of letters that have two.
+fn two_letters(c: char) -> Option<&'static str> {
+    Some(match c {
+        'ä' => "ae",
+        'ö' | 'ø' => "oe",
+        'ü' => "ue",
+        'å' => "aa",
+        _ => return None,
+    })
 }
 
 /// Returns whether a character only controls or joins others and is invisible (Unicode, general category Cf, and

@@ -115,7 +115,7 @@ fn agent(entry: &Entry, base_url: &str) -> Value {
 
 fn entities(entry: &Entry, base_url: &str) -> Vec<Value> {
     let event = &entry.event;
-    let patient = event.patient.as_ref().map(|patient| {
+    let patients = event.patient.iter().chain(&event.shown).map(|patient| {
         json!({
             "what": { "reference": format!("Patient/{patient}") },
             "type": coding(ENTITY_TYPE, "1", "Person"),
@@ -139,7 +139,7 @@ fn entities(entry: &Entry, base_url: &str) -> Vec<Value> {
     let request = event.origin.request.as_ref().map(|request| {
         named(format!("{base_url}/requests"), request, coding(ENTITY_ROLE, "21", "Job Stream"))
     });
-    [patient, job, object, request].into_iter().flatten().collect()
+    patients.chain([job, object, request].into_iter().flatten()).collect()
 }
 
 /// Returns the AuditEvent as a line of NDJSON, with a line feed at its end.

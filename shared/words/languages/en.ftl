@@ -727,6 +727,8 @@ decide-review-first = Nobody has opened { $count ->
     [one] 1 document
    *[other] { $count } documents
 } of this export.
+decide-not-counted = not counted
+decide-too-many = The documents are not counted, because the export is of too many patients. The page of the export lists them, and says which of them nobody has opened.
 job-approve-after = The app can load the copy at once.
 reject-because = Why? The patient reads the reason.
 reject-identity = We cannot confirm who asked.
@@ -749,6 +751,7 @@ deleted-by = Deleted by { $who } at { $time }. Its app gets “not found”.
 deleted-until = It can be brought back until { $time }. Then its files are removed.
 deleted-taken-back = The deletion cannot be undone: the patient took back the permission at { $time }. The files are removed.
 deleted-for-good = The deletion cannot be undone: the patient deleted the copy for good at { $time }. The files are removed.
+deleted-by-app = The deletion cannot be undone: the app deleted the export as well, at { $time }. The files are removed.
 deleted-undo = Undo the deletion
 
 ## The staff's queue
@@ -866,6 +869,8 @@ patients-unread = { $count ->
    *[other] { $count } patients are left out, because their records cannot be read now.
 }
 patients-more-to-search = The search has not looked at everybody yet. Go to the next page, or type more.
+patients-restarted = The index was renewed meanwhile, so the list has changed. It starts again at its beginning.
+patients-index-earlier = An earlier version of the program made the index: it finds names that are written together or apart, other spellings, and patients with more than 8 identifiers only in part. The command “ehi index” makes a new one: ask whoever runs this server.
 patients-index-of = The index is complete as of { $date }. Whoever was added later, and whose record was changed later, may not be found.
 patients-nothing-typed = Type a letter or a digit.
 patients-replaced = Replaced by { $id }
@@ -897,6 +902,9 @@ groups-unread = { $count ->
     [one] One group in this group is missing or cannot be read, so its members are not exported. The export names it.
    *[other] { $count } groups in this group are missing or cannot be read, so their members are not exported. The export names them.
 }
+groups-changed = The group has changed since you opened this page. See whom it has now, then start the export.
+groups-too-large = This group is too large for a page: it has more than 32 MB or 400,000 members, with the groups in it. A registered client can export it: $export of Group/{ $id }. Or ask for smaller groups.
+groups-skipped = It was not read for this list, because the groups before it are large. Its form shows its name and its members.
 start-title = Start export
 start-receiver = Who gets the copy?
 start-receiver-hint = Such as: the patient, or a person who may act for the patient.

@@ -725,6 +725,8 @@ decide-review-first = Nadie ha abierto { $count ->
     [one] 1 documento
    *[other] { $count } documentos
 } de esta exportación.
+decide-not-counted = sin contar
+decide-too-many = Los documentos no se cuentan, porque la exportación es de demasiados pacientes. La página de la exportación los enumera y dice cuáles no ha abierto nadie.
 job-approve-after = La aplicación puede cargar la copia de inmediato.
 reject-because = ¿Por qué? El paciente lee el motivo.
 reject-identity = No podemos confirmar quién hizo la solicitud.
@@ -747,6 +749,7 @@ deleted-by = La borró { $who }: { $time }. Su aplicación recibe «no encontrad
 deleted-until = Se puede recuperar hasta: { $time }. Después se borran sus archivos.
 deleted-taken-back = El borrado no se puede deshacer: el paciente retiró el permiso: { $time }. Los archivos se borraron.
 deleted-for-good = El borrado no se puede deshacer: el paciente borró la copia definitivamente: { $time }. Los archivos se borraron.
+deleted-by-app = El borrado no se puede deshacer: la aplicación también borró la exportación: { $time }. Los archivos se borraron.
 deleted-undo = Deshacer el borrado
 
 ## The staff's queue
@@ -864,6 +867,8 @@ patients-unread = { $count ->
    *[other] { $count } pacientes no se muestran, porque sus historiales no se pueden leer ahora.
 }
 patients-more-to-search = La búsqueda aún no ha mirado a todos. Vaya a la página siguiente o escriba más.
+patients-restarted = El índice se renovó entretanto, así que la lista cambió. Empieza de nuevo por el principio.
+patients-index-earlier = Una versión anterior del programa hizo el índice: encuentra solo en parte los nombres que se escriben juntos o separados, otras grafías, y a los pacientes con más de 8 identificadores. La orden «ehi index» hace uno nuevo: pídalo a quien administra este servidor.
 patients-index-of = El índice está completo hasta el { $date }. Puede no encontrarse a quien se añadió, o cuyo historial cambió, después.
 patients-nothing-typed = Escriba una letra o una cifra.
 patients-replaced = Sustituido por { $id }
@@ -895,6 +900,9 @@ groups-unread = { $count ->
     [one] Un grupo de este grupo falta o no se puede leer, así que sus miembros no se exportan. La exportación lo nombra.
    *[other] { $count } grupos de este grupo faltan o no se pueden leer, así que sus miembros no se exportan. La exportación los nombra.
 }
+groups-changed = El grupo cambió desde que abrió esta página. Mire a quién tiene ahora y luego inicie la exportación.
+groups-too-large = Este grupo es demasiado grande para una página: tiene más de 32 MB o de 400.000 miembros, con los grupos que contiene. Un cliente registrado puede exportarlo: $export de Group/{ $id }. O pida grupos más pequeños.
+groups-skipped = No se leyó para esta lista, porque los grupos anteriores son grandes. Su formulario muestra su nombre y sus miembros.
 start-title = Iniciar exportación
 start-receiver = ¿Quién recibe la copia?
 start-receiver-hint = Por ejemplo: el paciente, o una persona que puede actuar por el paciente.

@@ -63,6 +63,33 @@ fn the_index_of_a_bucket_is_made_renewed_and_cleaned() {
     });
 }
 
+/// A bucket has no lock: the store decides which of two renewals came first, and the other one begins again.
+#[test]
+fn renewals_of_a_bucket_at_the_same_time_lose_no_patient() {
+    run(async {
+        let client = Client::new(&Simulation::new(), Stage::Outside);
+        let clock = Arc::new(client.simulation().clock());
+        let files =
+            aws::files_at(&sdk(&client).await, &format!("s3://{LAKE_BUCKET}"), clock).expect("a lake");
+        let records = platform(&client, "", random(1)).await.records().expect("the port");
+        let bar = ProgressBar::hidden();
+        let renewed = async |id: String| {
+            let text = format!("{}\n", patient(&id, "Ann", "Smith", "1980-03-14"));
+            let key = format!("Patient/{id}/records.ndjson");
+            write_all(&*files, &key, text.into_bytes()).await.expect("written");
+            let lake = ehi::index::Lake::over("the lake", records.clone(), files.clone());
+            let changed = domain::ids::PatientId::parse(&id).expect("an id");
+            lake.renew(Some([changed].into()), &bar).await.expect("renewed");
+        };
+        for round in 0..12_u64 {
+            let [a, b, c] = ["a", "b", "c"].map(|part| renewed(format!("{part}{round}")));
+            tokio::join!(a, b, c);
+            let index = PatientIndex::open(&*records).await.expect("read").expect("an index");
+            assert_eq!(index.current().patients, 3 * (round + 1));
+        }
+    });
+}
+
 #[tokio::test]
 async fn renewals_at_the_same_time_lose_no_patient() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -89,7 +89,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let indexing = Box::pin(async {
         let lake = Lake::open(&into.to_string_lossy()).await?;
         lake.renew(changed, &bar).await?;
-        bar.suspend(|| lake.say_unreadable());
+        bar.suspend(|| lake.say_omissions());
         Ok(())
     });
     let indexed = tokio::select! {

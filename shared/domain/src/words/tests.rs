@@ -36,3 +36,30 @@ fn long_texts_are_cut() {
     assert_eq!(words(&many).len(), MAX_WORDS);
     assert_eq!(identifier(&long).len(), 128);
 }
+
+#[test]
+fn letters_with_two_usual_spellings_are_spelled_both_ways() {
+    for (text, expected) in [
+        ("Smith", &["smith"][..]),
+        ("Müller", &["muller", "mueller"]),
+        ("Mu\u{308}ller", &["muller", "mueller"]),
+        ("MÜLLER", &["muller", "mueller"]),
+        ("Ødegård", &["odegard", "oedegard", "odegaard", "oedegaard"]),
+        ("Weiß", &["weiss"]),
+        ("Łukasz", &["lukasz"]),
+        ("Ærø", &["aero", "aeroe"]),
+        ("Ёлка", &["елка"]),
+        ("Noël", &["noel"]),
+        ("山田", &["山田"]),
+    ] {
+        let written = written_words(text);
+        assert_eq!(written.len(), 1, "{text}");
+        assert_eq!(spellings(&written[0]), expected, "{text}");
+        assert_eq!(words(text), expected[..1], "{text}");
+    }
+    assert_eq!(written_words("José-María O’Neil"), ["jose", "maria", "o", "neil"]);
+    let many = spellings("üüüüüü");
+    assert_eq!(many.len(), MAX_SPELLINGS);
+    assert!(many.contains(&"uuuuuu".to_owned()) && many.contains(&"ue".repeat(6)), "{many:?}");
+    assert!(spellings(&"ü".repeat(100)).iter().all(|word| word.chars().count() <= MAX_WORD));
+}

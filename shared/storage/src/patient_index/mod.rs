@@ -15,8 +15,10 @@ mod read;
 mod tests;
 mod write;
 
+use domain::error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::layout::INDEX;
 
@@ -25,13 +27,15 @@ pub use self::write::{IndexLine, Kept, add, write};
 
 /// The file that names the generation.
 pub const CURRENT: &str = "current.json";
-/// The version of the format.
-const FORMAT: u32 = 1;
+/// The version of the format. Version 1 has the same files, but no words that are written together, one spelling of each
+/// word, and at most 8 identifiers of a patient. It is read, and not renewed: the next index is a whole one.
+const FORMAT: u32 = 2;
+const OLDEST_FORMAT: u32 = 1;
 /// The bytes after which a block ends.
 const BLOCK: u64 = 64 * 1024;
-/// The bytes that a row can have: it has at most 24 words of 32 characters, 9 identifiers of 128 characters, and four bytes
+/// The bytes that a row can have: it has at most 48 words of 32 characters, 33 identifiers of 128 characters, and four bytes
 /// for a character.
-const MAX_ROW: u64 = 16 * 1024;
+const MAX_ROW: u64 = 24 * 1024;
 
 /// What `current.json` has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +61,31 @@ pub struct Current {
 }
 
 impl Current {
+    /// Reads `current.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] if it does not name an index, or if a newer version of the program wrote it.
+    pub fn parse(text: &[u8]) -> Result<Self> {
+        let damaged = |what: &str| Error::damaged(format!("{INDEX}/{CURRENT}"), what);
+        let is_none = || damaged("it does not name an index");
+        let parsed: Value = serde_json::from_slice(text).map_err(|_| is_none())?;
+        if parsed["format"].as_u64().is_some_and(|format| format > u64::from(FORMAT)) {
+            return Err(damaged(
+                "a newer version of the program wrote it: update this program, or make a new index with it",
+            ));
+        }
+        let current: Self = serde_json::from_value(parsed).map_err(|_| is_none())?;
+        let is_known = current.format >= OLDEST_FORMAT && !current.levels.is_empty();
+        let is_plain = current.generation.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if is_known && is_plain && !current.generation.is_empty() { Ok(current) } else { Err(is_none()) }
+    }
+
+    /// Whether an earlier version of the program made the index, so that patients are found in fewer ways.
+    pub fn is_of_earlier_version(&self) -> bool {
+        self.format < FORMAT
+    }
+
     /// When the last scan of all records was begun. Records that changed later may not be in the index as they are.
     pub fn complete(&self) -> Timestamp {
         self.complete.unwrap_or(self.made)

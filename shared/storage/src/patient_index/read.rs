@@ -9,7 +9,7 @@ use domain::error::{Error, Result};
 use domain::patient_search::{Findable, Lookup, PatientSearch, Row, is_first};
 use domain::ports::records::Records;
 
-use super::{BLOCK, CURRENT, Current, FORMAT, MAX_ROW, level_name};
+use super::{BLOCK, CURRENT, Current, MAX_ROW, level_name};
 use crate::layout::INDEX;
 
 /// The bytes of the first read of rows, and of the ones after it.
@@ -49,6 +49,8 @@ pub struct Found {
     pub next: Option<String>,
     /// Whether the search stopped because it had read enough.
     pub stopped: bool,
+    /// Whether `page` was of an earlier generation, so that this is the first page of a new list.
+    pub restarted: bool,
 }
 
 /// The beginning of a page.
@@ -83,16 +85,7 @@ impl<'r> PatientIndex<'r> {
     /// [`Error::Damaged`] if it cannot be read, or was written by a newer version.
     pub async fn open(records: &'r dyn Records) -> Result<Option<Self>> {
         let Some(text) = records.index(CURRENT, None).await? else { return Ok(None) };
-        let current: Current = serde_json::from_slice(&text)
-            .map_err(|_| Error::damaged(format!("{INDEX}/{CURRENT}"), "it does not name an index"))?;
-        let is_known = current.format == FORMAT && !current.levels.is_empty();
-        let is_plain = current.generation.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if !is_known || !is_plain || current.generation.is_empty() {
-            return Err(Error::damaged(
-                format!("{INDEX}/{CURRENT}"),
-                "it is of another version of the program",
-            ));
-        }
+        let current = Current::parse(&text)?;
         Ok(Some(Self { records, current, fences: HashMap::new(), cost: Cost::default() }))
     }
 
@@ -105,8 +98,8 @@ impl<'r> PatientIndex<'r> {
         &self.cost
     }
 
-    /// Returns a page of the patients who match, as the index has them. `page` is the `next` of the page before; a token of
-    /// another index generation starts at the first page.
+    /// Returns a page of the patients who match, as the index has them. `page` is the `next` of the page before. A token of
+    /// another index generation starts at the first page, and the result says so.
     ///
     /// # Errors
     ///
@@ -119,7 +112,8 @@ impl<'r> PatientIndex<'r> {
     ) -> Result<Found> {
         let Some(way) = self.shortest(search).await? else { return Ok(Found::default()) };
         let from = page.map(|page| self.place(page, &way)).transpose()?.flatten();
-        let (mut found, mut read) = (Found::default(), 0_u64);
+        let restarted = page.is_some() && from.is_none();
+        let (mut found, mut read) = (Found { restarted, ..Found::default() }, 0_u64);
         let first = from.as_ref().map_or(0, |place| place.part);
         for (number, lookup) in way.iter().enumerate().skip(first) {
             let offset = match &from {
@@ -171,6 +165,7 @@ impl<'r> PatientIndex<'r> {
         Ok(shortest.map(|(_, way)| way))
     }
 
+    /// Returns where a page begins; `None` if it is a page of another generation.
     fn place(&self, page: &str, way: &[Lookup]) -> Result<Option<Place>> {
         let wrong = || Error::invalid("'page' is not a page of this search");
         let mut parts = page.split('.');

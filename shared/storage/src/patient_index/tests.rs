@@ -88,27 +88,57 @@ fn resource() -> impl Strategy<Value = Value> {
             &["Smith", "Smíth", "Smithson", "SMI", "Anna", "Ann", "山田", "太郎", "Ørsted"][..]
         )
         .prop_map(str::to_owned),
-        prop::sample::select(&["\u{202e}Li\u{200f}", "O'Neil", "van der Berg", "-", "Σοφός", ""][..])
+        prop::sample::select(
+            &["\u{202e}Li\u{200f}", "O'Neil", "Oneil", "van der Berg", "-", "Σοφός", ""][..]
+        )
+        .prop_map(str::to_owned),
+        prop::sample::select(&["Müller", "Mueller", "Ødegård", "Anne-Marie", "Annemarie", "Weiß"][..])
             .prop_map(str::to_owned),
         "[a-c]{1,3}",
     ];
     let name = prop::collection::vec(word, 0..4);
     let born = prop::option::of(prop::sample::select(&["1980", "1980-03", "1980-03-14", "1980-04-14"][..]));
-    let identifier =
-        prop::option::of(prop::sample::select(&["MRN-1", "mrn 1", "MRN-10", "smith", "980314"][..]));
-    (name, born, identifier).prop_map(|(name, born, identifier)| {
-        let mut patient = json!({ "name": [{ "given": name }] });
+    let known = prop::sample::select(&["MRN-1", "mrn 1", "MRN-10", "smith", "980314", "1980"][..]);
+    let identifiers = prop::collection::vec(known.prop_map(str::to_owned), 0..3);
+    let more = prop::sample::select(&[0, 0, 0, 12, 40][..]);
+    (name, any::<bool>(), born, identifiers, more).prop_map(|(name, has_family, born, identifiers, more)| {
+        let mut patient = match name.split_first() {
+            Some((family, given)) if has_family => json!({ "name": [{ "family": family, "given": given }] }),
+            _ => json!({ "name": [{ "given": name }] }),
+        };
         if let Some(born) = born {
             patient["birthDate"] = json!(born);
         }
-        if let Some(identifier) = identifier {
-            patient["identifier"] = json!([{ "value": identifier }]);
-        }
+        let more = (0..more).map(|number| format!("E{number}"));
+        let values = more.chain(identifiers).map(|value| json!({ "value": value }));
+        patient["identifier"] = json!(values.collect::<Vec<_>>());
         patient
     })
 }
 
-const SEARCHED: [&str; 26] = [
+const SEARCHED: [&str; 48] = [
+    "oneil",
+    "o'neil",
+    "o neil smith",
+    "vanderberg",
+    "vander berg",
+    "van der berg",
+    "muller",
+    "mueller",
+    "müller 1980",
+    "odegaard",
+    "ødegård",
+    "annemarie",
+    "anne marie",
+    "anna anne-marie",
+    "weiss",
+    "weiß a",
+    "smithanna",
+    "1980",
+    "1980 smith",
+    "5/1980",
+    "e11",
+    "e39 a",
     "smith",
     "SMI",
     "s",
@@ -267,20 +297,48 @@ fn a_page_that_is_none_and_a_damaged_index_are_errors() {
         let mut index = PatientIndex::open(&*lake.records).await.expect("read").expect("an index");
         for page in ["", "1", "1.0", "1.0.x", "1.7.0", "1.0.99999999", "1.0.3", "1.0.0.0"] {
             let refused = index.search(&search, Some(page), LIMITS).await;
-            assert!(matches!(refused, Err(domain::error::Error::Invalid(_))), "{page}: {refused:?}");
+            assert!(matches!(refused, Err(Error::Invalid(_))), "{page}: {refused:?}");
         }
-        // The page of an earlier index begins again.
+        // The page of an earlier index begins again, and says so.
         let again = index.search(&search, Some("0.0.7"), LIMITS).await.expect("a page");
-        assert_eq!(again, index.search(&search, None, LIMITS).await.expect("a page"));
+        let first = index.search(&search, None, LIMITS).await.expect("a page");
+        assert_eq!(again, Found { restarted: true, ..first });
         let rows = lake.directory.path().join("index/1/rows");
         std::fs::write(&rows, "short").expect("written");
         let mut index = PatientIndex::open(&*lake.records).await.expect("read").expect("an index");
         let damaged = index.search(&search, None, LIMITS).await;
-        assert!(matches!(damaged, Err(domain::error::Error::Damaged(_))), "{damaged:?}");
-        for text in ["", "{}", "{\"format\":2}"] {
+        assert!(matches!(damaged, Err(Error::Damaged(_))), "{damaged:?}");
+        for (text, said) in [
+            ("", "does not name an index"),
+            ("{}", "does not name an index"),
+            ("{\"format\":2}", "does not name an index"),
+            ("{\"format\":3}", "a newer version of the program wrote it: update this program"),
+        ] {
             std::fs::write(lake.directory.path().join("index/current.json"), text).expect("written");
-            let damaged = PatientIndex::open(&*lake.records).await.map(|_| ());
-            assert!(matches!(damaged, Err(domain::error::Error::Damaged(_))), "{text}");
+            let damaged = PatientIndex::open(&*lake.records).await.map(|_| ()).expect_err("it is damaged");
+            assert!(matches!(damaged, Error::Damaged(_)), "{text}");
+            assert!(format!("{damaged} {}", damaged.causes()).contains(said), "{text}: {damaged}");
+        }
+    });
+}
+
+/// Its files are the same, and their rows have less.
+#[test]
+fn an_index_of_an_earlier_version_is_read() {
+    block_on(async {
+        let lake = Lake::new();
+        let mut known = of(1, &json!({ "name": [{ "family": "O'Neil" }], "birthDate": "1980-05-14" }));
+        known.words.retain(|word| word != "oneil");
+        let made = lake.index("1", &[known], 500, None).await;
+        assert!(!made.is_of_earlier_version());
+        let mut current = serde_json::to_value(&made).expect("JSON");
+        current["format"] = json!(1);
+        let path = lake.directory.path().join("index/current.json");
+        std::fs::write(path, current.to_string()).expect("written");
+        let index = PatientIndex::open(&*lake.records).await.expect("read").expect("an index");
+        assert!(index.current().is_of_earlier_version());
+        for (text, count) in [("neil", 1), ("o'neil", 1), ("1980", 1), ("oneil", 0)] {
+            assert_eq!(lake.found(text).await.len(), count, "{text}");
         }
     });
 }

@@ -107,7 +107,13 @@ impl AuditRow {
             },
             kind: words.text(&format!("audit-actor-{}", event.actor.kind.name()), &[]),
             action: action_words(words, event.action),
-            patient: event.patient.as_ref().map(ToString::to_string).unwrap_or_default(),
+            patient: event
+                .patient
+                .iter()
+                .chain(&event.shown)
+                .map(domain::ids::PatientId::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
             job: event.job.as_ref().map(ToString::to_string).unwrap_or_default(),
             object: text(&event.object),
             origin: text(&event.origin.address),
