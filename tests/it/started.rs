@@ -15,8 +15,12 @@ pub(crate) async fn unchanged_form(
     let form = world.get(path).cookie(staff).send().await;
     assert_eq!(form.status, StatusCode::OK, "{}", form.text());
     let page = form.text();
-    let number = page.split("name=\"number\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-    let mut fields = vec![("number".to_owned(), number.expect("a number").to_owned())];
+    let hidden = |name: &str| {
+        let value = page.split(&format!("name=\"{name}\" value=\"")).nth(1);
+        value.and_then(|rest| rest.split('"').next()).map(|value| (name.to_owned(), value.to_owned()))
+    };
+    let mut fields = vec![hidden("number").expect("a number")];
+    fields.extend(hidden("version"));
     for input in page.split("<input type=\"checkbox\"").skip(1) {
         let input = input.split('>').next().expect("an element");
         let name = input.split("name=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a name");

@@ -1,12 +1,14 @@
 //! The groups of the record store, and the export of a group that staff start. It has the parts that staff tick, like the
 //! export of one patient, and leaves private topics out that are not ticked.
 
+use aws_lc_rs::digest::{Context, SHA256};
 use axum::extract::State;
 use axum::response::Response;
 use domain::audit::{Action, Actor, Event};
+use domain::clock::hex;
 use domain::error::{Error, NO_GROUP, Result};
-use domain::group::{Described, Members, members, text};
-use domain::ids::GroupId;
+use domain::group::{Limits, Members, Named, members_within, text};
+use domain::ids::{GroupId, PatientId};
 use domain::ports::records::{Area, Part};
 use domain::request::Cohort;
 use http::StatusCode;
@@ -26,7 +28,10 @@ pub(crate) const LISTED: [Parameter; 1] =
 /// The number of groups on a page.
 const PAGE: usize = 20;
 /// The maximum number of bytes that a page reads of its groups, for their names. Groups beyond it are listed by their ids.
-const MAX_READ: u64 = 16 * 1024 * 1024;
+const MAX_READ: u64 = 64 * 1024 * 1024;
+/// A group and the groups in it are read up to these limits. Then they take less than 200 MB of memory: the text, about 150 bytes for
+/// each member, and about as much for each different patient.
+const LIMITS: Limits = Limits { bytes: 32 * 1024 * 1024, members: 400_000 };
 
 /// `GET /staff/groups`: the groups, in the order of their ids.
 pub(crate) async fn list(
@@ -42,8 +47,14 @@ pub(crate) async fn list(
     let groups: Vec<_> = files.iter().filter_map(|part| Some((id(part)?, part.bytes))).collect();
     let (mut rows, mut left) = (Vec::new(), MAX_READ);
     for (id, bytes) in groups.iter().skip(from).take(PAGE) {
-        let is_read = left.checked_sub(*bytes).map(|rest| left = rest).is_some();
-        rows.push(if is_read { state.group_row(id).await? } else { GroupRow::unread(id) });
+        rows.push(if *bytes > LIMITS.bytes as u64 {
+            GroupRow::too_large(id)
+        } else if let Some(rest) = left.checked_sub(*bytes) {
+            left = rest;
+            state.group_row(id).await?
+        } else {
+            GroupRow::skipped(id)
+        });
     }
     let next = from.saturating_add(PAGE);
     let address = |from: usize| format!("/staff/groups?from={from}");
@@ -62,8 +73,10 @@ pub(crate) async fn ask(
     PageStaff(username): PageStaff,
     GroupPath(id): GroupPath,
 ) -> Result<Response, PageError> {
-    let target = state.group_target(&id).await?;
-    state.ask_for(username, target).await
+    match state.group_target(&id).await {
+        Err(Error::TooLarge(_)) => state.refuse_large(username, &id).await,
+        target => state.ask_for(username, target?).await,
+    }
 }
 
 /// `POST /staff/groups/{group}/export`: starts the export and leads to its page.
@@ -73,15 +86,38 @@ pub(crate) async fn begin(
     GroupPath(id): GroupPath,
     form: Form,
 ) -> Result<Response, PageError> {
-    let target = state.group_target(&id).await?;
-    state.begin_for(username, target, form).await
+    match state.group_target(&id).await {
+        Err(Error::TooLarge(_)) => state.refuse_large(username, &id).await,
+        target => state.begin_for(username, target?, form).await,
+    }
+}
+
+/// What the form shows of a group, as a digest: its name, and its members. Another one means that the group has changed.
+fn version(name: &str, members: &Members) -> String {
+    let mut digest = Context::new(&SHA256);
+    let patients = members.patients.keys().map(PatientId::as_str);
+    let others = members.unknown.iter().chain(&members.problems).map(String::as_str);
+    for text in [name].into_iter().chain(patients).chain(["/"]).chain(others) {
+        digest.update(text.as_bytes());
+        digest.update(b"\n");
+    }
+    hex(digest.finish().as_ref())
 }
 
 impl Admin {
+    /// Says why a group cannot be exported here, and what to do.
+    async fn refuse_large(&self, username: String, id: &GroupId) -> Result<Response, PageError> {
+        let event = Event::new(Actor::staff(&username), Action::RecordViewed).about("list of groups");
+        self.audit.record(event).await?;
+        let (rows, first) = (vec![GroupRow::too_large(id)], Some("/staff/groups".to_owned()));
+        Ok(html(StatusCode::PAYLOAD_TOO_LARGE, &GroupsPage { username, rows, first, next: None }))
+    }
+
     async fn group_target(&self, id: &GroupId) -> Result<Target> {
         let (now, own) = (self.clock.now(), self.settings.own_bases());
-        let members = members(&*self.records, id, now, &own).await?.ok_or(NO_GROUP)?;
+        let members = members_within(&*self.records, id, now, &own, LIMITS).await?.ok_or(NO_GROUP)?;
         let name = self.group_row(id).await?.name;
+        let version = version(&name, &members);
         let Members { patients, unknown, problems } = members;
         Ok(Target {
             path: format!("/staff/groups/{id}/export"),
@@ -94,6 +130,7 @@ impl Admin {
                 members: patients.len() as u64,
                 others: unknown.len() as u64,
                 unread: problems.len() as u64,
+                version,
             },
         })
     }
@@ -110,10 +147,10 @@ impl Admin {
             }
             Err(error) => return Err(error),
         };
-        Ok(match serde_json::from_slice::<Described>(&text) {
+        Ok(match serde_json::from_slice::<Named>(&text) {
             Ok(group) => {
-                let name = group.resource.get("name").and_then(|name| name.as_str());
-                GroupRow::new(id, name, group.members.unwrap_or_default() as u64)
+                let row = GroupRow::new(id, group.name.as_deref(), group.members() as u64);
+                if group.members() > LIMITS.members { row.with_too_many() } else { row }
             }
             Err(error) => {
                 tracing::warn!(group.id = %id, line = error.line(), column = error.column(), "a Group cannot be parsed");

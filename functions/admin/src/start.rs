@@ -26,8 +26,9 @@ const RECEIVER: &str = "receiver";
 const NUMBER: &str = "number";
 const FROM: &str = "from";
 const TO: &str = "to";
+const VERSION: &str = "version";
 /// The fields of the form in addition to the choices.
-const OTHERS: [&str; 5] = [REASON, RECEIVER, NUMBER, FROM, TO];
+const OTHERS: [&str; 6] = [REASON, RECEIVER, NUMBER, FROM, TO, VERSION];
 /// The most characters of the reason and of the receiver.
 const MAX_TEXT: usize = 300;
 
@@ -39,6 +40,7 @@ pub(crate) fn fields() -> Vec<Parameter> {
         Parameter::field(NUMBER, "The number of the new export, so that a repeated request starts it once"),
         Parameter::field(FROM, "The first day of the record that is exported"),
         Parameter::field(TO, "The last day"),
+        Parameter::field(VERSION, "The group and its members that the page showed, as a digest"),
     ];
     let choice = |name| Parameter::field(name, "on, if it is part of the export");
     let named = PARTS.into_iter().chain(TOPICS).map(choice);
@@ -131,14 +133,24 @@ impl Admin {
         target: Target,
         form: Form,
     ) -> Result<Response, PageError> {
-        let (choices, problems) = read(&form);
-        let Some(choices) = choices.filter(|_| problems.is_empty()) else {
-            self.viewed_form(&username, &target).await?;
-            return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page(username, target, &form.0, problems)));
-        };
         let number = JobId::parse(form.get(NUMBER)).ok().filter(|number| *number != JobId::of_no_job());
         let number = number.ok_or_else(|| Error::invalid("'number' is not that of a new export"))?;
         let to_job = see_other(&self.settings.url(&format!("/staff/jobs/{number}")));
+        let (choices, mut problems) = read(&form);
+        let mut status = StatusCode::UNPROCESSABLE_ENTITY;
+        if target.has_changed(&form) {
+            // The button was pressed twice, and the group has changed after the first time.
+            if self.jobs.get(&number).await?.is_some() {
+                return Ok(to_job);
+            }
+            status = StatusCode::CONFLICT;
+            let text = request_context::words().text("groups-changed", &[]);
+            problems.insert(0, FieldProblem { field: "members".to_owned(), text });
+        }
+        let Some(choices) = choices.filter(|_| problems.is_empty()) else {
+            self.viewed_form(&username, &target).await?;
+            return Ok(html(status, &page(username, target, &form.0, problems)));
+        };
         let event = target.event(&username, Action::ExportStarted).of_job(&number);
         let (reason, receiver) = (form.get(REASON).trim(), form.get(RECEIVER).trim());
         let asked = format!("asked for an export for {receiver}: {reason}");
@@ -185,6 +197,14 @@ impl Admin {
 }
 
 impl Target {
+    /// Whether the form was shown for a group that is another one now, or has other members.
+    fn has_changed(&self, form: &Form) -> bool {
+        match &self.shown {
+            StartOf::Patient(_) => false,
+            StartOf::Group { version, .. } => form.get(VERSION) != version,
+        }
+    }
+
     fn event(&self, username: &str, action: Action) -> Event {
         let event = Event::new(Actor::staff(username), action);
         match (&self.patient, &self.cohort) {

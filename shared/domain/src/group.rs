@@ -12,10 +12,34 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::ids::{GroupId, PatientId};
-use crate::ports::records::{Area, Records, read_whole};
+use crate::ports::records::{Area, Records, read_up_to, read_whole};
 
 /// The maximum size of a Group that is read, in bytes.
 const MAX_GROUP: usize = 64 * 1024 * 1024;
+
+/// The limits of a function with little memory, for a group and all groups in it together.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The bytes of their texts.
+    pub bytes: usize,
+    /// Their members, also inactive ones.
+    pub members: usize,
+}
+
+impl Limits {
+    const NONE: Self = Self { bytes: usize::MAX, members: usize::MAX };
+
+    /// Subtracts a group. Returns [`Error::TooLarge`] if it has more than is left.
+    fn take(&mut self, bytes: usize, members: usize) -> Result<()> {
+        let left = self.bytes.checked_sub(bytes).zip(self.members.checked_sub(members));
+        (self.bytes, self.members) = left.ok_or_else(too_large)?;
+        Ok(())
+    }
+}
+
+fn too_large() -> Error {
+    Error::TooLarge("the group has too many members to be counted here".to_owned())
+}
 
 #[derive(Deserialize)]
 struct Group {
@@ -55,6 +79,28 @@ pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u
         Ok(reader) => read_whole(&file(group), reader, MAX_GROUP).await.map(Some),
         Err(Error::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// A Group whose members are only counted.
+#[derive(Deserialize)]
+struct Counted {
+    #[serde(default)]
+    member: Vec<IgnoredAny>,
+}
+
+/// The name of a Group, and the number of its members. It takes no memory for all else.
+#[derive(Debug, Deserialize)]
+pub struct Named {
+    pub name: Option<String>,
+    #[serde(default)]
+    member: Vec<IgnoredAny>,
+}
+
+impl Named {
+    /// Returns the number of members, as the Group has them.
+    pub fn members(&self) -> usize {
+        self.member.len()
     }
 }
 
@@ -143,11 +189,22 @@ pub async fn members(
     now: Timestamp,
     own: &OwnBases,
 ) -> Result<Option<Members>> {
+    members_within(records, group, now, own, Limits::NONE).await
+}
+
+/// The same within limits. Returns [`Error::TooLarge`] if the group, and the groups in it, have more.
+pub async fn members_within(
+    records: &dyn Records,
+    group: &GroupId,
+    now: Timestamp,
+    own: &OwnBases,
+    mut limits: Limits,
+) -> Result<Option<Members>> {
     let mut members = Members::default();
     let (mut open, mut seen) = (vec![group.clone()], BTreeSet::from([group.clone()]));
     while let Some(next) = open.pop() {
         let is_nested = next != *group;
-        let read = match read(records, &next).await {
+        let read = match read(records, &next, &mut limits).await {
             Ok(Some(read)) => read,
             Ok(None) if is_nested => {
                 members.problems.push(format!("Group/{next}, a member of Group/{group}, does not exist"));
@@ -169,11 +226,27 @@ pub async fn members(
     Ok(Some(members))
 }
 
-async fn read(records: &dyn Records, group: &GroupId) -> Result<Option<Group>> {
-    let Some(text) = text(records, group).await? else { return Ok(None) };
-    let read = serde_json::from_slice(&text);
-    read.map(Some)
-        .map_err(|error| Error::damaged(file(group), format!("it is not a Group resource: {error}")))
+async fn read(records: &dyn Records, group: &GroupId, limits: &mut Limits) -> Result<Option<Group>> {
+    let text = match limits.bytes < MAX_GROUP {
+        true => text_up_to(records, group, limits.bytes).await?,
+        false => text(records, group).await?,
+    };
+    let Some(text) = text else { return Ok(None) };
+    let damaged = |error: serde_json::Error| {
+        Error::damaged(file(group), format!("it is not a Group resource: {error}"))
+    };
+    // Counting the members takes no memory, and reading them does.
+    let counted: Counted = serde_json::from_slice(&text).map_err(damaged)?;
+    limits.take(text.len(), counted.member.len())?;
+    serde_json::from_slice(&text).map(Some).map_err(damaged)
+}
+
+async fn text_up_to(records: &dyn Records, group: &GroupId, limit: usize) -> Result<Option<Vec<u8>>> {
+    match records.open_area(Area::Groups, &format!("{group}.json")).await {
+        Ok(reader) => read_up_to(reader, limit).await?.map(Some).ok_or_else(too_large),
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns whether a member is not marked as inactive and the member's period in the group has not ended.

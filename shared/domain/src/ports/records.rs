@@ -197,16 +197,22 @@ pub struct SharedLine {
 
 /// Reads a whole file. Returns [`Error::Damaged`] if it has more than `limit` bytes. `file` is its path below the root of
 /// the store.
-pub async fn read_whole(file: &str, mut reader: Box<dyn BlockReader>, limit: usize) -> Result<Vec<u8>> {
+pub async fn read_whole(file: &str, reader: Box<dyn BlockReader>, limit: usize) -> Result<Vec<u8>> {
+    let read = read_up_to(reader, limit).await?;
+    read.ok_or_else(|| Error::damaged(file, format!("it has more than {limit} bytes")))
+}
+
+/// Reads a whole small file; returns `None` if it has more than `limit` bytes.
+pub async fn read_up_to(mut reader: Box<dyn BlockReader>, limit: usize) -> Result<Option<Vec<u8>>> {
     let mut all = Vec::new();
     loop {
         let before = all.len();
         all = reader.read(all).await?;
         if all.len() > limit {
-            return Err(Error::damaged(file, format!("it has more than {limit} bytes")));
+            return Ok(None);
         }
         if all.len() == before {
-            return Ok(all);
+            return Ok(Some(all));
         }
     }
 }

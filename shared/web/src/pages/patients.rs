@@ -85,6 +85,10 @@ pub struct GroupRow {
     pub name: String,
     /// The number of members that the group names, in words. Empty for a group that was not read.
     pub members: String,
+    /// Why the group was not read.
+    pub note: Option<String>,
+    /// Whether staff can start an export of the group.
+    pub can_start: bool,
 }
 
 impl GroupRow {
@@ -94,12 +98,29 @@ impl GroupRow {
         let name: String =
             name.unwrap_or_default().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
         let name = if name.trim().is_empty() { id.to_string() } else { name };
-        Self { id: id.to_string(), name, members: words.number(members) }
+        Self { id: id.to_string(), name, members: words.number(members), note: None, can_start: true }
     }
 
-    /// A group of which only the id is known, because it is large, or cannot be read.
+    /// A group of which only the id is known, because it cannot be read.
     pub fn unread(id: &GroupId) -> Self {
-        Self { id: id.to_string(), name: id.to_string(), members: String::new() }
+        Self { id: id.to_string(), name: id.to_string(), members: String::new(), note: None, can_start: true }
+    }
+
+    /// A group that was not read, because the groups before it on the page are large.
+    pub fn skipped(id: &GroupId) -> Self {
+        Self { note: Some(request_context::words().text("groups-skipped", &[])), ..Self::unread(id) }
+    }
+
+    /// A group that is too large to be read for a page.
+    pub fn too_large(id: &GroupId) -> Self {
+        Self::unread(id).with_too_many()
+    }
+
+    /// The same group, which has too many members for an export that staff start.
+    #[must_use]
+    pub fn with_too_many(self) -> Self {
+        let note = request_context::words().text("groups-too-large", &[("id", &self.id)]);
+        Self { note: Some(note), can_start: false, ..self }
     }
 }
 
@@ -137,6 +158,8 @@ pub enum StartOf {
         others: u64,
         /// Groups inside the group that are missing or cannot be read.
         unread: u64,
+        /// A digest of the name and the members.
+        version: String,
     },
 }
 
@@ -161,6 +184,14 @@ impl StartPage {
                 let unread = (*unread > 0).then(|| count("groups-unread", *unread));
                 [count("groups-members", *members)].into_iter().chain(others).chain(unread).collect()
             }
+        }
+    }
+
+    /// The version of the group that the page shows.
+    fn version(&self) -> Option<&str> {
+        match &self.of {
+            StartOf::Patient(_) => None,
+            StartOf::Group { version, .. } => Some(version),
         }
     }
 
