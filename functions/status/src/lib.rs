@@ -25,7 +25,7 @@ use platform::exports::{running_page, withdraw};
 use serde_json::Value;
 use storage::bounded::Bounded;
 use web::ApiError;
-use web::caller::{Bearer, owned};
+use web::caller::{Bearer, owned, owned_or_restorable};
 use web::describe::{self as described, Kind, Parameter};
 use web::extract::{JobPath, Query};
 use web::job_json::job_json;
@@ -297,11 +297,14 @@ async fn delete(
     JobPath(id): JobPath,
     Bearer(caller): Bearer,
 ) -> Result<Response, ApiError> {
-    let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
+    let stored = owned_or_restorable(state.jobs.get(&id).await?, &caller, state.clock.now())?;
+    let is_gone = stored.job.state().is_gone();
     let cancelled_status = stored.job.header().request.dialect().cancelled;
     let event = Event::new(Actor::client(&caller.client), Action::Deleted).of(&stored.job);
     let cancelled = withdraw(&*state.jobs, &*state.files, &id, caller.client.as_str(), state.clock.now());
     match state.audit.around(event, cancelled).await {
+        // For the client, the export is gone since staff deleted it. Only staff learn that it cannot be restored any more.
+        Ok(()) if is_gone => Err(NO_JOB.into()),
         Ok(()) => match cancelled_status {
             204 => Ok(StatusCode::NO_CONTENT.into_response()),
             _ => Ok(notice(StatusCode::ACCEPTED, "The export was cancelled and its files are removed")),

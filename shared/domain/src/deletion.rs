@@ -1,7 +1,8 @@
 //! The deletion of a job by staff, which can be undone for a limited time.
 //!
 //! A deleted job no longer exists for its client, like a cancelled one. Its files are kept until the time to undo is over.
-//! Then cleanup removes them. The patient can end that time at once: by taking back the permission, or by deleting the copy.
+//! Then cleanup removes them. The patient can end that time at once, by taking back the permission or by deleting the copy; so can the
+//! client, by deleting the export.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ const RESTORED: &str = "undid the deletion";
 const DELETED: &str = "deleted";
 /// The action of a patient who withdraws the permission to release an export.
 const TOOK_BACK: &str = "took back the permission";
-/// The action of a patient who deletes an export that staff could still restore.
+/// The action of a patient or a client that deletes an export that staff could still restore.
 const DELETED_FOR_GOOD: &str = "deleted for good";
 
 /// A deleted job that can still be restored.
@@ -26,11 +27,14 @@ pub struct Undo {
     pub until: Timestamp,
 }
 
-/// How a patient ended the time in which staff could undo a deletion.
+/// How a patient or a client ended the time in which staff could undo a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UndoEnd {
     TookBackPermission,
+    /// The patient deleted the copy.
     DeletedForGood,
+    /// The client that started the export deleted it.
+    DeletedByClient,
 }
 
 impl JobHeader {
@@ -54,11 +58,12 @@ impl Gone {
         Some(job)
     }
 
-    /// Returns how and when the patient ended the time to undo a deletion by staff; `None` if the patient did not.
+    /// Returns how and when the patient or the client ended the time to undo a deletion by staff; `None` if neither did.
     pub fn undo_end(&self) -> Option<(UndoEnd, &AuditEvent)> {
         let [.., deletion, last] = &self.header.history[..] else { return None };
         let end = match last.action.as_str() {
             TOOK_BACK => UndoEnd::TookBackPermission,
+            DELETED_FOR_GOOD if last.actor == self.header.owner.client.as_str() => UndoEnd::DeletedByClient,
             DELETED_FOR_GOOD => UndoEnd::DeletedForGood,
             _ => return None,
         };
@@ -92,7 +97,7 @@ impl Job {
         }
     }
 
-    /// Deletes an export for the patient that staff have deleted and could still restore.
+    /// Deletes an export for the patient or the client that staff have deleted and could still restore.
     pub fn delete_for_good(self, actor: &str, now: Timestamp) -> Result<Gone, Illegal> {
         match &self {
             Self::Cancelled(gone) if gone.restorable(now).is_some() => {

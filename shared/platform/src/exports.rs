@@ -180,7 +180,8 @@ pub async fn restore(jobs: &dyn Jobs, id: &JobId, actor: &str, now: Timestamp) -
     jobs.replace(&job, stored.version).await.map(|_| ())
 }
 
-/// Deletes a job for its client. A job that staff rejected has no files any more, and stays in the list of staff.
+/// Deletes a job for its client. A job that staff rejected has no files any more, and stays in the list of staff. A job that staff
+/// deleted can no longer be restored.
 pub async fn withdraw(
     jobs: &dyn Jobs,
     files: &dyn Files,
@@ -188,8 +189,9 @@ pub async fn withdraw(
     client: &str,
     now: Timestamp,
 ) -> Result<()> {
-    let withdrawn = change(jobs, id, |job| match job {
+    let withdrawn = change_any(jobs, id, |stored| match stored.job {
         Job::Rejected(rejected) => Ok(Job::Rejected(rejected.dismiss(client, now))),
+        job @ Job::Cancelled(_) => Ok(Job::Cancelled(job.delete_for_good(client, now)?)),
         job => Ok(Job::Cancelled(job.cancel(client, now)?)),
     })
     .await?;

@@ -54,7 +54,26 @@ pub fn living<J: Borrow<StoredJob>>(found: Option<J>, now: Timestamp) -> Result<
 /// Returns the job, if it belongs to this caller and [`living`] finds it. A job of another owner is 404, as if it did not exist.
 /// A rejected job that the caller has deleted is 404 with the reason of the rejection.
 pub fn owned<J: Borrow<StoredJob>>(found: Option<J>, caller: &Caller, now: Timestamp) -> Result<J> {
-    let found = living(found, now)?;
+    allowed(living(found, now)?, caller)
+}
+
+/// Returns the job that a client deletes: one that [`owned`] finds, or one that staff have deleted and could still restore.
+pub fn owned_or_restorable<J: Borrow<StoredJob>>(
+    found: Option<J>,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<J> {
+    let is_restorable = |found: &J| match &found.borrow().job {
+        Job::Cancelled(gone) => gone.restorable(now).is_some(),
+        _ => false,
+    };
+    match found {
+        Some(found) if is_restorable(&found) => allowed(found, caller),
+        found => owned(found, caller, now),
+    }
+}
+
+fn allowed<J: Borrow<StoredJob>>(found: J, caller: &Caller) -> Result<J> {
     let stored = found.borrow();
     if stored.job.header().owner != caller.owner() {
         return Err(NO_JOB);
