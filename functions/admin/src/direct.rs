@@ -1,18 +1,20 @@
 //! Direct uploads: staff send a file that is too large for a request to the store, with a form that is valid for one file.
 //!
 //! `POST /admin/jobs/{job}/uploads` returns the form, and `POST /admin/jobs/{job}/uploads/{upload}/complete` attaches
-//! the uploaded file (contract, section 4).
+//! a copy of the uploaded file (contract, section 4).
 
 use aws_lc_rs::digest;
 use axum::extract::State;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use domain::chunk::job_prefix;
 use domain::error::{Error, NO_JOB, Result};
 use domain::ids::{Attempt, JobId};
 use domain::job::Attachment;
 use domain::ports::expiring::EntryKind;
 use domain::ports::files;
+use domain::ports::jobs::StoredJob;
 use futures_util::StreamExt;
 use http::StatusCode;
 use jiff::SignedDuration;
@@ -24,7 +26,8 @@ use web::{ApiError, respond};
 
 use crate::Admin;
 use crate::caller::Staff;
-use crate::uploads::described;
+use crate::review::attaching;
+use crate::uploads::{PIECE, described};
 
 pub(crate) const FILE: [Parameter; 3] = [
     Parameter::field("name", "The name of the file"),
@@ -70,6 +73,7 @@ pub(crate) async fn begin(
     state.attachable(&id).await?;
     let upload = state.random.attempt();
     let file = described(&id, &upload, &announced.name, announced.content_type.as_deref());
+    let file = Attachment { key: format!("{}incoming/{upload}/{}", job_prefix(&id), file.name), ..file };
     let expected =
         files::Announced { content_type: &file.content_type, max_bytes: announced.size, lifetime: FORM };
     let form = state.files.upload_form(&file.key, expected).await?;
@@ -86,6 +90,10 @@ pub(crate) async fn begin(
     Ok(respond::json(StatusCode::OK, &answer))
 }
 
+/// Attaches a copy of what was uploaded. Anyone who has the form can send another file with it until its time is over, which changes
+/// what was uploaded, and not the copy.
+///
+/// The caller can repeat a call that failed: the upload stays until it is attached, and is attached once.
 pub(crate) async fn complete(
     State(state): State<Admin>,
     Staff(name): Staff,
@@ -94,14 +102,19 @@ pub(crate) async fn complete(
 ) -> Result<Response, ApiError> {
     let upload = Attempt::parse(&upload).map_err(|_| NO_UPLOAD)?;
     let entry = state.expiring.get(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
-    let Pending { job, mut file } = entry.read()?;
+    let Pending { job, file } = entry.read()?;
     if job != id {
         return Err(NO_JOB.into());
     }
-    state.measure(&mut file).await?;
-    // If two calls race, exactly one attaches the file.
-    state.expiring.take(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
-    Ok(state.answer(&state.attach(&id, vec![file], &name).await?).await?)
+    let event = attaching(&state.attachable(&id).await?, 1, &name);
+    let attached = state.audit.around(event, state.attach_copy(&id, &upload, &file, &name)).await?;
+    state.forget(&upload, &file).await;
+    Ok(state.answer(&attached).await?)
+}
+
+/// The prefix of the copies of an upload, of which one is attached.
+fn copies_prefix(job: &JobId, upload: &Attempt) -> String {
+    format!("{}uploads/{upload}/", job_prefix(job))
 }
 
 fn wrong() -> Error {
@@ -109,19 +122,56 @@ fn wrong() -> Error {
 }
 
 impl Admin {
-    /// Reads the uploaded file and returns its size and hash.
-    async fn measure(&self, file: &mut Attachment) -> Result<()> {
-        let mut stream = match self.files.open(&file.key, None).await {
+    /// Attaches a copy of an upload, if none is attached.
+    async fn attach_copy(
+        &self,
+        job: &JobId,
+        upload: &Attempt,
+        file: &Attachment,
+        who: &str,
+    ) -> Result<StoredJob> {
+        let once = copies_prefix(job, upload);
+        // Calls at the same time write different copies.
+        let copy = self.copied(file, format!("{once}{}/{}", self.random.attempt(), file.name)).await?;
+        let attached = self.attach_recorded(job, vec![copy.clone()], who, Some(&once)).await;
+        // A call that failed may have changed the job all the same. Then the copy belongs to it.
+        if attached.as_ref().is_err_and(|error| !matches!(error, Error::Unavailable(_))) {
+            self.files.remove(&copy.key).await?;
+        }
+        attached
+    }
+
+    /// Copies the uploaded file to another key. Returns the copy with the size and the hash of what was copied.
+    async fn copied(&self, uploaded: &Attachment, key: String) -> Result<Attachment> {
+        let mut file = Attachment { key, size: 0, ..uploaded.clone() };
+        let mut stream = match self.files.open(&uploaded.key, None).await {
             Err(Error::NotFound(_)) => return Err(Error::conflict("nothing was sent with the form yet")),
             opened => opened?,
         };
         let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+        let mut writer = self.files.create(&file.key).await?;
+        let mut buffer = Vec::new();
         while let Some(bytes) = stream.next().await {
             let bytes = bytes?;
             file.size += bytes.len() as u64;
             hash.update(&bytes);
+            buffer.extend_from_slice(&bytes);
+            if buffer.len() >= PIECE {
+                buffer = writer.write(buffer).await?;
+            }
         }
+        writer.write(buffer).await?;
+        writer.finish().await?;
         file.hash = STANDARD.encode(hash.finish());
-        Ok(())
+        Ok(file)
+    }
+
+    /// Removes the upload that is attached. What stays of it expires, or is removed with the export.
+    async fn forget(&self, upload: &Attempt, uploaded: &Attachment) {
+        let taken = self.expiring.take(EntryKind::Upload, upload.as_str()).await.map(|_| ());
+        let removed = self.files.remove(&uploaded.key).await;
+        for error in [taken, removed].into_iter().filter_map(Result::err) {
+            tracing::warn!(error = %error, cause = error.causes(), "an upload that is attached is still stored");
+        }
     }
 }

@@ -32,6 +32,11 @@ pub(crate) struct Rejection<'r> {
     pub(crate) second_look: bool,
 }
 
+/// The event of files that are attached.
+pub(crate) fn attaching(job: &Job, count: usize, who: &str) -> Event {
+    Event::new(Actor::staff(who), Action::Attached).of(job).about(&format!("{count} files"))
+}
+
 impl Admin {
     pub(crate) async fn job(&self, id: &JobId) -> Result<StoredJob> {
         living(self.jobs.get(id).await?, self.clock.now())
@@ -153,18 +158,32 @@ impl Admin {
         }
     }
 
+    /// Attaches files to an export in review.
     pub(crate) async fn attach(&self, id: &JobId, files: Vec<Attachment>, who: &str) -> Result<StoredJob> {
-        let job = self.attachable(id).await?;
-        let event = Event::new(Actor::staff(who), Action::Attached).of(&job);
-        let event = event.about(&format!("{} files", files.len()));
-        self.audit.around(event, self.attach_recorded(id, files, who)).await
+        let event = attaching(&self.attachable(id).await?, files.len(), who);
+        self.audit.around(event, self.attach_recorded(id, files, who, None)).await
     }
 
-    async fn attach_recorded(&self, id: &JobId, files: Vec<Attachment>, who: &str) -> Result<StoredJob> {
+    /// The same after the event was recorded. With `once`, the files are refused if another one below this prefix is attached.
+    pub(crate) async fn attach_recorded(
+        &self,
+        id: &JobId,
+        files: Vec<Attachment>,
+        who: &str,
+        once: Option<&str>,
+    ) -> Result<StoredJob> {
         let now = self.clock.now();
         let attached = change(&*self.jobs, id, |job| {
             let review = job.in_review("attach files to")?;
-            let files = crate::uploads::with_free_names(files.clone(), &review.header.attachments);
+            let known = &review.header.attachments;
+            // An earlier attempt of this call attached them, and its response was lost.
+            if known.iter().any(|known| files.iter().any(|file| file.key == known.key)) {
+                return Ok(Job::InReview(review));
+            }
+            if once.is_some_and(|prefix| known.iter().any(|known| known.key.starts_with(prefix))) {
+                return Err(Error::conflict("the upload is attached already"));
+            }
+            let files = crate::uploads::with_free_names(files.clone(), known);
             Ok(Job::InReview(review.attach(files, who, now)))
         })
         .await?;

@@ -21,7 +21,7 @@ pub(crate) const MAX_FILES: usize = 5;
 /// The maximum number of attached files of one job.
 const MAX_ATTACHED: usize = 100;
 /// Bytes that are buffered before a write.
-const PIECE: usize = 256 * 1024;
+pub(crate) const PIECE: usize = 256 * 1024;
 /// The maximum number of fields other than files, and of the bytes of all of them together. They are read and ignored: ehi-app sends
 /// `action=addAttachments`.
 const MAX_OTHER_FIELDS: usize = 20;

@@ -8,6 +8,7 @@ use domain::job::JobState;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tests::simulated::account::Setup;
+use tests::simulated::platform::AUDIT_TABLE;
 use tests::simulated::{Faults, Storm};
 use tests::stories::Story;
 use tests::{ANNA, World, text};
@@ -33,6 +34,7 @@ pub(crate) const ALL: [(Setup, Story); 13] = [
     (AS_ALL, Story { name: "announced", tell: |world| Box::pin(announced(world)) }),
     (AS_ALL, Story { name: "mailed", tell: |world| Box::pin(crate::mails::announced::mailed(world)) }),
     (AS_ALL, Story { name: "twice", tell: |world| Box::pin(twice(world)) }),
+    (AS_ALL, Story { name: "uploaded", tell: |world| Box::pin(uploaded(world)) }),
     (LINKS, Story { name: "zip_in_the_store", tell: |world| Box::pin(zip_in_the_store(world)) }),
     (LINKS, Story { name: "links", tell: |world| Box::pin(links(world)) }),
 ];
@@ -163,6 +165,38 @@ async fn links(world: World) {
     let sent = world.get(&url).bearer(&token).send().await;
     assert_eq!(sent.status, StatusCode::TEMPORARY_REDIRECT, "{}", sent.text());
     assert!(sent.location().starts_with("https://the-files.s3."), "{}", sent.location());
+}
+
+/// An upload is attached once and as it was then, and a call that fails can be repeated.
+async fn uploaded(world: World) {
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "/no-form", ANNA).await;
+    world.work().await;
+    let staff = world.staff().await;
+    let uploads = format!("/admin{job}/uploads");
+    let announced = json!({ "name": "scan.pdf", "contentType": "application/pdf", "size": 9 });
+    let form = world.post(&uploads).cookie(&staff).json(&announced).send().await.json();
+    let complete = format!("{uploads}/{}/complete", text(&form["id"]));
+    let key = text(&form["fields"]["key"]);
+    let simulation = world.account().simulation();
+    simulation.upload(&key, "%PDF-scan");
+    simulation.outage(Some(AUDIT_TABLE));
+    let failed = world.post(&complete).cookie(&staff).send().await;
+    assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE, "{}", failed.text());
+    simulation.outage(None);
+    let attached = world.post(&complete).cookie(&staff).send().await;
+    assert_eq!(attached.status, StatusCode::OK, "{}", attached.text());
+    assert_eq!(world.post(&complete).cookie(&staff).send().await.status, StatusCode::NOT_FOUND, "once");
+    // The form is still valid.
+    simulation.upload(&key, "%PDF-evil");
+    let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let attachments = approved.json()["attachments"].clone();
+    assert_eq!((&attachments[0]["size"], attachments.as_array().map(Vec::len)), (&json!(9), Some(1)));
+    let sent = world.get(&text(&attachments[0]["url"])).bearer(&token).send().await;
+    assert_eq!((sent.status, sent.text().as_str()), (StatusCode::OK, "%PDF-scan"));
+    let deleted = world.request(Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
+    assert_eq!(deleted.status, StatusCode::ACCEPTED);
+    assert!(!world.account().has_files(&id_of(&job)), "the second upload goes with the export");
 }
 
 /// A ZIP that is too large for a response is made in the store, once, and goes with the copy.

@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) sqs: sqs::Sqs,
     pub(crate) meter: Meter,
     limits: Limits,
+    /// The table that does not respond.
+    down: Option<&'static str>,
     /// The number of partitions that the lake's keys are spread over.
     lake_partitions: u32,
     faults: Faults,
@@ -106,6 +108,7 @@ impl Simulation {
             sqs: sqs::Sqs::new(),
             meter: Meter::default(),
             limits: Limits::default(),
+            down: None,
             lake_partitions: 1,
             faults: Faults::None,
             requests: 0,
@@ -142,6 +145,18 @@ impl Simulation {
         if let Some(bucket) = self.state().s3.bucket_mut(platform::LAKE_BUCKET) {
             bucket.store(key, bytes.into(), encoding);
         }
+    }
+
+    /// Stores an object in the bucket of files, as a browser does with a form.
+    pub fn upload(&self, key: &str, bytes: impl Into<Bytes>) {
+        if let Some(bucket) = self.state().s3.bucket_mut(platform::FILES_BUCKET) {
+            bucket.store(key, bytes.into(), None);
+        }
+    }
+
+    /// From now on this table does not respond; `None` ends that.
+    pub fn outage(&self, table: Option<&'static str>) {
+        self.state().down = table;
     }
 
     /// Stores the files of a directory in the lake.
@@ -248,6 +263,9 @@ impl State {
             None
         };
         let early = latency::of(call.operation, number, 0, 0, 0);
+        if self.down.is_some_and(|table| call.is_of_table(table)) {
+            return Served::Answered(early, faults::throttling(call.service, number));
+        }
         match cut {
             Some(Cut::DieBefore) => return Served::Dead,
             Some(Cut::LoseBefore) => return Served::Broken(early),

@@ -73,6 +73,12 @@ impl Call {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns whether it is a request of DynamoDB that names this table.
+    pub(crate) fn is_of_table(&self, table: &str) -> bool {
+        self.service == Service::DynamoDb
+            && String::from_utf8_lossy(&self.body).contains(&format!("\"TableName\":\"{table}\""))
+    }
+
     fn s3_operation(&self, method: &str) -> Option<&'static str> {
         let has = |name| self.parameter(name).is_some();
         if self.header("x-amz-copy-source").is_some() {
