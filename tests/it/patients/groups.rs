@@ -1,12 +1,15 @@
 //! Exports of groups that staff start.
 
+use std::path::Path;
+
 use domain::audit::Action;
 use domain::ports::audit::{AuditQuery, all};
 use futures_util::TryStreamExt;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{Answer, World, both_hosts, text};
 
+use crate::review::{hidden, link};
 use crate::started::{unchanged_form, with_texts};
 
 const FORM: &str = "/staff/groups/everyone/export";
@@ -64,6 +67,131 @@ async fn the_audit_trail_names_the_group_whose_export_is_started() {
     let starts = entries.iter().filter(|entry| entry.event.action == Action::ExportStarted);
     let groups: Vec<_> = starts.map(|entry| entry.event.object.as_deref()).collect();
     assert!(groups.contains(&Some("Group/everyone")), "{groups:?}");
+}
+
+/// A lake with a group of these members.
+fn with_group(lake: &Path, id: &str, group: &Value) {
+    let directory = lake.join("Group");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    std::fs::write(directory.join(format!("{id}.json")), group.to_string()).expect("written");
+}
+
+fn group(name: &str, members: &[Value]) -> Value {
+    json!({ "resourceType": "Group", "name": name, "member": members })
+}
+
+fn member(reference: &str) -> Value {
+    json!({ "entity": { "reference": reference } })
+}
+
+#[tokio::test]
+async fn a_group_that_has_changed_is_shown_again_before_its_export_starts() {
+    let lake = tempfile::tempdir().expect("a directory");
+    for id in ["a", "b", "c"] {
+        super::put(lake.path(), &super::patient(id, "Ann", "Smith", "1980"));
+    }
+    let path = "/staff/groups/g/export";
+    let put = |ids: &[&str], name: &str| {
+        let members: Vec<_> = ids.iter().map(|id| member(&format!("Patient/{id}"))).collect();
+        with_group(lake.path(), "g", &group(name, &members));
+    };
+    put(&["a"], "Study");
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    let texts = [("receiver", "the registry"), ("reason", "contract 7")];
+    let (mut fields, _) = unchanged_form(&world, &staff, path).await;
+    // Another patient, as many patients as before, and another group of this id.
+    for (ids, name, count) in [
+        (&["a", "b"][..], "Study", "up to 2 patients"),
+        (&["a", "c"], "Study", "up to 2 patients"),
+        (&["a", "c"], "Recall", "Recall"),
+    ] {
+        put(ids, name);
+        let refused = world.post(path).cookie(&staff).form(&with_texts(fields.clone(), &texts)).send().await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text());
+        let page = refused.text();
+        assert!(page.contains("The group has changed since you opened this page"), "{page}");
+        assert!(page.contains(count) && page.contains("contract 7"), "{page}");
+        let version = hidden(&page, "version");
+        let (_, shown) = fields.iter_mut().find(|(name, _)| name == "version").expect("a version");
+        assert_ne!(*shown, version);
+        *shown = version;
+    }
+    let fields = with_texts(fields, &texts);
+    let started = world.post(path).cookie(&staff).form(&fields).send().await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text());
+    put(&["b"], "Study");
+    let again = world.post(path).cookie(&staff).form(&fields).send().await;
+    assert_eq!(again.location(), started.location(), "the second click leads to the export as well");
+    // The members in another order are the same ones.
+    put(&["a", "b"], "Study");
+    let (fields, _) = unchanged_form(&world, &staff, path).await;
+    put(&["b", "a"], "Study");
+    let started = world.post(path).cookie(&staff).form(&with_texts(fields, &texts)).send().await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text());
+}
+
+#[tokio::test]
+async fn a_group_that_is_too_large_for_a_page_is_listed_with_the_reason() {
+    let lake = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir_all(lake.path().join("Group")).expect("a directory");
+    let put = |id: &str, text: &str| {
+        std::fs::write(lake.path().join(format!("Group/{id}.json")), text).expect("written");
+    };
+    let many = format!(r#"{{"name":"Many","member":[{}{{}}]}}"#, "{},".repeat(400_000));
+    put("many", &many);
+    put("small", r#"{"name":"Small","member":[{"entity":{"reference":"Patient/a"}}]}"#);
+    put("huge", &format!("{{\"name\":\"Huge\"{}}}", " ".repeat(33 * 1024 * 1024)));
+    put(
+        "nested",
+        r#"{"name":"Nested","member":[{"entity":{"reference":"Group/small"}},{"entity":{"reference":"Group/many"}}]}"#,
+    );
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    let list = world.get("/staff/groups").cookie(&staff).send().await.text();
+    assert_eq!(list.matches("This group is too large for a page").count(), 2, "{list}");
+    for (shown, is_shown) in [
+        ("Many", true),
+        ("Huge", false),
+        ("$export of Group/huge", true),
+        ("$export of Group/many", true),
+        ("/staff/groups/small/export", true),
+        ("/staff/groups/many/export", false),
+        ("/staff/groups/huge/export", false),
+    ] {
+        assert_eq!(list.contains(shown), is_shown, "{shown}: {list}");
+    }
+    for id in ["many", "huge", "nested"] {
+        let path = format!("/staff/groups/{id}/export");
+        for answer in [
+            world.get(&path).cookie(&staff).send().await,
+            world.post(&path).cookie(&staff).form::<&str, &str>(&[]).send().await,
+        ] {
+            assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{id}");
+            assert!(answer.text().contains(&format!("$export of Group/{id}")), "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_documents_of_the_export_of_a_group_are_counted_before_it_is_approved() {
+    let world = World::new();
+    let staff = world.staff().await;
+    let (fields, _) = unchanged_form(&world, &staff, FORM).await;
+    let fields = with_texts(fields, &[("receiver", "a"), ("reason", "b")]);
+    let job = world.post(FORM).cookie(&staff).form(&fields).send().await.location();
+    let job = job.split_once("/staff").expect("a page of staff").1.to_owned();
+    world.work().await;
+    let asked = world.get(&format!("/staff{job}/approve")).cookie(&staff).send().await.text();
+    let (_, of_all) = asked.split_once("Nobody has opened ").expect("a count");
+    let count: u64 = of_all.split(' ').next().and_then(|count| count.parse().ok()).expect("a number");
+    let list = world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
+    assert_eq!(list.matches("Not opened yet").count() as u64, count, "{asked}");
+    assert!(count > 8 && asked.contains(&format!("{count} documents</dd>")), "{asked}");
+    let document = link(&list, "/documents/");
+    assert_eq!(world.get(&document).cookie(&staff).send().await.status, StatusCode::OK);
+    let asked = world.get(&format!("/staff{job}/approve")).cookie(&staff).send().await.text();
+    assert!(asked.contains(&format!("Nobody has opened {} documents", count - 1)), "{asked}");
 }
 
 /// Downloads every file of the page: all patients are in them, and nothing private.

@@ -4,7 +4,7 @@ use domain::audit::{Action, Outcome};
 use domain::ports::audit::AuditQuery;
 use http::{Method, StatusCode};
 use serde_json::Value;
-use tests::{ANNA, World, both_hosts, text};
+use tests::{ANNA, BRUNO, World, both_hosts, text};
 
 use super::{decide, hidden, link, page};
 use crate::admin::in_review;
@@ -154,6 +154,35 @@ async fn a_deleted_export_is_gone_at_once_and_can_be_restored(world: World) {
         StatusCode::NOT_FOUND,
         "the API deletes"
     );
+}
+
+/// The app wants the files to be gone, as the patient does who withdraws: staff cannot bring them back for it.
+#[tokio::test]
+async fn an_app_that_deletes_what_staff_deleted_ends_the_undo() -> tests::Result {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let staff = world.staff().await;
+    let (page_path, path) = (format!("/staff{job}"), format!("/staff{job}/delete"));
+    let version = hidden(&page(&world, &staff, &path).await, "version");
+    decide(&world, &staff, &path, &version, &[]).await;
+    let files = world.platform().files();
+    assert!(!files.list("exports/").await?.is_empty(), "staff can bring them back");
+    let delete = |token: &str| world.request(Method::DELETE, &format!("{job}/status")).bearer(token).send();
+    let stranger = world.token(BRUNO).await;
+    assert_eq!(delete(&stranger).await.status, StatusCode::NOT_FOUND);
+    assert!(page(&world, &staff, &page_path).await.contains("Undo the deletion"), "it is another patient's");
+    // It is gone for the app, before and after.
+    for _ in 0..2 {
+        assert_eq!(delete(&token).await.status, StatusCode::NOT_FOUND);
+        assert!(files.list("exports/").await?.is_empty());
+    }
+    let shown = page(&world, &staff, &page_path).await;
+    assert!(shown.contains("the app deleted the export as well, at "), "{shown}");
+    assert!(!shown.contains("Undo the deletion"), "{shown}");
+    let undone = world.post(&format!("{page_path}/undo")).cookie(&staff).send().await;
+    assert_eq!(undone.status, StatusCode::CONFLICT, "{}", undone.text());
+    Ok(())
 }
 
 #[tokio::test]

@@ -23,8 +23,8 @@ pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The reason of
 const OTHER: &str = "other";
 /// The reason against which a patient can ask for a second look (45 CFR 164.524(a)(3) and (4)).
 const HARM: &str = "harm";
-/// What is said where the patient has ended the time to undo a deletion.
-const ENDED: &str = "the patient has ended the time in which the deletion could be undone";
+/// What is said where the patient or the app has ended the time to undo a deletion.
+const ENDED: &str = "the patient or the app has ended the time in which the deletion could be undone";
 
 pub(crate) async fn ask_approve(page: ExportPage) -> Result<Response, PageError> {
     let decided = match page.in_review().await {
@@ -159,7 +159,7 @@ impl ExportPage {
         let stored = state.jobs.get(id).await?.ok_or(NO_JOB)?;
         let Job::Cancelled(gone) = &stored.job else { return Err(NO_JOB) };
         if gone.restorable(state.clock.now()).is_none() {
-            // The page says what the patient did.
+            // The page says who ended the time.
             return Err(gone.undo_end().map_or(NO_JOB, |_| Error::conflict(ENDED)));
         }
         state.check_permission(&stored.job)?;

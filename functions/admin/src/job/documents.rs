@@ -9,6 +9,7 @@ use domain::error::{NO_FILE, Result};
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
 use settings::LargeFiles;
@@ -16,7 +17,7 @@ use storage::packs;
 use web::download::{FileRequest, InlineLimit, Stored, download};
 use web::exported::{self, FoundAttachment};
 use web::extract::{FilePath, JobPath};
-use web::pages::job::{DocumentCounts, DocumentRow, LISTED};
+use web::pages::job::{Counted, DocumentCounts, DocumentRow, LISTED};
 use web::respond::PageError;
 
 use super::opened::{Opened, Place};
@@ -28,6 +29,10 @@ use crate::caller::PageStaff;
 const CHUNKS: u32 = 64;
 /// Chunks whose documents a page of an export of many patients lists.
 const CHUNKS_OF_PAGE: u32 = 16;
+/// The maximum number of chunks of an export of many patients whose documents are counted: each of them costs two calls of the store.
+const COUNTED_CHUNKS: u32 = 128;
+/// The number of chunks whose documents are listed at the same time.
+const AT_ONCE: usize = 8;
 /// More than the documents of a chunk.
 const OF_CHUNK: usize = 1 << 24;
 /// What a browser may do with a document: nothing but show it.
@@ -89,17 +94,19 @@ impl Admin {
         }
     }
 
-    /// The attachments of the record of one patient and their sizes, in the order of their names. There are few.
+    /// The attachments of the records and their sizes, chunk by chunk in the order of their names. The caller has checked that there
+    /// are not too many chunks.
     async fn record_attachments(&self, stored: &StoredJob) -> Result<Vec<(RecordAttachment, u64)>> {
-        let Some(summary) = stored.job.summary().filter(|_| stored.job.header().patient.is_some()) else {
-            return Ok(Vec::new());
-        };
+        let Some(summary) = stored.job.summary() else { return Ok(Vec::new()) };
         let id = stored.job.id();
         let mut found = Vec::new();
         for from in (0..stored.progress.plan_end).step_by(CHUNKS as usize) {
-            for stored in self.jobs.results(id, from..stored.progress.plan_end.min(from + CHUNKS)).await? {
-                let all = self.attachments.list(id, stored.chunk, &stored.result).await?;
-                found.extend(all.into_iter().map(|(attachment, _, size)| (attachment, size)));
+            let results = self.jobs.results(id, from..stored.progress.plan_end.min(from + CHUNKS)).await?;
+            for some in results.chunks(AT_ONCE) {
+                let lists = some.iter().map(|stored| self.attachments.list(id, stored.chunk, &stored.result));
+                for all in try_join_all(lists).await? {
+                    found.extend(all.into_iter().map(|(attachment, _, size)| (attachment, size)));
+                }
             }
         }
         found.retain(|(attachment, _)| !summary.has_left_out(&attachment.url_name()));
@@ -114,8 +121,10 @@ impl Admin {
         opened: &Opened,
     ) -> Result<(Vec<DocumentRow>, Option<usize>)> {
         let header = stored.job.header();
-        if header.patient.is_none() && header.owner.is_staff() {
-            return self.rows_of_many(stored, from, opened).await;
+        match header.patient {
+            None if header.owner.is_staff() => return self.rows_of_many(stored, from, opened).await,
+            None => return Ok((Vec::new(), None)),
+            Some(_) => {}
         }
         let all = self.record_attachments(stored).await?;
         let rows = all.iter().skip(from).take(LISTED).map(|document| row(document, opened)).collect();
@@ -170,16 +179,18 @@ impl Admin {
     /// The number of documents of the export, and of those that nobody has opened.
     pub(super) async fn count_documents(&self, stored: &StoredJob) -> Result<DocumentCounts> {
         let opened = self.opened(stored.job.id(), Place::Files).await?;
+        let full_at = opened.full_at();
+        let is_of_many = stored.job.header().patient.is_none();
+        if is_of_many && stored.progress.plan_end > COUNTED_CHUNKS {
+            return Ok(DocumentCounts { counted: None, full_at });
+        }
         let of_record = self.record_attachments(stored).await?;
         // The name of a document of the record has the attempt that wrote it, and so tells its content.
         let of_record = of_record.iter().map(|(attachment, _)| attachment.url_name());
         let attached = stored.job.header().attachments.iter().map(|file| file.hash.clone());
         let contents: Vec<_> = of_record.chain(attached).collect();
         let not_opened = contents.iter().filter(|content| !opened.contains(content)).count();
-        Ok(DocumentCounts {
-            all: contents.len() as u64,
-            not_opened: not_opened as u64,
-            full_at: opened.full_at(),
-        })
+        let counted = Counted { all: contents.len() as u64, not_opened: not_opened as u64 };
+        Ok(DocumentCounts { counted: Some(counted), full_at })
     }
 }

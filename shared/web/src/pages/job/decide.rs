@@ -30,8 +30,11 @@ pub struct Decided {
 impl Decided {
     /// Describes the export.
     pub fn new(stored: &StoredJob, app: String, documents: &DocumentCounts) -> Self {
-        let not_opened = documents.not_opened;
         let words = &request_context::words();
+        let number = |count: Option<u64>| {
+            count.map_or_else(|| words.text("decide-not-counted", &[]), |count| words.number(count))
+        };
+        let not_opened = documents.counted.as_ref().map(|counted| counted.not_opened);
         let job = &stored.job;
         let text_of = |key: &str| words.text(key, &[]);
         let mut facts =
@@ -41,18 +44,21 @@ impl Decided {
                 ("resources", &*words.number(summary.resources)),
                 ("files", &*words.number(summary.files)),
                 ("size", &*size(words, summary.bytes)),
-                ("documents", &*words.number(documents.all)),
+                ("documents", &*number(documents.counted.as_ref().map(|counted| counted.all))),
             ];
             facts.push((text_of("decide-what"), words.text("decide-contents", &values)));
             facts.push((text_of("decide-left-out"), words.number(summary.redactions.len() as u64)));
-            facts.push((text_of("decide-not-opened"), words.number(not_opened)));
+            facts.push((text_of("decide-not-opened"), number(not_opened)));
         }
         Self {
             path: path(job),
             version: stored.version,
             facts,
-            not_opened: (not_opened > 0)
-                .then(|| words.text("decide-review-first", &[("count", &words.number(not_opened))])),
+            not_opened: match not_opened {
+                Some(0) => None,
+                Some(count) => Some(words.text("decide-review-first", &[("count", &words.number(count))])),
+                None => Some(words.text("decide-too-many", &[])),
+            },
             full: full(documents.full_at, words),
         }
     }
@@ -117,7 +123,7 @@ pub struct DeletedPage {
 }
 
 impl DeletedPage {
-    /// Returns the page; `None` if the deletion cannot be undone, unless the patient is the reason.
+    /// Returns the page; `None` if the deletion cannot be undone, unless the patient or the app is the reason.
     pub fn new(username: String, gone: &Gone, now: Timestamp) -> Option<Self> {
         let words = &request_context::words();
         let history = &gone.header.history;
@@ -130,6 +136,7 @@ impl DeletedPage {
                 let key = match end {
                     UndoEnd::TookBackPermission => "deleted-taken-back",
                     UndoEnd::DeletedForGood => "deleted-for-good",
+                    UndoEnd::DeletedByClient => "deleted-by-app",
                 };
                 (history.iter().rev().nth(1)?, words.text(key, &[("time", &words.moment(event.at))]), false)
             }

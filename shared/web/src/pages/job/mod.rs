@@ -51,11 +51,17 @@ impl Message {
 
 /// The number of documents of an export.
 pub struct DocumentCounts {
+    /// `None` for an export of so many patients that they are not counted.
+    pub counted: Option<Counted>,
+    /// The number of documents that are marked as opened, if no more are marked.
+    pub full_at: Option<u64>,
+}
+
+/// The number of documents of an export that were counted.
+pub struct Counted {
     pub all: u64,
     /// Those that staff have not opened.
     pub not_opened: u64,
-    /// The number of documents that are marked as opened, if no more are marked.
-    pub full_at: Option<u64>,
 }
 
 /// What is said if no more documents are marked as opened.
