@@ -77,8 +77,9 @@ async fn a_document_inside_a_resource_is_listed_and_shown_by_its_content() {
     assert_eq!((listed.matches("Not opened yet").count(), listed.matches("✓ Opened").count()), (1, 3));
     let resource = page(&world, &staff, &link(&listed, "one=1")).await;
     assert!(resource.contains("Leave out"), "{resource}");
+    let (file, _) = letter.split_once("&at=").expect("a place");
     for wrong in ["at=1", "at=0&number=9", "number=0", "at=99999999"] {
-        let path = format!("{}?{wrong}", letter.split('?').next().expect("a path"));
+        let path = format!("{file}&{wrong}");
         assert_eq!(world.get(&path).cookie(&staff).send().await.status, StatusCode::NOT_FOUND, "{wrong}");
     }
     assert_eq!(world.get(&list).send().await.status, StatusCode::SEE_OTHER, "strangers sign in first");
@@ -134,6 +135,28 @@ async fn a_search_begins_a_file_again_that_was_changed() {
     let done = leave_out(&world, &staff, job_path, &question, "It is about another person.").await;
     assert_eq!((done.status, id.as_str()), (StatusCode::SEE_OTHER, "a"), "{}", done.text());
     assert_eq!(searched(&world, &staff, next).await, (150, 2), "all that the file has now");
+}
+
+/// After something was left out, another resource begins where the document was.
+#[tokio::test]
+async fn a_link_to_a_document_never_shows_another_one() {
+    let documents = |text: &str| [json!({ "data": STANDARD.encode(text) })];
+    let (world, staff, job) =
+        reviewed(&[reference("a", &documents("first")), reference("b", &documents("other"))]).await;
+    let listed = page(&world, &staff, &format!("{job}/inside")).await;
+    let first = link(&listed, "at=0&");
+    assert_eq!(world.get(&first).cookie(&staff).send().await.text(), "first");
+    let job_path = job.strip_prefix("/staff").expect("a path");
+    let (question, id) = ask(&world, &staff, job_path, "DocumentReference").await;
+    let done = leave_out(&world, &staff, job_path, &question, "It is about another person.").await;
+    assert_eq!((done.status, id.as_str()), (StatusCode::SEE_OTHER, "a"), "{}", done.text());
+    let (path, _) = first.split_once('?').expect("a query");
+    for stale in [first.clone(), format!("{path}?at=0&number=0")] {
+        let answer = world.get(&stale).cookie(&staff).send().await;
+        assert_eq!(answer.status, StatusCode::CONFLICT, "{}", answer.text());
+    }
+    let listed = page(&world, &staff, &format!("{job}/inside")).await;
+    assert_eq!(world.get(&link(&listed, "at=0&")).cookie(&staff).send().await.text(), "other");
 }
 
 #[tokio::test]

@@ -31,11 +31,11 @@ use web::manifest::stored_page;
 use web::pages::job::{InsidePage, InsidePlace, InsideRow};
 use web::respond::{PageError, html};
 
-use super::ExportPage;
 use super::documents::{DOCUMENT, POLICY};
 use super::lines::{Line, Reader};
 use super::opened::{Opened, Place};
 use super::sniff::{self, shown_as};
+use super::{ExportPage, STALE};
 use crate::Admin;
 
 /// Where the search goes on.
@@ -47,7 +47,8 @@ pub(crate) const PLACE: [Parameter; 4] = [
         .of(Kind::Integer),
 ];
 /// Which document of a file.
-pub(crate) const ONE: [Parameter; 2] = [
+pub(crate) const ONE: [Parameter; 3] = [
+    Parameter::query("hash", "The SHA-256 of the file in which the document was found"),
     Parameter::query("at", "Where the resource begins in the file, in bytes").of(Kind::Integer),
     Parameter::query("number", "Which of the documents inside the resource, from 0").of(Kind::Integer),
 ];
@@ -104,7 +105,12 @@ pub(crate) async fn show(
     let ExportPage { state, id, username } = page;
     let named = state.named(&stored.job, &file).await?;
     let number = |parameter: Parameter| query.get(parameter.name).and_then(|text| text.parse::<u64>().ok());
-    let [at, which] = ONE.map(number);
+    let [hash, at, which] = ONE;
+    // Another resource can begin at this place since something before it was left out.
+    if query.get(hash.name) != Some(named.file.sha256.as_str()) {
+        return Err(Error::conflict(STALE).into());
+    }
+    let [at, which] = [at, which].map(number);
     let (at, which) = (at.ok_or(NO_FILE)?, usize::try_from(which.unwrap_or(0)).map_err(|_| NO_FILE)?);
     let reader = Reader::begin(&*state.files, &named.file, at, MAX_LINE + 1).await?;
     let line = reader.ok_or(NO_FILE)?.next().await?.and_then(|line| line.text).ok_or(NO_FILE)?;
@@ -277,6 +283,7 @@ fn rows_of(
     let rows = |id: Option<&str>, text: &[u8]| {
         let row = |(number, document): (usize, Inside<'_>)| InsideRow {
             file: named.name.clone(),
+            sha256: named.file.sha256.clone(),
             at: line.at,
             number,
             title: name_of(&document, id, named).to_string(),

@@ -11,6 +11,8 @@ use crate::request_context;
 pub struct InsideRow {
     /// The file of the export that contains the resource.
     pub file: String,
+    /// The SHA-256 of the file: if it is another one now, the resource may have moved.
+    pub sha256: String,
     /// The offset of the resource in the file, in bytes.
     pub at: u64,
     /// The index of the document in the resource, from 0.
