@@ -143,7 +143,7 @@ fn silent_connections_do_not_prevent_an_export() -> tests::Result {
 }
 
 /// Returns the peak memory of a process in kilobytes.
-fn peak_kilobytes(process: u32) -> u64 {
+pub(crate) fn peak_kilobytes(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("kilobytes")

@@ -147,7 +147,9 @@ impl Names {
                 false if self.words.len() < MAX_WORDS => self.words.push(first),
                 false => self.beyond += 1,
             }
-            spelled.for_each(|form| self.add_form(form));
+            for form in spelled {
+                self.add_form(form);
+            }
         }
         // A text repeats the other parts, if there are any.
         let text = if family.is_empty() && given.is_empty() { text } else { Vec::new() };
@@ -165,7 +167,9 @@ impl Names {
     fn add_joined(&mut self, part: &[String]) {
         let part = &part[..part.len().min(MAX_WORDS)];
         for first in 0..part.len().saturating_sub(1) {
-            spellings(&part[first..].concat()).into_iter().for_each(|form| self.add_form(form));
+            for form in spellings(&part[first..].concat()) {
+                self.add_form(form);
+            }
         }
     }
 

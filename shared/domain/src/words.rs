@@ -56,19 +56,14 @@ pub(crate) fn spellings(written: &str) -> Vec<String> {
     for c in written.chars().take(MAX_WORD) {
         let mut buffer = [0; 4];
         let plain = plain(c).unwrap_or_else(|| c.encode_utf8(&mut buffer));
+        let long = two_letters(c);
+        if long.is_some() && spellings.len() < MAX_SPELLINGS {
+            spellings.extend_from_within(..);
+        }
+        // The first half has the plain letters, so that the first spelling stays the shortest, and the last one the longest.
         let half = spellings.len() / 2;
-        match two_letters(c) {
-            Some(long) if spellings.len() < MAX_SPELLINGS => {
-                let longer: Vec<_> = spellings.iter().map(|spelling| format!("{spelling}{long}")).collect();
-                spellings.iter_mut().for_each(|spelling| spelling.push_str(plain));
-                spellings.extend(longer);
-            }
-            // The first spelling stays the shortest, and the last one stays the longest.
-            Some(long) => spellings
-                .iter_mut()
-                .enumerate()
-                .for_each(|(at, spelling)| spelling.push_str(if at < half { plain } else { long })),
-            None => spellings.iter_mut().for_each(|spelling| spelling.push_str(plain)),
+        for (at, spelling) in spellings.iter_mut().enumerate() {
+            spelling.push_str(long.filter(|_| at >= half).unwrap_or(plain));
         }
     }
     let mut cut: Vec<String> = Vec::new();

@@ -721,6 +721,7 @@ decide-patient = Whose record
 decide-receiver = Who gets it
 decide-what = What
 decide-contents = { $resources } resources in { $files } files ({ $size }), { $documents } documents
+decide-contents-uncounted = { $resources } resources in { $files } files ({ $size }); documents: not counted
 decide-left-out = Left out by you and your colleagues
 decide-not-opened = Documents not opened
 decide-review-first = Nobody has opened { $count ->

@@ -719,6 +719,7 @@ decide-patient = De quién es el historial
 decide-receiver = Quién la recibe
 decide-what = Qué
 decide-contents = { $resources } recursos en { $files } archivos ({ $size }), { $documents } documentos
+decide-contents-uncounted = { $resources } recursos en { $files } archivos ({ $size }); documentos: sin contar
 decide-left-out = Dejado fuera por usted y sus colegas
 decide-not-opened = Documentos sin abrir
 decide-review-first = Nadie ha abierto { $count ->

@@ -7,10 +7,12 @@ use domain::ports::audit::{AuditQuery, all};
 use futures_util::TryStreamExt;
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{Answer, World, both_hosts, text};
+use tests::{Answer, PASSWORD, World, both_hosts, text};
 
+use crate::program::{Served, ehi};
 use crate::review::{hidden, link};
 use crate::started::{unchanged_form, with_texts};
+use crate::strangers::peak_kilobytes;
 
 const FORM: &str = "/staff/groups/everyone/export";
 
@@ -170,6 +172,79 @@ async fn a_group_that_is_too_large_for_a_page_is_listed_with_the_reason() {
             assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{id}");
             assert!(answer.text().contains(&format!("$export of Group/{id}")), "{}", answer.text());
         }
+    }
+}
+
+/// The function has 512 MB, and the largest group that it reads is counted in less than half of them.
+#[test]
+fn the_largest_group_of_a_page_fits_into_the_memory_of_the_function() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let lake = directory.path().join("lake");
+    super::put(&lake, &super::patient("a", "Ann", "Smith", "1980"));
+    std::fs::create_dir_all(lake.join("Group")).expect("a directory");
+    let member =
+        |number: u32| format!("{{\"entity\":{{\"reference\":\"Patient/01a1fb95-ab0a-7a46-{number:012}\"}}}}");
+    let members: Vec<_> = (0..400_000).map(member).collect();
+    let text = format!("{{\"name\":\"Large\",\"member\":[{}]}}", members.join(","));
+    assert!((25 << 20..32 << 20).contains(&text.len()), "{}", text.len());
+    std::fs::write(lake.join("Group/large.json"), text).expect("written");
+    let nothing = format!("{{\"member\":[{}{{}}]}}", "{},".repeat(8 << 20));
+    std::fs::write(lake.join("Group/nothing.json"), nothing).expect("written");
+    let tree = format!("{{\"name\":\"Tree\",\"extension\":[{}1]}}", "1,".repeat(15 << 20));
+    std::fs::write(lake.join("Group/tree.json"), tree).expect("written");
+    let config = directory.path().join("settings.toml");
+    std::fs::write(&config, tests::settings("sandbox = true").replacen("base_url", "documentation_url", 1))
+        .expect("written");
+    let arguments =
+        ["--records", lake.to_str().expect("a path"), "--config", config.to_str().expect("a path")];
+    let mut command = ehi();
+    command.env("EHI_LOG", "warn");
+    let server = Served::start_as(command, &directory.path().join("state"), &arguments);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = reqwest::Client::new();
+        let fields = [("username", "admin"), ("password", PASSWORD)];
+        let staff = client.post(format!("{}/admin/login", server.base)).form(&fields).send().await;
+        let staff = staff.expect("an answer");
+        let cookie = staff.headers()["set-cookie"].to_str().expect("text").split(';').next();
+        let cookie = cookie.expect("a cookie").to_owned();
+        let get = async |path: &str| {
+            let sent = client.get(format!("{}{path}", server.base)).header("cookie", &cookie).send().await;
+            sent.expect("an answer").text().await.expect("a page")
+        };
+        let list = get("/staff/groups").await;
+        assert!(list.contains("400,000") && list.contains("It was not read for this list"), "{list}");
+        let form = get("/staff/groups/large/export").await;
+        assert!(form.contains("up to 400,000 patients") || form.contains("up to 400000 patients"), "{form}");
+        assert!(get("/staff/groups/nothing/export").await.contains("too large for a page"));
+        assert!(get("/staff/groups/tree/export").await.contains("up to 0 patients"));
+    });
+    let peak = peak_kilobytes(server.child.id());
+    assert!(peak < 256_000, "{peak} kB");
+    assert!(server.stop().is_some());
+}
+
+#[tokio::test]
+async fn an_export_of_many_chunks_says_that_its_documents_are_not_counted() {
+    let lake = tempfile::tempdir().expect("a directory");
+    let ids: Vec<_> = (0..130).map(|number| format!("p{number:03}")).collect();
+    for id in &ids {
+        super::put(lake.path(), &super::patient(id, "Ann", "Smith", "1980"));
+    }
+    let members: Vec<_> = ids.iter().map(|id| member(&format!("Patient/{id}"))).collect();
+    with_group(lake.path(), "g", &group("Many", &members));
+    let world = World::with("sandbox = true\nchunk_bytes = 1", lake.path());
+    let staff = world.staff().await;
+    let path = "/staff/groups/g/export";
+    let (fields, _) = unchanged_form(&world, &staff, path).await;
+    let fields = with_texts(fields, &[("receiver", "a"), ("reason", "b")]);
+    let job = world.post(path).cookie(&staff).form(&fields).send().await.location();
+    let job = job.split_once("/staff").expect("a page of staff").1.to_owned();
+    world.work().await;
+    for question in ["approve", "reject", "delete"] {
+        let asked = world.get(&format!("/staff{job}/{question}")).cookie(&staff).send().await.text();
+        assert!(asked.contains("documents: not counted"), "{asked}");
+        assert!(asked.contains("The documents are not counted, because"), "{asked}");
     }
 }
 

@@ -180,8 +180,13 @@ impl Admin {
     pub(super) async fn count_documents(&self, stored: &StoredJob) -> Result<DocumentCounts> {
         let opened = self.opened(stored.job.id(), Place::Files).await?;
         let full_at = opened.full_at();
-        let is_of_many = stored.job.header().patient.is_none();
-        if is_of_many && stored.progress.plan_end > COUNTED_CHUNKS {
+        let header = stored.job.header();
+        // Staff see the documents of the groups that they export, and not those of clients' bulk exports.
+        let is_counted = match header.patient {
+            Some(_) => true,
+            None => header.owner.is_staff() && stored.progress.plan_end <= COUNTED_CHUNKS,
+        };
+        if !is_counted {
             return Ok(DocumentCounts { counted: None, full_at });
         }
         let of_record = self.record_attachments(stored).await?;

@@ -31,24 +31,27 @@ impl Decided {
     /// Describes the export.
     pub fn new(stored: &StoredJob, app: String, documents: &DocumentCounts) -> Self {
         let words = &request_context::words();
-        let number = |count: Option<u64>| {
-            count.map_or_else(|| words.text("decide-not-counted", &[]), |count| words.number(count))
-        };
-        let not_opened = documents.counted.as_ref().map(|counted| counted.not_opened);
+        let counted = documents.counted.as_ref();
+        let not_opened = counted.map(|counted| counted.not_opened);
         let job = &stored.job;
         let text_of = |key: &str| words.text(key, &[]);
         let mut facts =
             vec![(text_of("decide-patient"), patient(job, words)), (text_of("decide-receiver"), app)];
         if let Some(summary) = job.summary() {
+            let all = counted.map(|counted| words.number(counted.all)).unwrap_or_default();
             let values = [
                 ("resources", &*words.number(summary.resources)),
                 ("files", &*words.number(summary.files)),
                 ("size", &*size(words, summary.bytes)),
-                ("documents", &*number(documents.counted.as_ref().map(|counted| counted.all))),
+                ("documents", &*all),
             ];
-            facts.push((text_of("decide-what"), words.text("decide-contents", &values)));
+            let key = if counted.is_some() { "decide-contents" } else { "decide-contents-uncounted" };
+            facts.push((text_of("decide-what"), words.text(key, &values)));
             facts.push((text_of("decide-left-out"), words.number(summary.redactions.len() as u64)));
-            facts.push((text_of("decide-not-opened"), number(not_opened)));
+            facts.push((
+                text_of("decide-not-opened"),
+                not_opened.map_or_else(|| text_of("decide-not-counted"), |count| words.number(count)),
+            ));
         }
         Self {
             path: path(job),
@@ -57,7 +60,7 @@ impl Decided {
             not_opened: match not_opened {
                 Some(0) => None,
                 Some(count) => Some(words.text("decide-review-first", &[("count", &words.number(count))])),
-                None => Some(words.text("decide-too-many", &[])),
+                None => job.header().owner.is_staff().then(|| words.text("decide-too-many", &[])),
             },
             full: full(documents.full_at, words),
         }
