@@ -2,12 +2,12 @@
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, BASE_URL, BRUNO, PASSWORD, World, both_hosts, text};
+use tests::{ANNA, BASE_URL, BRUNO, PASSWORD, TestResponse, World, both_hosts, text};
 
 use crate::review::{decide, hidden};
 
-/// An export in review, its token and a member of staff.
-pub(crate) async fn in_review(world: &World) -> (String, String, Answer) {
+/// Returns the path of an export in review, its token, and a response with the cookie of a member of staff.
+pub(crate) async fn in_review(world: &World) -> (String, String, TestResponse) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
@@ -70,33 +70,33 @@ async fn the_list_is_newest_first_filtered_and_paged() {
     }
     let staff = world.staff().await;
     let list = async |query: &str| {
-        let answer = world.get(&format!("/admin/jobs{query}")).cookie(&staff).send().await;
-        let ids: Vec<_> = answer
+        let response = world.get(&format!("/admin/jobs{query}")).cookie(&staff).send().await;
+        let ids: Vec<_> = response
             .json()
             .as_array()
             .expect("a list")
             .iter()
             .map(|job| format!("/jobs/{}", text(&job["id"])))
             .collect();
-        (ids, answer)
+        (ids, response)
     };
-    let (all, answer) = list("").await;
+    let (all, response) = list("").await;
     assert_eq!(all, jobs.iter().rev().cloned().collect::<Vec<_>>());
-    assert_eq!(answer.json()[0]["patient"], json!({ "id": ANNA, "name": "Anna Lindqvist" }));
-    let etag = answer.header("etag").to_owned();
+    assert_eq!(response.json()[0]["patient"], json!({ "id": ANNA, "name": "Anna Lindqvist" }));
+    let etag = response.header("etag").to_owned();
     let unchanged = world.get("/admin/jobs").cookie(&staff).header("if-none-match", &etag).send().await;
     assert_eq!(unchanged.status, StatusCode::NOT_MODIFIED);
     assert_eq!(list(&format!("?patient={BRUNO}")).await.0, [jobs[1].clone()]);
     assert_eq!(list("?status=approved").await.0, Vec::<String>::new());
     assert_eq!(list("?status=awaiting-input").await.0.len(), 3);
-    let (first, answer) = list("?_count=2").await;
-    let next = answer.header("link").split(['<', '>']).nth(1).expect("a next page").to_owned();
-    let (second, answer) = list(next.strip_prefix(&format!("{BASE_URL}/admin/jobs")).expect("ours")).await;
+    let (first, response) = list("?_count=2").await;
+    let next = response.header("link").split(['<', '>']).nth(1).expect("a next page").to_owned();
+    let (second, response) = list(next.strip_prefix(&format!("{BASE_URL}/admin/jobs")).expect("ours")).await;
     assert_eq!([first, second].concat(), all);
-    assert_eq!(answer.header("link"), "");
+    assert_eq!(response.header("link"), "");
     for wrong in ["?status=x", "?_count=x", "?patient=../x", "?page=x"] {
-        let answer = world.get(&format!("/admin/jobs{wrong}")).cookie(&staff).send().await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+        let response = world.get(&format!("/admin/jobs{wrong}")).cookie(&staff).send().await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
 }
 
@@ -252,8 +252,8 @@ async fn another_site_cannot_ride_on_the_cookie(world: World) {
 async fn a_patient_is_no_staff(world: World) {
     let (job, token, _) = in_review(&world).await;
     for path in ["approve", "reject", "add-files", "remove-files"] {
-        let answer = world.post(&format!("/admin{job}/{path}")).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        let response = world.post(&format!("/admin{job}/{path}")).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{path}");
     }
     let session = world.sign_patient_in(ANNA, "/jobs/x").await;
     assert_eq!(world.get("/admin/jobs").cookie(&session).send().await.status, StatusCode::UNAUTHORIZED);
@@ -292,8 +292,9 @@ async fn the_pages_do_what_the_api_does(world: World) {
     let removed = decide(&world, &staff, &remove, &version, &[("name", "_b_.txt")]).await;
     assert_eq!(removed.status, StatusCode::SEE_OTHER);
     assert!(world.get(&page).cookie(&staff).send().await.text().contains("Nothing is attached"));
-    let asked = world.get(&format!("{page}/approve")).cookie(&staff).send().await.text();
-    let approved = decide(&world, &staff, &format!("{page}/approve"), &hidden(&asked, "version"), &[]).await;
+    let question = world.get(&format!("{page}/approve")).cookie(&staff).send().await.text();
+    let approved =
+        decide(&world, &staff, &format!("{page}/approve"), &hidden(&question, "version"), &[]).await;
     assert_eq!(approved.status, StatusCode::SEE_OTHER);
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
     let out = world.post("/staff/logout").cookie(&staff).send().await;
@@ -327,10 +328,10 @@ async fn the_review_page_says_what_was_asked_for() {
     let path = "/fhir/Patient/$export?_type=Patient,Observation&_since=2020-01-01T00:00:00Z&_elements=id";
     let bulk = world.get(path).bearer(&service).send().await.job();
     let shown = page(&bulk).await;
-    for said in
+    for expected in
         ["the records of all patients", "Observation, Patient", "January 1, 2020", "Only the elements: id"]
     {
-        assert!(shown.contains(said), "{said}: {shown}");
+        assert!(shown.contains(expected), "{expected}: {shown}");
     }
     assert!(!shown.contains(COMPLETE));
 }
@@ -351,7 +352,7 @@ async fn what_the_patient_permitted_for_a_time_is_not_approved_after_it() {
         job
     };
     let (late, without, in_time) = (choose(true).await, choose(false).await, choose(true).await);
-    let approve = async |job: &str, staff: &Answer| {
+    let approve = async |job: &str, staff: &TestResponse| {
         world.post(&format!("/admin{job}/approve")).cookie(staff).send().await
     };
     world.advance(10 * 24 * 3600 - 60);

@@ -8,10 +8,10 @@ use tests::{ANNA, BRUNO, Launch, PASSWORD, World, authorize_path, both_hosts, pa
 async fn the_token_response_has_the_members_that_smart_requires(world: World) {
     let launch = Launch::new("app");
     let code = world.code(&launch, ANNA).await;
-    let answer = world.redeem(&launch, &code).await;
-    assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
+    let response = world.redeem(&launch, &code).await;
+    assert_eq!((response.header("cache-control"), response.header("pragma")), ("no-store", "no-cache"));
     insta::allow_duplicates! {
-        insta::assert_json_snapshot!(answer.json(), { ".access_token" => "[token]", ".refresh_token" => "[token]" }, @r#"
+        insta::assert_json_snapshot!(response.json(), { ".access_token" => "[token]", ".refresh_token" => "[token]" }, @r#"
     {
       "access_token": "[token]",
       "token_type": "bearer",
@@ -63,9 +63,9 @@ async fn nobody_is_redirected_to_an_address_that_is_not_registered(world: World)
         let mut fields = Launch::new("app").fields();
         fields.retain(|(key, _)| *key != name);
         fields.push((name, value.to_owned()));
-        let answer = world.get(&authorize_path(&fields)).send().await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{value}");
-        assert!(answer.header("content-type").starts_with("text/html"));
+        let response = world.get(&authorize_path(&fields)).send().await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{value}");
+        assert!(response.header("content-type").starts_with("text/html"));
     }
 }
 
@@ -81,8 +81,8 @@ async fn a_varying_query_of_the_redirect_uri_is_a_setting_of_the_client(world: W
     ] {
         let mut launch = Launch::new(client);
         launch.redirect_uri.push_str(query);
-        let answer = world.get(&launch.authorize()).send().await;
-        assert_eq!(answer.status, expected, "{client} {query}");
+        let response = world.get(&launch.authorize()).send().await;
+        assert_eq!(response.status, expected, "{client} {query}");
     }
     let mut launch = Launch::new("lasting-app");
     launch.redirect_uri.push_str("?referer=x");
@@ -108,14 +108,14 @@ async fn repeated_parameters_are_an_error(world: World) {
     for name in ["client_id", "redirect_uri"] {
         let mut fields = Launch::new("app").fields();
         fields.push((name, fields.iter().find(|(known, _)| *known == name).expect("there").1.clone()));
-        let answer = world.get(&authorize_path(&fields)).send().await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{name}");
+        let response = world.get(&authorize_path(&fields)).send().await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{name}");
     }
     for path in ["/auth/token", "/auth/introspect", "/auth/revoke"] {
         let fields = [("grant_type", "refresh_token"), ("token", "a"), ("token", "b"), ("client_id", "app")];
-        let answer = world.post(path).form(&fields).send().await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
-        assert_eq!(answer.json()["error"], "invalid_request", "{path}");
+        let response = world.post(path).form(&fields).send().await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(response.json()["error"], "invalid_request", "{path}");
     }
 }
 
@@ -134,8 +134,8 @@ async fn state_is_required_unless_the_client_waives_it(world: World) {
 
 #[both_hosts]
 async fn authorize_accepts_a_form_as_well(world: World) {
-    let answer = world.post("/auth/authorize").form(&Launch::new("app").fields()).send().await;
-    assert!(answer.location().contains("/patient-login?request="));
+    let response = world.post("/auth/authorize").form(&Launch::new("app").fields()).send().await;
+    assert!(response.location().contains("/patient-login?request="));
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_code_that_is_used_again_revokes_its_tokens(world: World) {
     assert_eq!(world.get("/jobs").bearer(&token).send().await.status, StatusCode::UNAUTHORIZED);
 }
 
-pub(crate) async fn refresh(world: &World, token: &str) -> tests::Answer {
+pub(crate) async fn refresh(world: &World, token: &str) -> tests::TestResponse {
     world.post("/auth/token").form(&[("grant_type", "refresh_token"), ("refresh_token", token)]).send().await
 }
 
@@ -202,11 +202,13 @@ async fn of_two_refreshes_at_once_the_second_counts_as_theft(world: World) {
     let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
     let (one, other) = tokio::join!(refresh(&world, &token), refresh(&world, &token));
     let (granted, refused): (Vec<_>, Vec<_>) =
-        [one, other].into_iter().partition(|answer| answer.status == StatusCode::OK);
-    assert!(!refused.is_empty() && refused.iter().all(|answer| answer.json()["error"] == "invalid_grant"));
+        [one, other].into_iter().partition(|response| response.status == StatusCode::OK);
+    assert!(
+        !refused.is_empty() && refused.iter().all(|response| response.json()["error"] == "invalid_grant")
+    );
     // The second request revoked the tokens that the first one got.
-    for answer in granted {
-        let next = refresh(&world, &text(&answer.json()["refresh_token"])).await;
+    for response in granted {
+        let next = refresh(&world, &text(&response.json()["refresh_token"])).await;
         assert_eq!(next.json()["error"], "invalid_grant");
     }
 }
@@ -232,10 +234,10 @@ async fn a_client_may_be_registered_to_keep_its_refresh_token() {
     let token = text(&first["refresh_token"]);
     for _ in 0..3 {
         world.advance(20 * 24 * 3600);
-        let answer = refresh(&world, &token).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        assert_eq!(text(&answer.json()["refresh_token"]), token);
-        let access = text(&answer.json()["access_token"]);
+        let response = refresh(&world, &token).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        assert_eq!(text(&response.json()["refresh_token"]), token);
+        let access = text(&response.json()["access_token"]);
         assert_eq!(world.get("/jobs").bearer(&access).send().await.status, StatusCode::OK);
     }
     let (one, other) = tokio::join!(refresh(&world, &token), refresh(&world, &token));
@@ -359,8 +361,8 @@ async fn outside_the_sandbox_patients_sign_in_with_a_password() {
 #[both_hosts]
 async fn sign_in_pages_lead_to_pages_of_this_server_only(world: World) {
     for next in ["https://evil.example.org", "//evil.example.org", "/\\evil.example.org", "", "/staff"] {
-        let answer = world.sign_patient_in(ANNA, next).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{next}");
+        let response = world.sign_patient_in(ANNA, next).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{next}");
     }
 }
 

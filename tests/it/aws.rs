@@ -29,7 +29,7 @@ use settings::Settings;
 use settings::resources::Resources;
 use storage::packs;
 use tests::deployed::variable;
-use tests::wire::{Fault, Plan, Wire};
+use tests::faulty_client::{Fault, FaultyClient, Plan};
 use tests::{BRUNO, reference};
 
 use crate::house::root;
@@ -93,7 +93,7 @@ async fn compressed_files(files: &dyn Files) {
         writer.write(piece.to_vec()).await.expect("written");
     }
     writer.finish().await.expect("finished");
-    assert_eq!(files.size("z/Patient.ndjson").await.expect("an answer"), Some(text.len() as u64));
+    assert_eq!(files.size("z/Patient.ndjson").await.expect("a response"), Some(text.len() as u64));
     let mut stream = files.open("z/Patient.ndjson", Some(1_000_010..1_000_050)).await.expect("open");
     let mut part = Vec::new();
     while let Some(bytes) = futures_util::StreamExt::next(&mut stream).await {
@@ -112,8 +112,8 @@ async fn compressed_files(files: &dyn Files) {
 #[tokio::test]
 #[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn large_files_are_uploaded_in_parts_and_interrupted_uploads_leave_nothing() -> tests::Result {
-    let wire = Wire::over(sdk().await.http_client().expect("a client"));
-    let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+    let client = FaultyClient::over(sdk().await.http_client().expect("a client"));
+    let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&client)).build();
     let platform = platform(sdk, resources("parts", &[]), Arc::new(SystemClock), Arc::new(OsRandom));
     let files = platform.files().expect("the port");
     let large: Vec<u8> = (0..=u8::MAX).cycle().take(20_000_000).collect();
@@ -124,22 +124,22 @@ async fn large_files_are_uploaded_in_parts_and_interrupted_uploads_leave_nothing
         }
         if finishes { writer.finish().await } else { Ok(()) }
     };
-    wire.follow(Plan::Nothing);
+    client.follow(Plan::Nothing);
     write("parts/large", true).await?;
-    assert_eq!(wire.operations()["UploadPart"], 3, "{:?}", wire.operations());
+    assert_eq!(client.operations()["UploadPart"], 3, "{:?}", client.operations());
     assert_eq!(read_all(&*files, "parts/large", large.len()).await?, large);
     // One writer is dropped in the middle; then every call fails.
     write("parts/dropped", false).await?;
-    for fault in [Fault::Throttle, Fault::ServerError, Fault::Reset, Fault::LostAnswer] {
-        wire.follow(Plan::Always(fault));
+    for fault in [Fault::Throttle, Fault::ServerError, Fault::Reset, Fault::LostResponse] {
+        client.follow(Plan::Always(fault));
         assert!(write("parts/failed", true).await.is_err(), "{fault:?}: no call succeeds");
     }
-    wire.follow(Plan::Nothing);
+    client.follow(Plan::Nothing);
     files.remove_prefix("parts/").await?;
     assert_eq!(files.list("parts/").await?, Vec::<String>::new());
-    wire.follow(Plan::Nothing);
+    client.follow(Plan::Nothing);
     files.remove_prefix("parts/").await?;
-    assert_eq!(wire.operations().get("AbortMultipartUpload"), None, "{:?}", wire.operations());
+    assert_eq!(client.operations().get("AbortMultipartUpload"), None, "{:?}", client.operations());
     Ok(())
 }
 
@@ -267,8 +267,8 @@ async fn upload_forms_accept_one_file_of_one_type_and_size() -> tests::Result {
     assert!(!send("text/html", b"12345").await.0, "another type");
     assert!(!send("application/pdf", b"12345678901").await.0, "too large");
     assert_eq!(files.size(key).await?, None);
-    let (sent, answer) = send("application/pdf", b"1234567890").await;
-    assert!(sent, "{answer}");
+    let (sent, response) = send("application/pdf", b"1234567890").await;
+    assert!(sent, "{response}");
     assert_eq!(files.size(key).await?, Some(10));
     Ok(())
 }

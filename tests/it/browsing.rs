@@ -1,13 +1,13 @@
 //! A browser without scripts that uses the pages of a form: it keeps a cookie, fills in fields and presses buttons.
 
 use http::StatusCode;
-use tests::{Answer, World};
+use tests::{TestResponse, World};
 
 /// A browser at a form: its cookie and its current page.
 pub(crate) struct Browser<'w> {
     pub(crate) world: &'w World,
     pub(crate) cookie: String,
-    pub(crate) page: Answer,
+    pub(crate) page: TestResponse,
 }
 
 /// Returns the fields with values on a page: name and value.
@@ -64,7 +64,7 @@ impl<'w> Browser<'w> {
     }
 
     /// Returns the response to a button, with the page's fields and some of them changed; an empty value unticks a box.
-    pub(crate) async fn answer(&self, go: &str, changes: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn submit(&self, go: &str, changes: &[(&str, &str)]) -> TestResponse {
         let page = self.page.text();
         let mut fields = fields_of(&page);
         fields.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
@@ -78,9 +78,9 @@ impl<'w> Browser<'w> {
 
     /// Presses a button and follows the redirect to the next page.
     pub(crate) async fn press(&mut self, go: &str, changes: &[(&str, &str)]) {
-        let answer = self.answer(go, changes).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-        self.get(&answer.location()).await;
+        let response = self.submit(go, changes).await;
+        assert_eq!(response.status, StatusCode::SEE_OTHER, "{}", response.text());
+        self.get(&response.location()).await;
     }
 
     pub(crate) fn shows(&self, text: &str) -> bool {

@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::program::{ehi, run, said};
+use crate::program::{ehi, printed, run};
 
 const PATIENTS: &str =
     "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n{\"resourceType\":\"Patient\",\"id\":\"b\"}\n";
@@ -148,16 +148,16 @@ async fn only_verified_files_are_reported_as_verified_and_files_are_private() ->
     let parent = tempfile::tempdir()?;
     let out = parent.path().join("out");
     let output = export(&base, &out, &[]).await;
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
     let verified = "1 file by number of lines only, because the server gives no hash and no size for them";
-    assert_eq!(said(&output).lines().last(), Some(verified));
+    assert_eq!(printed(&output).lines().last(), Some(verified));
     assert_eq!(std::fs::read_to_string(out.join("Patient.ndjson"))?, PATIENTS);
     assert_eq!((mode(&out), mode(&out.join("Patient.ndjson"))), (0o700, 0o600));
     assert_eq!(mode(&out.join("manifest.json")), 0o600);
     // The number of lines is verified nevertheless.
     lock(&script).files[0].1.push_str("{\"resourceType\":\"Patient\",\"id\":\"c\"}\n");
     let again = export(&base, &out, &[]).await;
-    assert!(again.status.success(), "{}", said(&again));
+    assert!(again.status.success(), "{}", printed(&again));
     assert_eq!(
         std::fs::read_to_string(out.join("Patient.ndjson"))?.lines().count(),
         3,
@@ -176,7 +176,11 @@ async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another(
     assert_eq!(names(&out), [".ehi-export.json", "Claim.ndjson", "Patient.ndjson", "manifest.json"]);
     let narrower = export(&base, &out, &["--type", "Patient"]).await;
     assert!(!narrower.status.success());
-    assert!(said(&narrower).contains("holds another export ($export of http://127."), "{}", said(&narrower));
+    assert!(
+        printed(&narrower).contains("holds another export ($export of http://127."),
+        "{}",
+        printed(&narrower)
+    );
     assert_eq!(lock(&script).kick_offs.len(), 1, "no export was started");
     lock(&script).files.pop();
     assert!(export(&base, &out, &[]).await.status.success());
@@ -190,7 +194,11 @@ async fn a_used_directory_is_replaced_by_the_same_export_and_refused_to_another(
     std::fs::create_dir(&strange)?;
     std::fs::write(strange.join("thesis.txt"), "mine")?;
     let refused = export(&base, &strange, &[]).await;
-    assert!(!refused.status.success() && said(&refused).contains("do not belong"), "{}", said(&refused));
+    assert!(
+        !refused.status.success() && printed(&refused).contains("do not belong"),
+        "{}",
+        printed(&refused)
+    );
     Ok(())
 }
 
@@ -208,7 +216,7 @@ async fn transient_errors_are_retried_and_a_broken_download_continues() -> tests
     ]);
     lock(&script).broken_downloads = 1;
     let output = export(&base, out.path(), &[]).await;
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
     assert_eq!(std::fs::read_to_string(out.path().join("Patient.ndjson"))?, PATIENTS);
     let script = lock(&script);
     assert_eq!((script.kick_offs.len(), script.status_requests), (1, 6));
@@ -227,17 +235,25 @@ async fn a_failed_export_is_not_retried_and_an_interrupted_one_continues() -> te
     let failed = json!({ "resourceType": "OperationOutcome", "issue": [{ "code": "exception", "diagnostics": "the disk is full" }] });
     lock(&script).statuses = VecDeque::from([(StatusCode::INTERNAL_SERVER_ERROR, failed)]);
     let output = export(&base, out.path(), &[]).await;
-    assert!(!output.status.success() && said(&output).contains("the disk is full"), "{}", said(&output));
+    assert!(
+        !output.status.success() && printed(&output).contains("the disk is full"),
+        "{}",
+        printed(&output)
+    );
     let status_url = format!("{}/status/1", base.trim_end_matches("/fhir"));
     assert!(
-        said(&output).contains(&status_url) && said(&output).contains("run the same command again"),
+        printed(&output).contains(&status_url) && printed(&output).contains("run the same command again"),
         "{}",
-        said(&output)
+        printed(&output)
     );
     // The client gives up at once; the next run continues the same job and starts no new one.
     lock(&script).statuses = VecDeque::from([(StatusCode::SERVICE_UNAVAILABLE, Value::Null)]);
     let impatient = export(&base, out.path(), &["--retry-for", "0"]).await;
-    assert!(!impatient.status.success() && said(&impatient).contains(&status_url), "{}", said(&impatient));
+    assert!(
+        !impatient.status.success() && printed(&impatient).contains(&status_url),
+        "{}",
+        printed(&impatient)
+    );
     assert!(export(&base, out.path(), &[]).await.status.success());
     assert_eq!(lock(&script).kick_offs.len(), 1);
     // If the server has forgotten the job, the client starts a new one.
@@ -336,7 +352,7 @@ fn an_export_of_an_empty_directory_waits_and_tells_the_user_what_to_do() -> test
         );
         assert!(lines.any(|line| line.contains(waits)), "{name}");
         let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&records));
-        assert!(loaded.status.success(), "{}", said(&loaded));
+        assert!(loaded.status.success(), "{}", printed(&loaded));
         let rest: Vec<_> = lines.collect();
         assert!(child.wait()?.success(), "{rest:?}");
         assert!(rest.iter().any(|line| line.starts_with("Exported 1 resources")), "{rest:?}");

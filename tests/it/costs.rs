@@ -13,9 +13,9 @@ use aws_smithy_types::body::SdkBody;
 use domain::clock::Clock;
 use serde_json::{Value, json};
 use settings::resources::Resources;
+use tests::faulty_client::{FaultyClient, Plan};
 use tests::simulated::platform::{random, sdk_over};
 use tests::simulated::{Simulation, run};
-use tests::wire::{Plan, Wire};
 
 /// A Secrets Manager with two secrets that were never rotated.
 #[derive(Debug)]
@@ -23,18 +23,19 @@ struct Secrets;
 
 impl HttpConnector for Secrets {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let asked: Value = serde_json::from_slice(request.body().bytes().expect("a body")).expect("JSON");
-        let secret = asked["SecretId"].as_str().expect("a secret").to_owned();
-        let (status, answer) = match asked["VersionStage"].as_str() {
+        let request_body: Value =
+            serde_json::from_slice(request.body().bytes().expect("a body")).expect("JSON");
+        let secret = request_body["SecretId"].as_str().expect("a secret").to_owned();
+        let (status, response) = match request_body["VersionStage"].as_str() {
             Some("AWSCURRENT") => {
                 let text = if secret == "signing" { "a".repeat(40) } else { tests::settings("") };
-                let answer =
+                let response =
                     json!({ "Name": secret, "VersionId": "one", "SecretString": text, "CreatedDate": 0 });
-                (200, answer)
+                (200, response)
             }
             _ => (400, json!({ "__type": "ResourceNotFoundException", "Message": "no such version" })),
         };
-        let body = SdkBody::from(answer.to_string());
+        let body = SdkBody::from(response.to_string());
         let status = StatusCode::try_from(status).expect("a status");
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body)))
     }
@@ -45,17 +46,17 @@ impl HttpConnector for Secrets {
 fn calls_of_a_start(signs: bool) -> u32 {
     run(async {
         let clock: Arc<dyn Clock> = Arc::new(Simulation::new().clock());
-        let wire = Wire::over(http_client_fn(|_, _| SharedHttpConnector::new(Secrets)));
-        let sdk = sdk_over(SharedHttpClient::from(&wire), Caller::Request).await;
+        let client = FaultyClient::over(http_client_fn(|_, _| SharedHttpConnector::new(Secrets)));
+        let sdk = sdk_over(SharedHttpClient::from(&client), Caller::Request).await;
         let resources = Arc::new(Resources::of(|name| match name {
             "EHI_SIGNING_SECRET" => signs.then(|| "signing".to_owned()),
             "EHI_SETTINGS_SECRET" => Some("settings".to_owned()),
             _ => None,
         }));
-        wire.follow(Plan::Nothing);
+        client.follow(Plan::Nothing);
         let connected = Aws::connect(sdk, resources, clock, random(1), None).await.expect("connected");
         assert!(connected.is_some(), "it has its secrets");
-        let calls = wire.operations();
+        let calls = client.operations();
         assert_eq!(calls.keys().collect::<Vec<_>>(), ["GetSecretValue"]);
         u32::try_from(calls["GetSecretValue"]).expect("few")
     })
@@ -78,7 +79,7 @@ fn cold_functions_read_their_secrets_as_often_as_the_cost_page_says() {
     let page = page();
     // Warm functions read their secrets again every five minutes; a month has 730 hours.
     let always = f64::from(calls) * 12.0 * 730.0 * price;
-    for said in [
+    for sentence in [
         format!(
             "| Secrets Manager | {calls} calls, if all {} functions that serve requests start cold; ",
             word(serving.len())
@@ -89,7 +90,7 @@ fn cold_functions_read_their_secrets_as_often_as_the_cost_page_says() {
             word(with_keys)
         ),
     ] {
-        assert!(page.contains(&said), "infra/docs/cost.md does not say '{said}'");
+        assert!(page.contains(&sentence), "infra/docs/cost.md does not say '{sentence}'");
     }
     assert_eq!((calls_of_a_start(true), calls_of_a_start(false)), (3, 1), "the page says 'three' and 'one'");
     assert_eq!(with_keys + 1, serving.len(), "the page names 'my' alone");

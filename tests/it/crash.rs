@@ -59,7 +59,7 @@ pub(crate) fn before_or_after(call: i64) -> Arc<Faults> {
 }
 
 /// Crashes at each call in turn; the export must be complete every time.
-async fn survives(strike: Strike) {
+async fn assert_survives(strike: Strike) {
     let expected = {
         let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
         let job = begin_everyone(&world).await;
@@ -117,12 +117,12 @@ async fn the_size_of_chunks_does_not_change_the_export() {
 
 #[tokio::test]
 async fn an_export_survives_a_crash_before_every_call() {
-    survives(Strike::Before).await;
+    assert_survives(Strike::Before).await;
 }
 
 #[tokio::test]
 async fn an_export_survives_a_crash_after_every_call() {
-    survives(Strike::After).await;
+    assert_survives(Strike::After).await;
 }
 
 #[tokio::test]
@@ -245,9 +245,9 @@ async fn a_bulk_export_survives_a_crash_at_every_call() -> tests::Result {
     tests::lake::write(lake.path());
     let begun = async |world: &World| {
         let token = world.service("service", "system/*.rs").await;
-        let answer = world.get(PATH).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::ACCEPTED);
-        answer.header("content-location").to_owned()
+        let response = world.get(PATH).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::ACCEPTED);
+        response.header("content-location").to_owned()
     };
     // Each line of each file, after the name of the list that its file is in.
     let lines = async |world: &World, status: &str| {

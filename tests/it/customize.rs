@@ -3,21 +3,21 @@
 use crate::logs::Captured;
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, BASE_URL, BRUNO, World, both_hosts, reference, text};
+use tests::{ANNA, BASE_URL, BRUNO, TestResponse, World, both_hosts, reference, text};
 
 /// Returns the path of a job that waits for its form, and the URL of the form.
 async fn form_of(world: &World, token: &str) -> (String, String) {
-    let answer =
+    let response =
         world.post(&format!("/auto-approve/fhir/Patient/{ANNA}/$ehi-export")).bearer(token).send().await;
-    let form = answer.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
-    (answer.job(), form)
+    let form = response.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
+    (response.job(), form)
 }
 
 fn code_of(form: &str) -> String {
     tests::parameter(form, "code").expect("a code")
 }
 
-async fn submit(world: &World, job: &str, form: &str, body: &Value) -> Answer {
+async fn submit(world: &World, job: &str, form: &str, body: &Value) -> TestResponse {
     world.post(&format!("{job}?code={}", code_of(form))).json(body).send().await
 }
 
@@ -96,9 +96,9 @@ async fn invalid_choices_are_reported_and_change_nothing(world: World) {
         (json!({ "parameters": {}, "authorizations": { "hiv": { "value": true } } }), "at least one group"),
         (json!({}), "at least one group"),
     ] {
-        let answer = submit(&world, &job, &form, &body).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
-        assert!(answer.outcome().contains(named), "{}", answer.outcome());
+        let response = submit(&world, &job, &form, &body).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(response.outcome().contains(named), "{}", response.outcome());
     }
     assert_eq!(world.status(&token, &job).await.header("x-progress"), "waiting for the patient's choices");
 }
@@ -189,9 +189,9 @@ async fn a_description_is_not_consent_in_any_shape(world: World) {
             (described, "authorizations.other"),
             (in_parameters, "authorizations.genetic"),
         ] {
-            let answer = submit(&world, &job, &form, &body).await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
-            assert!(answer.outcome().contains(field), "{}", answer.outcome());
+            let response = submit(&world, &job, &form, &body).await;
+            assert_eq!(response.status, StatusCode::BAD_REQUEST, "{body}");
+            assert!(response.outcome().contains(field), "{}", response.outcome());
         }
         let fields = [
             ("code", code.as_str()),
@@ -248,9 +248,9 @@ async fn a_missing_authorization_is_false_and_staff_see_the_description() {
     // The choices in a job's JSON can be submitted again.
     let (again, form) = form_of(&world, &token).await;
     let sent_back = json!({ "parameters": shown["parameters"], "authorizations": shown["authorizations"] });
-    let answer = submit(&world, &again, &form, &sent_back).await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    assert_eq!(answer.json()["authorizations"], shown["authorizations"]);
+    let response = submit(&world, &again, &form, &sent_back).await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    assert_eq!(response.json()["authorizations"], shown["authorizations"]);
     let references = released(&world, &token, &again).await;
     assert!(!references.iter().any(|reference| reference.contains("hiv")), "{references:?}");
 }

@@ -28,9 +28,9 @@ async fn exported(world: &World, path: &str) -> (Value, Vec<String>, Vec<String>
     let kicked_off = world.get(path).bearer(&token).send().await;
     assert_eq!(kicked_off.status, StatusCode::ACCEPTED, "{}", kicked_off.text());
     world.work().await;
-    let answer = world.get(kicked_off.header("content-location")).bearer(&token).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    let manifest = answer.json();
+    let response = world.get(kicked_off.header("content-location")).bearer(&token).send().await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    let manifest = response.json();
     let mut lists = Vec::new();
     for list in ["output", "error"] {
         let mut lines = Vec::new();
@@ -39,9 +39,9 @@ async fn exported(world: &World, path: &str) -> (Value, Vec<String>, Vec<String>
         }
         lists.push(lines);
     }
-    let said = lists[1].iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect();
+    let problems = lists[1].iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect();
     let resources = lists[0].iter().map(reference).collect();
-    (manifest, resources, said)
+    (manifest, resources, problems)
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn damaged_files_are_reported_and_the_rest_is_exported() -> tests::Result 
     );
     for chunk_bytes in [1, 100_000_000] {
         let world = World::with(&format!("sandbox = true\nchunk_bytes = {chunk_bytes}"), root);
-        let (manifest, mut resources, said) =
+        let (manifest, mut resources, problems) =
             exported(&world, "/fhir/$export?_since=2000-01-01T00:00:00Z").await;
         let files = [
             "Patient/p1/more.ndjson.gz",
@@ -73,9 +73,13 @@ async fn damaged_files_are_reported_and_the_rest_is_exported() -> tests::Result 
             "deleted/other.ndjson line 1",
         ];
         for file in files {
-            assert_eq!(said.iter().filter(|said| said.contains(file)).count(), 1, "{file}: {said:#?}");
+            assert_eq!(
+                problems.iter().filter(|problem| problem.contains(file)).count(),
+                1,
+                "{file}: {problems:#?}"
+            );
         }
-        assert_eq!(said.len(), files.len(), "{said:#?}");
+        assert_eq!(problems.len(), files.len(), "{problems:#?}");
         let ledger = &manifest["extension"]["ledger"];
         let patients = json!({ "planned": 6, "exported": 4, "absent": 0, "failed": 2 });
         assert_eq!((&ledger["patients"], &ledger["resources"]["problems"]), (&patients, &json!(1)));
@@ -105,11 +109,14 @@ async fn damage_in_deleted_is_reported_once_for_every_cohort() -> tests::Result 
     let world = World::with("sandbox = true\nchunk_bytes = 1", root);
     for level in ["", "/Patient", "/Group/nobody", "/Group/strangers"] {
         let path = format!("/fhir{level}/$export?_since=2000-01-01T00:00:00Z");
-        let (_, _, said) = exported(&world, &path).await;
-        let named = said.iter().filter(|said| said.contains("deleted/other.ndjson line 1"));
-        assert_eq!(named.count(), 1, "{level}: {said:#?}");
-        let (_, _, said) = exported(&world, &format!("/fhir{level}/$export")).await;
-        assert!(!said.iter().any(|said| said.contains("deleted/")), "{level}: without _since: {said:#?}");
+        let (_, _, problems) = exported(&world, &path).await;
+        let named = problems.iter().filter(|problem| problem.contains("deleted/other.ndjson line 1"));
+        assert_eq!(named.count(), 1, "{level}: {problems:#?}");
+        let (_, _, problems) = exported(&world, &format!("/fhir{level}/$export")).await;
+        assert!(
+            !problems.iter().any(|problem| problem.contains("deleted/")),
+            "{level}: without _since: {problems:#?}"
+        );
     }
     Ok(())
 }
@@ -121,10 +128,10 @@ async fn a_patient_whose_only_file_is_damaged_counts_as_failed_and_not_as_absent
     std::fs::create_dir_all(&patient)?;
     write(&patient, "records.ndjson.gz", b"no gzip");
     let world = World::with("sandbox = true", directory.path());
-    let (manifest, resources, said) = exported(&world, "/fhir/Patient/$export").await;
+    let (manifest, resources, problems) = exported(&world, "/fhir/Patient/$export").await;
     assert!(
-        resources.is_empty() && said.len() == 1 && said[0].contains("Patient/p/records.ndjson.gz"),
-        "{said:?}"
+        resources.is_empty() && problems.len() == 1 && problems[0].contains("Patient/p/records.ndjson.gz"),
+        "{problems:?}"
     );
     let patients = json!({ "planned": 1, "exported": 0, "absent": 0, "failed": 1 });
     assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
@@ -154,13 +161,13 @@ async fn lines_of_shared_that_are_not_resources_are_reported_once_per_file() -> 
     write(root, "shared/b.ndjson", long.as_bytes());
     // Each reference is looked up in a call of its own.
     let world = World::with("sandbox = true", root);
-    let (manifest, mut resources, mut said) =
+    let (manifest, mut resources, mut problems) =
         exported(&world, "/fhir/Patient/$export?fetchResourceBatchSize=1").await;
     resources.sort();
-    said.sort();
+    problems.sort();
     assert_eq!(resources, ["Organization/org", "Patient/p", "Practitioner/doc"]);
     assert_eq!(
-        said,
+        problems,
         [
             "shared/a.ndjson line 3 cannot be read: the resource has no id; 2 more lines of the file cannot be read",
             "shared/b.ndjson line 2 cannot be read: the line is longer than 16 MiB; another line of the file cannot be read either",
@@ -209,7 +216,7 @@ async fn files_outside_the_layout_are_reported() -> tests::Result {
     ] {
         for chunk_bytes in [1, 100_000_000] {
             let world = World::with(&format!("sandbox = true\nchunk_bytes = {chunk_bytes}"), root);
-            let (manifest, resources, said) = exported(&world, path).await;
+            let (manifest, resources, problems) = exported(&world, path).await;
             assert!(!resources.iter().any(|reference| reference == "Observation/lost"));
             let entry = |file: &str| match file {
                 "Patient/p3/2024/more.ndjson" => "Patient/p3/2024".to_owned(),
@@ -221,12 +228,12 @@ async fn files_outside_the_layout_are_reported() -> tests::Result {
             expected.push("Patient/p5/caf\u{fffd}.ndjson".to_owned());
             for file in &expected {
                 assert_eq!(
-                    said.iter().filter(|said| said.contains(file)).count(),
+                    problems.iter().filter(|problem| problem.contains(file)).count(),
                     1,
-                    "{path} {file}: {said:#?}"
+                    "{path} {file}: {problems:#?}"
                 );
             }
-            assert_eq!(said.len(), expected.len(), "{path}: {said:#?}");
+            assert_eq!(problems.len(), expected.len(), "{path}: {problems:#?}");
             let patients = json!({ "planned": 6, "exported": 1, "absent": 0, "failed": 5 });
             assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
         }
@@ -242,9 +249,12 @@ async fn a_lake_in_which_no_patient_has_a_directory_is_reported() -> tests::Resu
         write(directory.path(), &format!("Patient/p{number:03}.ndjson"), b"x");
     }
     let world = World::with("sandbox = true", directory.path());
-    let (manifest, resources, said) = exported(&world, "/fhir/Patient/$export").await;
-    assert_eq!((resources.len(), said.len()), (0, 101), "{said:?}");
-    assert!(said[0].contains("Patient/p000.ndjson") && said[100].contains("50 more problems"), "{said:?}");
+    let (manifest, resources, problems) = exported(&world, "/fhir/Patient/$export").await;
+    assert_eq!((resources.len(), problems.len()), (0, 101), "{problems:?}");
+    assert!(
+        problems[0].contains("Patient/p000.ndjson") && problems[100].contains("50 more problems"),
+        "{problems:?}"
+    );
     assert_eq!(manifest["extension"]["ledger"]["problems"], json!({ "reported": 100, "unlisted": 50 }));
     Ok(())
 }

@@ -14,10 +14,10 @@ use platform::Platform;
 use security::keys::{Keys, StoredKeys};
 use security::tokens::{AccessTokenClaims, sign};
 use settings::Settings;
+use tests::faulty_client::{Fault, FaultyClient, Plan};
 use tests::simulated::platform::{random, resources, sdk_over};
 use tests::simulated::{Client, Simulation, Stage, run};
 use tests::template::Template;
-use tests::wire::{Fault, Plan, Wire};
 use tests::{ANNA, BASE_URL};
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -33,7 +33,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 /// All functions over the simulated AWS, with a connection that a test can break.
 struct Deployed {
-    wire: Wire,
+    client: FaultyClient,
     platform: Aws,
     router: Router,
 }
@@ -43,14 +43,14 @@ impl Deployed {
         let simulation = Simulation::new();
         simulation.store_directory(&ehi::defaults::sample_records());
         let client = Client::new(&simulation, Stage::Outside);
-        let wire = Wire::over(SharedHttpClient::new(client));
-        let sdk = sdk_over(SharedHttpClient::from(&wire), Caller::Request).await;
+        let client = FaultyClient::over(SharedHttpClient::new(client));
+        let sdk = sdk_over(SharedHttpClient::from(&client), Caller::Request).await;
         let settings = Settings::parse(&tests::settings(""), |_| None, None).expect("valid settings");
         let keys = Keys::new(&StoredKeys::from_seed(&"a".repeat(40)).expect("keys")).expect("keys");
         let clock = Arc::new(simulation.clock());
         let platform = Aws::new(sdk, resources(), settings, Some(keys), clock, random(1));
         let router = host(ehi::server::routers(&platform).expect("its ports"), platform.context());
-        Self { wire, platform, router }
+        Self { client, platform, router }
     }
 
     /// Returns a token with all scopes of an app and of a service.
@@ -101,8 +101,8 @@ fn assert_is_503(response: &Response<Vec<u8>>, what: &str) {
     let request = response.headers()["x-request-id"].to_str().expect("text");
     // A page has a text of its own, and shows the request id.
     let is_page = response.headers()[CONTENT_TYPE].as_bytes().starts_with(b"text/html");
-    let said = if is_page { request } else { "the server cannot respond now; try again later" };
-    assert!(text.contains(said), "{what}: {text}");
+    let expected = if is_page { request } else { "the server cannot respond now; try again later" };
+    assert!(text.contains(expected), "{what}: {text}");
 }
 
 #[test]
@@ -117,10 +117,10 @@ fn no_route_waits_longer_than_api_gateway_for_a_store_that_never_responds() {
             // The fields that some route requires, so that the request gets as far as the stores.
             let form =
                 "grant_type=refresh_token&refresh_token=a&client_id=app&token=a&username=admin&password=a";
-            deployed.wire.follow(Plan::Always(Fault::NoAnswer));
+            deployed.client.follow(Plan::Always(Fault::NoResponse));
             let (response, took) = deployed.send(&method, &path, form).await;
             assert!(took <= LONGEST, "{what} took {took:?}");
-            if deployed.wire.calls() > 0 {
+            if deployed.client.calls() > 0 {
                 waited += 1;
                 assert_is_503(&response, &what);
             }
@@ -136,21 +136,21 @@ fn many_slow_calls_together_end_in_503() {
         let (response, took) = deployed.kick_off().await;
         assert_eq!(response.status(), StatusCode::ACCEPTED, "{}", String::from_utf8_lossy(response.body()));
         assert!(took < Duration::from_secs(2), "{took:?}");
-        deployed.wire.follow(Plan::Always(Fault::Late(Duration::from_secs(1))));
+        deployed.client.follow(Plan::Always(Fault::Late(Duration::from_secs(1))));
         let (response, took) = deployed.kick_off().await;
         assert_eq!(
             response.status(),
             StatusCode::ACCEPTED,
             "the calls are slow, but the response is in time"
         );
-        let calls = deployed.wire.calls();
+        let calls = deployed.client.calls();
         assert!(took < LONGEST && calls > 4, "{calls} calls in {took:?}");
         // Each call stays below its own time-outs.
-        deployed.wire.follow(Plan::Always(Fault::Late(Duration::from_millis(4_900))));
+        deployed.client.follow(Plan::Always(Fault::Late(Duration::from_millis(4_900))));
         let (response, took) = deployed.kick_off().await;
         assert_is_503(&response, "kick-off");
         assert_eq!(took.as_secs(), LONGEST.as_secs());
-        assert!(deployed.wire.calls() > 3, "no single call took that long");
+        assert!(deployed.client.calls() > 3, "no single call took that long");
     });
 }
 

@@ -36,8 +36,8 @@ async fn a_damaged_object_of_the_lake_is_reported_and_the_rest_is_exported() -> 
     assert_eq!(manifest["extension"]["ledger"]["patients"]["failed"], 1, "{manifest}");
     assert_eq!(manifest["output"][0]["type"], "Patient", "{manifest}");
     let errors = manifest["error"][0]["url"].as_str().expect("a file of problems");
-    let said = world.get(errors).bearer(&token).send().await.text();
-    assert!(said.contains("Patient/broken/b.ndjson.gz"), "{said}");
+    let problems = world.get(errors).bearer(&token).send().await.text();
+    assert!(problems.contains("Patient/broken/b.ndjson.gz"), "{problems}");
     Ok(())
 }
 

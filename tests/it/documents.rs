@@ -164,8 +164,8 @@ async fn resources_of_shared_have_no_url_that_the_server_cannot_serve() -> tests
         let practitioner = &lines("output", "Practitioner").await[0];
         assert_eq!(practitioner["photo"][0]["url"], Value::Null, "{path}");
         assert_eq!(practitioner["photo"][1]["url"], "https://example.org/p.png", "{path}");
-        let said = text(&lines("error", "OperationOutcome").await[0]["issue"][0]["diagnostics"]);
-        assert!(said.contains("Practitioner/p") && said.contains("Binary/none"), "{said}");
+        let problem = text(&lines("error", "OperationOutcome").await[0]["issue"][0]["diagnostics"]);
+        assert!(problem.contains("Practitioner/p") && problem.contains("Binary/none"), "{problem}");
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
+use tests::{ANNA, BRUNO, TestResponse, World, both_hosts, text};
 
 /// Returns the URL of every attachment that the export's resources link to.
 pub(crate) fn attachment_urls(resources: &[Value]) -> Vec<String> {
@@ -70,8 +70,9 @@ async fn files_are_compressed_for_clients_that_accept_gzip() {
         headers.iter().fold(call, |call, (name, value)| call.header(name, value)).send()
     };
     let whole = with(&[]).await;
-    let varies =
-        |answer: &Answer| answer.headers.get_all("vary").iter().any(|value| value == "accept-encoding");
+    let varies = |response: &TestResponse| {
+        response.headers.get_all("vary").iter().any(|value| value == "accept-encoding")
+    };
     assert!(varies(&whole) && whole.header("content-encoding").is_empty());
     let gzip = with(&[("accept-encoding", "gzip, deflate")]).await;
     assert_eq!((gzip.status, gzip.header("content-encoding")), (StatusCode::OK, "gzip"));
@@ -91,9 +92,9 @@ async fn files_are_compressed_for_clients_that_accept_gzip() {
         ([("accept-encoding", "identity"), ("if-none-match", gzip_tag)], StatusCode::OK),
         ([("accept-encoding", "gzip"), ("if-none-match", "*")], StatusCode::NOT_MODIFIED),
     ] {
-        let answer = with(&headers).await;
-        assert_eq!(answer.status, status, "{headers:?}");
-        assert!(varies(&answer), "{headers:?}");
+        let response = with(&headers).await;
+        assert_eq!(response.status, status, "{headers:?}");
+        assert!(varies(&response), "{headers:?}");
     }
     // Ranges refer to the uncompressed file.
     let part = with(&[("accept-encoding", "gzip"), ("range", "bytes=10-19")]).await;
@@ -144,9 +145,9 @@ async fn unknown_and_invalid_file_names_are_404() {
     ];
     for name in names {
         for folder in ["download", "download/attachments"] {
-            let answer = world.get(&format!("{job}/{folder}/{name}")).bearer(&token).send().await;
-            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{folder}/{name}");
-            answer.outcome();
+            let response = world.get(&format!("{job}/{folder}/{name}")).bearer(&token).send().await;
+            assert_eq!(response.status, StatusCode::NOT_FOUND, "{folder}/{name}");
+            response.outcome();
         }
     }
 }
@@ -156,8 +157,8 @@ async fn nothing_is_reachable_before_the_job_is_complete(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
-    let answer = world.get(&format!("{job}/download/Patient")).bearer(&token).send().await;
-    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let response = world.get(&format!("{job}/download/Patient")).bearer(&token).send().await;
+    assert_eq!(response.status, StatusCode::NOT_FOUND);
 }
 
 #[both_hosts]
@@ -171,7 +172,7 @@ async fn documents_of_the_record_are_attachments_with_absolute_urls(world: World
     assert_eq!(urls.len(), 8, "{urls:#?}");
     let mut types = Vec::new();
     for url in &urls {
-        let file: Answer = world.get(url).bearer(&token).send().await;
+        let file: TestResponse = world.get(url).bearer(&token).send().await;
         assert_eq!(file.status, StatusCode::OK, "{url}");
         assert!(file.header("content-security-policy").contains("sandbox"));
         types.push(file.header("content-type").to_owned());
@@ -208,8 +209,8 @@ async fn a_client_registered_for_it_gets_each_document_reference_in_a_file_of_it
         .collect();
     assert_eq!(files.len(), 6);
     for file in files {
-        let answer = world.get(&text(&file["url"])).bearer(&token).send().await;
-        assert_eq!(answer.json()["resourceType"], "DocumentReference", "one JSON document");
+        let response = world.get(&text(&file["url"])).bearer(&token).send().await;
+        assert_eq!(response.json()["resourceType"], "DocumentReference", "one JSON document");
     }
 }
 
@@ -278,7 +279,7 @@ async fn files_too_large_for_a_response_come_from_the_store() {
     assert_eq!(fetched.status(), StatusCode::OK);
     assert_eq!(fetched.bytes().await.expect("bytes"), large);
     // The link is signed for each request; its signature changes every second.
-    let signed_at = |answer: &Answer| tests::parameter(&answer.location(), "X-Amz-Date");
+    let signed_at = |response: &TestResponse| tests::parameter(&response.location(), "X-Amz-Date");
     let begun = std::time::Instant::now();
     loop {
         let again = world.get(&url).bearer(&token).send().await;

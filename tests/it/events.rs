@@ -22,7 +22,7 @@ use crate::logs::Captured;
 /// An event bus that records events, and refuses them while it is down.
 #[derive(Default)]
 struct Bus {
-    told: Mutex<Vec<Value>>,
+    published: Mutex<Vec<Value>>,
     is_down: Mutex<bool>,
 }
 
@@ -32,17 +32,17 @@ impl Events for Bus {
         if *self.is_down.lock().expect("a flag") {
             return Err(Error::unavailable("the bus is down"));
         }
-        self.told.lock().expect("a list").extend(events.iter().map(CloudEvent::to_json));
+        self.published.lock().expect("a list").extend(events.iter().map(CloudEvent::to_json));
         Ok(())
     }
 }
 
 impl Bus {
     fn take(&self) -> Vec<Value> {
-        std::mem::take(&mut *self.told.lock().expect("a list"))
+        std::mem::take(&mut *self.published.lock().expect("a list"))
     }
 
-    async fn hears(self: &Arc<Self>, records: &[Value]) -> Result<()> {
+    async fn handle(self: &Arc<Self>, records: &[Value]) -> Result<()> {
         let (source, stage) = ("https://ehi.example.org".to_owned(), "test".to_owned());
         let announcer = Announcer { events: self.clone(), source, stage };
         let changes: Changes = serde_json::from_value(json!({ "Records": records })).expect("changes");
@@ -68,7 +68,7 @@ pub(crate) fn change(before: &Job, after: &Job) -> Value {
 /// Returns a job as it is stored now.
 pub(crate) async fn stored(world: &World, path: &str) -> Job {
     let id = JobId::parse(path.trim_start_matches("/jobs/")).expect("an id");
-    world.platform().jobs().get(&id).await.expect("an answer").expect("a job").job
+    world.platform().jobs().get(&id).await.expect("a response").expect("a job").job
 }
 
 #[tokio::test]
@@ -104,8 +104,8 @@ async fn only_review_and_the_end_of_an_export_are_published() -> tests::Result {
 
     let bus = Arc::new(Bus::default());
     let changes: Vec<_> = states.windows(2).map(|two| change(&two[0], &two[1])).collect();
-    bus.hears(&changes).await?;
-    let told = bus.take();
+    bus.handle(&changes).await?;
+    let published = bus.take();
     let id = job.trim_start_matches("/jobs/");
     let Some(summary) = states[4].summary() else { panic!("the export is written") };
     let totals = |state: &str| {
@@ -123,14 +123,14 @@ async fn only_review_and_the_end_of_an_export_are_published() -> tests::Result {
     };
     let gone = json!({ "job": id, "state": "cancelled", "kind": "ehi", "stage": "test" });
     assert_eq!(
-        told,
+        published,
         [
             expected("in-review", totals("in-review")),
             expected("complete", totals("complete")),
             expected("cancelled", gone),
         ]
     );
-    let text = json!(told).to_string();
+    let text = json!(published).to_string();
     for secret in [ANNA, "Lindqvist", "\"app\"", "admin"] {
         assert!(!text.contains(secret), "{secret}");
     }
@@ -166,11 +166,12 @@ async fn rejected_failed_and_expired_exports_are_published() -> tests::Result {
     );
     let failed = Job::Failed(failed.expect("a queued job can fail"));
     let changes = [change(&review, &rejected), change(&rejected, &expired), change(&queued, &failed)];
-    bus.hears(&changes).await?;
-    let told = bus.take();
-    let states: Vec<_> = told.iter().map(|event| event["data"]["state"].as_str().expect("a state")).collect();
+    bus.handle(&changes).await?;
+    let published = bus.take();
+    let states: Vec<_> =
+        published.iter().map(|event| event["data"]["state"].as_str().expect("a state")).collect();
     assert_eq!(states, ["rejected", "expired", "failed"]);
-    let text = json!(told).to_string();
+    let text = json!(published).to_string();
     assert!(!text.contains("Lindqvist") && !text.contains(ANNA), "{text}");
     Ok(())
 }
@@ -193,19 +194,19 @@ async fn other_changes_are_not_published_and_a_repeated_event_has_the_same_id() 
         json!({ "eventName": "REMOVE", "dynamodb": { "OldImage": row(&review), "SequenceNumber": "3" } }),
         json!({ "eventName": "MODIFY", "dynamodb": { "NewImage": unread, "OldImage": row(&review), "SequenceNumber": "4" } }),
     ];
-    bus.hears(&silent).await?;
+    bus.handle(&silent).await?;
     assert_eq!(bus.take(), Vec::<Value>::new());
 
     // If the bus is down, the whole batch fails and is delivered again; so it is if the response of the bus is lost.
     let batch = [silent.as_slice(), &[change(&queued, &review)]].concat();
     *bus.is_down.lock().expect("a flag") = true;
-    bus.hears(&batch).await.expect_err("no event was published");
+    bus.handle(&batch).await.expect_err("no event was published");
     *bus.is_down.lock().expect("a flag") = false;
-    bus.hears(&batch).await?;
-    bus.hears(&batch).await?;
-    let told = bus.take();
-    assert_eq!(told.len(), 2);
-    assert_eq!(told[0], told[1], "the events have the same id");
+    bus.handle(&batch).await?;
+    bus.handle(&batch).await?;
+    let published = bus.take();
+    assert_eq!(published.len(), 2);
+    assert_eq!(published[0], published[1], "the events have the same id");
     Ok(())
 }
 
@@ -230,7 +231,7 @@ impl Listener {
     }
 
     /// Returns the first message that contains this text.
-    fn hears(&self, wanted: &str) -> String {
+    fn message_with(&self, wanted: &str) -> String {
         let begun = Instant::now();
         loop {
             // The queue waits for a message, so that the command line is not started again and again.
@@ -270,7 +271,7 @@ async fn a_deployment_publishes_events_and_mails_staff() -> tests::Result {
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
     let id = job.trim_start_matches("/jobs/");
-    let event = bus.hears(&format!("{id}/in-review"));
+    let event = bus.message_with(&format!("{id}/in-review"));
     let event: Value = serde_json::from_str(&event)?;
     assert_eq!(
         (&event["source"], &event["detail-type"]),
@@ -282,7 +283,7 @@ async fn a_deployment_publishes_events_and_mails_staff() -> tests::Result {
         (&json!("dev"), &json!("ehi"))
     );
     assert!(!event.to_string().contains("Lindqvist") && !event.to_string().contains(ANNA), "{event}");
-    let mailed = mail.hears(id);
+    let mailed = mail.message_with(id);
     assert!(
         mailed.contains("waits for your review")
             && mailed.contains(&format!("{}/staff{job}", tests::BASE_URL)),
@@ -290,6 +291,6 @@ async fn a_deployment_publishes_events_and_mails_staff() -> tests::Result {
     );
     let staff = world.staff().await;
     world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
-    bus.hears(&format!("{id}/complete"));
+    bus.message_with(&format!("{id}/complete"));
     Ok(())
 }

@@ -8,10 +8,10 @@ use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, reference};
 use crate::browsing::{Browser, fields_of, stops};
 
 async fn link_of(world: &World, token: &str) -> (String, String) {
-    let answer =
+    let response =
         world.post(&format!("/auto-approve/fhir/Patient/{ANNA}/$ehi-export")).bearer(token).send().await;
-    let link = answer.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
-    (answer.job(), link)
+    let link = response.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
+    (response.job(), link)
 }
 
 const PARTS: &str = "What do you want in your copy?";
@@ -139,8 +139,8 @@ async fn after_sending_the_same_link_shows_the_state(world: World) {
     browser.press("next", &[]).await;
     browser.press("next", &[]).await;
     // The patient clicks twice, or uses the back button.
-    let first = browser.answer("send", &[]).await;
-    let second = browser.answer("send", &[]).await;
+    let first = browser.submit("send", &[]).await;
+    let second = browser.submit("send", &[]).await;
     assert!(first.location().contains("step=sent"), "{}", first.location());
     browser.get(&second.location()).await;
     assert!(browser.shows("You sent this already."), "{}", browser.page.text());
@@ -174,12 +174,12 @@ async fn input_survives_the_end_of_the_session() {
     browser.press("stay", &[("authorizations.hiv", "on")]).await;
     world.advance(500);
     // A script reports the end of the session; a session that has not expired continues.
-    assert_eq!(browser.answer("end", &[]).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(browser.submit("end", &[]).await.status, StatusCode::NO_CONTENT);
     browser.press("stay", &[]).await;
     assert!(browser.has_ticked("authorizations.hiv"));
     world.advance(601);
     let late = browser
-        .answer("next", &[("authorizations.genetic", "on"), ("authorizations.genetic.text", "BRCA1")])
+        .submit("next", &[("authorizations.genetic", "on"), ("authorizations.genetic.text", "BRCA1")])
         .await;
     let login = late.location();
     assert!(login.contains("/patient-login?saved=1&next="), "{login}");
@@ -238,7 +238,7 @@ async fn the_patient_returns_to_the_app(world: World) {
     browser.press("next", &[]).await;
     let policy = browser.page.header("content-security-policy");
     assert!(policy.contains("form-action 'self' https:;"), "{policy}");
-    let sent = browser.answer("send", &[]).await;
+    let sent = browser.submit("send", &[]).await;
     assert_eq!(
         (sent.status, sent.location()),
         (StatusCode::SEE_OTHER, "https://app.example.org/jobs".to_owned())
@@ -250,8 +250,8 @@ async fn the_form_switches_to_spanish_and_keeps_the_input(world: World) {
     let token = world.token(ANNA).await;
     let (_, link) = link_of(&world, &token).await;
     let mut browser = Browser::open(&world, &link).await;
-    let answer = browser.answer("language:es", &[("parameters.labs.notes", "hierro")]).await;
-    browser.get(&answer.location()).await;
+    let response = browser.submit("language:es", &[("parameters.labs.notes", "hierro")]).await;
+    browser.get(&response.location()).await;
     assert!(
         browser.page.header("set-cookie").starts_with("lang=es; Path=/"),
         "{}",
@@ -272,7 +272,7 @@ async fn the_form_switches_to_spanish_and_keeps_the_input(world: World) {
 
 /// Sends the form twice, as a patient who presses the button again; returns the jobs of the patient, of which there is one.
 async fn jobs_after_sending_twice(browser: &mut Browser<'_>) -> Value {
-    let (first, second) = (browser.answer("send", &[]).await, browser.answer("send", &[]).await);
+    let (first, second) = (browser.submit("send", &[]).await, browser.submit("send", &[]).await);
     browser.get(&first.location()).await;
     assert!(browser.shows("We have your request"), "{}", browser.page.text());
     browser.get(&second.location()).await;
@@ -300,7 +300,7 @@ async fn the_form_without_a_job_has_the_same_steps_and_starts_one_export() {
     // Input in this form survives the end of the session as well.
     browser.get(&path).await;
     world.advance(601);
-    let late = browser.answer("next", &[("parameters.visits.notes", "all of them")]).await.location();
+    let late = browser.submit("next", &[("parameters.visits.notes", "all of them")]).await.location();
     let next = tests::parameter(&late, "next").expect("a way back");
     let mut browser = Browser::signed_in(&world, ANNA, &next).await;
     assert!(browser.shows("all of them"));

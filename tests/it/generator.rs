@@ -72,16 +72,16 @@ async fn unusable_lines_are_in_the_error_file_and_the_rest_is_exported() {
     let manifest = world.status(&token, &job).await.json();
     assert_eq!(manifest["error"][0]["type"], "OperationOutcome");
     let errors = world.get(&text(&manifest["error"][0]["url"])).bearer(&token).send().await.lines();
-    let said: Vec<_> = errors.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect();
+    let problems: Vec<_> = errors.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect();
     let expected =
         [(2, "not JSON"), (3, "no resourceType"), (4, "16 MiB"), (5, "not base64"), (6, "not JSON")];
-    assert_eq!(said.len(), expected.len(), "{said:?}");
-    for (said, (line, reason)) in said.iter().zip(expected) {
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+    for (problem, (line, reason)) in problems.iter().zip(expected) {
         assert!(
-            said.contains("Patient/somebody/records.ndjson")
-                && said.contains(&format!("line {line}:"))
-                && said.contains(reason),
-            "{said}"
+            problem.contains("Patient/somebody/records.ndjson")
+                && problem.contains(&format!("line {line}:"))
+                && problem.contains(reason),
+            "{problem}"
         );
     }
 }

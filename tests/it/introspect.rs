@@ -4,7 +4,7 @@ use base64::Engine;
 use http::StatusCode;
 use platform::Platform;
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, BRUNO, PASSWORD, World, both_hosts, text};
+use tests::{ANNA, BRUNO, PASSWORD, TestResponse, World, both_hosts, text};
 
 use crate::authorize::refresh;
 use crate::tokens::{Issuer, claims};
@@ -80,8 +80,8 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
     world.post("/auth/revoke").bearer(&foreign).form(&[("token", own.as_str())]).send().await;
     assert!(alive(&own).await);
     // The bearer of the token can revoke it. The token is then invalid in every process, in spite of caches.
-    let answer = world.post("/auth/revoke").bearer(&foreign).form(&fields[..1]).send().await;
-    assert_eq!(answer.status, StatusCode::OK);
+    let response = world.post("/auth/revoke").bearer(&foreign).form(&fields[..1]).send().await;
+    assert_eq!(response.status, StatusCode::OK);
     assert!(!alive(&foreign).await);
     let platform = world.platform().clone();
     let fresh = security::verify::Verifier::new(
@@ -100,7 +100,7 @@ async fn a_resource_server_may_introspect_all_tokens(world: World) {
     let tokens = world.tokens("app", ANNA).await;
     let basic = base64::engine::general_purpose::STANDARD
         .encode(format!("resource-server:{}", PASSWORD.replace(' ', "%20")));
-    let ask = async |user: &str, token: &Value| -> Answer {
+    let ask = async |user: &str, token: &Value| -> TestResponse {
         let fields = [("token", text(token))];
         world.post("/auth/introspect").header("authorization", user).form(&fields).send().await
     };

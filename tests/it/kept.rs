@@ -6,12 +6,12 @@ use tests::{ANNA, BRUNO, World, text};
 
 /// Returns the statuses of every URL of a complete job for the owner's token; the last one is an attachment's.
 async fn statuses(world: &World, token: &str, job: &str, attachment: &str) -> Vec<StatusCode> {
-    let mut seen = Vec::new();
+    let mut statuses = Vec::new();
     for place in ["/status", "/metadata", "/download/Patient"].map(|place| format!("{job}{place}")) {
-        seen.push(world.get(&place).bearer(token).send().await.status);
+        statuses.push(world.get(&place).bearer(token).send().await.status);
     }
-    seen.push(world.get(attachment).bearer(token).send().await.status);
-    seen
+    statuses.push(world.get(attachment).bearer(token).send().await.status);
+    statuses
 }
 
 /// Returns the path of an attachment of the export.
@@ -85,7 +85,7 @@ async fn each_manifest_has_new_signatures() -> tests::Result {
     world.advance(60);
     // The stored page never changes, so it is read only once.
     let id = JobId::parse(status.split('/').find(|part| part.len() == 36).expect("an id")).expect("an id");
-    let stored = world.platform().jobs().get(&id).await.expect("an answer").expect("a job");
+    let stored = world.platform().jobs().get(&id).await.expect("a response").expect("a job");
     let page = stored.job.summary().expect("a summary").page_key(0);
     world.platform().files().remove(&page).await?;
     assert_ne!(signed().await, first);

@@ -9,7 +9,7 @@ use crate::tokens::{Issuer, claims, trusting};
 
 /// Starts a server of keys on this machine; returns its URL and the count of its requests.
 async fn key_server(
-    answer: impl Fn(usize) -> (StatusCode, String) + Clone + Send + Sync + 'static,
+    response: impl Fn(usize) -> (StatusCode, String) + Clone + Send + Sync + 'static,
 ) -> (String, Arc<AtomicUsize>) {
     let fetched = Arc::new(AtomicUsize::new(0));
     let count = fetched.clone();
@@ -19,7 +19,7 @@ async fn key_server(
             let number = count.fetch_add(1, Ordering::SeqCst);
             // Other requests run in the meantime.
             tokio::task::yield_now().await;
-            let (status, body) = answer(number);
+            let (status, body) = response(number);
             (status, [("cache-control", "no-store")], body)
         }),
     );
@@ -59,10 +59,10 @@ async fn strangers_cannot_make_the_server_fetch_keys_again_and_again() {
         let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());
         for round in 1..=3 {
             let tokens: Vec<_> = (0..50).map(unknown).collect();
-            let answers = tokens.iter().map(|token| world.get("/jobs").bearer(token).send());
-            let answers = futures_util::future::join_all(answers).await;
+            let responses = tokens.iter().map(|token| world.get("/jobs").bearer(token).send());
+            let responses = futures_util::future::join_all(responses).await;
             let expected = if fails { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED };
-            assert!(answers.iter().all(|answer| answer.status == expected), "{fails}");
+            assert!(responses.iter().all(|response| response.status == expected), "{fails}");
             assert_eq!(fetched.load(Ordering::SeqCst), round, "one a round, failing: {fails}");
             world.advance(29);
             assert_ne!(world.get("/jobs").bearer(&unknown(99)).send().await.status, StatusCode::OK);
@@ -75,8 +75,8 @@ async fn strangers_cannot_make_the_server_fetch_keys_again_and_again() {
         let (url, fetched) = key_server(move |_| (StatusCode::OK, body.clone())).await;
         let world = trusting(&format!("jwks_url = \"{url}\""), &ehi::defaults::sample_records());
         for number in 0..5 {
-            let answer = world.get("/jobs").bearer(&unknown(number)).send().await;
-            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+            let response = world.get("/jobs").bearer(&unknown(number)).send().await;
+            assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
         }
         assert_eq!(fetched.load(Ordering::SeqCst), 1);
     }

@@ -14,10 +14,10 @@ fn export_of(patient: &str) -> String {
 async fn a_patients_app_gets_a_status_url_and_the_form(world: World) {
     let token = world.token(ANNA).await;
     for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
-        let answer = world.post(&format!("{base}/Patient/{ANNA}/$ehi-export")).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::ACCEPTED);
-        assert!(answer.header("content-location").starts_with(&format!("{BASE_URL}/jobs/")));
-        let link = answer.header("link");
+        let response = world.post(&format!("{base}/Patient/{ANNA}/$ehi-export")).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::ACCEPTED);
+        assert!(response.header("content-location").starts_with(&format!("{BASE_URL}/jobs/")));
+        let link = response.header("link");
         assert!(
             link.starts_with(&format!("<{BASE_URL}/jobs/"))
                 && link.ends_with("; rel=\"patient-interaction\""),
@@ -25,22 +25,22 @@ async fn a_patients_app_gets_a_status_url_and_the_form(world: World) {
         );
         let form = link.split(['<', '>']).nth(1).expect("a URL");
         assert_eq!(parameter(form, "_patient").as_deref(), Some(ANNA));
-        assert_eq!(answer.json()["issue"][0]["severity"], "information");
+        assert_eq!(response.json()["issue"][0]["severity"], "information");
     }
 }
 
 #[both_hosts]
 async fn a_client_that_cannot_parse_angle_brackets_gets_a_bare_url(world: World) {
     let token = tests::text(&world.tokens("other-app", ANNA).await["access_token"]);
-    let answer = world.post(&export_of(ANNA)).bearer(&token).send().await;
-    assert!(answer.header("link").starts_with("http://"), "{}", answer.header("link"));
+    let response = world.post(&export_of(ANNA)).bearer(&token).send().await;
+    assert!(response.header("link").starts_with("http://"), "{}", response.header("link"));
 }
 
 #[both_hosts]
 async fn an_encoded_dollar_is_a_dollar(world: World) {
     let token = world.token(ANNA).await;
-    let answer = world.post(&format!("/fhir/Patient/{ANNA}/%24ehi-export")).bearer(&token).send().await;
-    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    let response = world.post(&format!("/fhir/Patient/{ANNA}/%24ehi-export")).bearer(&token).send().await;
+    assert_eq!(response.status, StatusCode::ACCEPTED);
 }
 
 #[both_hosts]
@@ -49,9 +49,9 @@ async fn parameters_in_the_body_replace_the_form(world: World) {
     let body = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "parameters", "part": [{ "name": "labs", "part": [{ "name": "enabled", "valueBoolean": true }] }] },
     ]});
-    let answer = world.post(&export_of(ANNA)).bearer(&token).json(&body).send().await;
-    assert_eq!(answer.status, StatusCode::ACCEPTED);
-    assert_eq!(answer.header("link"), "");
+    let response = world.post(&export_of(ANNA)).bearer(&token).json(&body).send().await;
+    assert_eq!(response.status, StatusCode::ACCEPTED);
+    assert_eq!(response.header("link"), "");
 }
 
 #[both_hosts]
@@ -60,19 +60,19 @@ async fn mistakes_in_the_body_are_reported(world: World) {
     let post = || world.post(&export_of(ANNA)).bearer(&token);
     let unknown =
         json!({ "resourceType": "Parameters", "parameter": [{ "name": "_since", "valueInstant": "2020" }] });
-    let answer = post().json(&unknown).send().await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert!(answer.outcome().contains("_since"));
+    let response = post().json(&unknown).send().await;
+    assert_eq!(response.status, StatusCode::BAD_REQUEST);
+    assert!(response.outcome().contains("_since"));
     assert_eq!(post().body("application/json", "{").send().await.status, StatusCode::BAD_REQUEST);
     assert_eq!(post().body("text/plain", "x").send().await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let twice = r#"{"resourceType":"Parameters","parameter":[],"parameter":[]}"#;
-    let answer = post().body("application/fhir+json", twice).send().await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert!(answer.outcome().contains("'parameter' is given twice"), "{}", answer.outcome());
+    let response = post().body("application/fhir+json", twice).send().await;
+    assert_eq!(response.status, StatusCode::BAD_REQUEST);
+    assert!(response.outcome().contains("'parameter' is given twice"), "{}", response.outcome());
     let large = format!("{{\"x\":\"{}\"}}", "x".repeat(110_000));
-    let answer = post().body("application/json", large).send().await;
-    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
-    answer.outcome();
+    let response = post().body("application/json", large).send().await;
+    assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE);
+    response.outcome();
 }
 
 #[both_hosts]
@@ -101,14 +101,14 @@ async fn malformed_parameters_are_reported_and_start_nothing(world: World) {
             "at least one group",
         ),
     ] {
-        let answer = post(list.clone()).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{list}");
-        assert!(answer.outcome().contains(named), "{list}: {}", answer.outcome());
+        let response = post(list.clone()).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{list}");
+        assert!(response.outcome().contains(named), "{list}: {}", response.outcome());
     }
     // An empty Parameters resource is treated like a missing body: the patient chooses.
-    let answer = post(json!([])).await;
-    assert_eq!(answer.status, StatusCode::ACCEPTED);
-    assert!(answer.header("link").contains("patient-interaction"));
+    let response = post(json!([])).await;
+    assert_eq!(response.status, StatusCode::ACCEPTED);
+    assert!(response.header("link").contains("patient-interaction"));
 }
 
 #[tokio::test]
@@ -172,10 +172,10 @@ async fn invalid_tokens_are_401() {
         tests::text(&serde_json::Value::from("é".repeat(10).replace('é', "e"))),
     ];
     for token in bad {
-        let answer = world.post(&export_of(ANNA)).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token}");
-        assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
-        answer.outcome();
+        let response = world.post(&export_of(ANNA)).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{token}");
+        assert_eq!(response.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+        response.outcome();
     }
 }
 
@@ -189,19 +189,19 @@ async fn a_token_without_the_scope_is_403_and_an_internal_one_needs_no_form() {
         claims.scope = "system/$ehi-export".to_owned();
         claims.patient = None;
     });
-    let answer = world.post(&export_of(BRUNO)).bearer(&system).send().await;
-    assert_eq!((answer.status, answer.header("link")), (StatusCode::ACCEPTED, ""));
-    let answer = world.post(&export_of("nobody")).bearer(&system).send().await;
-    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let response = world.post(&export_of(BRUNO)).bearer(&system).send().await;
+    assert_eq!((response.status, response.header("link")), (StatusCode::ACCEPTED, ""));
+    let response = world.post(&export_of("nobody")).bearer(&system).send().await;
+    assert_eq!(response.status, StatusCode::NOT_FOUND);
     // The response is the same for an unknown patient.
     let reads = signed(&world, |claims| {
         claims.scope = "system/*.rs".to_owned();
         claims.patient = None;
     });
     for patient in [BRUNO, "nobody"] {
-        let answer = world.post(&export_of(patient)).bearer(&reads).send().await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{patient}");
-        assert_eq!(answer.outcome(), "the token lacks the scope system/$ehi-export");
+        let response = world.post(&export_of(patient)).bearer(&reads).send().await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{patient}");
+        assert_eq!(response.outcome(), "the token lacks the scope system/$ehi-export");
     }
 }
 
@@ -210,12 +210,12 @@ async fn the_shortcuts_exist_in_the_sandbox_only() {
     let world = World::new();
     let token = world.token(ANNA).await;
     for prefix in ["/auto-approve", "/no-form", "/auto-approve/no-form", "/no-form/auto-approve"] {
-        let answer = world.post(&format!("{prefix}{}", export_of(ANNA))).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::ACCEPTED, "{prefix}");
-        assert_eq!(answer.header("link").is_empty(), prefix.contains("no-form"), "{prefix}");
+        let response = world.post(&format!("{prefix}{}", export_of(ANNA))).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::ACCEPTED, "{prefix}");
+        assert_eq!(response.header("link").is_empty(), prefix.contains("no-form"), "{prefix}");
     }
     let strict = World::with("sandbox = false", &ehi::defaults::sample_records());
     let token = signed(&strict, |_| {});
-    let answer = strict.post(&format!("/auto-approve{}", export_of(ANNA))).bearer(&token).send().await;
-    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let response = strict.post(&format!("/auto-approve{}", export_of(ANNA))).bearer(&token).send().await;
+    assert_eq!(response.status, StatusCode::NOT_FOUND);
 }

@@ -30,11 +30,11 @@ async fn finished_with(world: &World, change: impl FnOnce(&mut Ledger)) -> Job {
         bytes_read: 0,
     };
     let jobs = world.platform().jobs();
-    let chunk = jobs.chunk(job.id(), ChunkId::first(0)).await.expect("an answer").expect("a chunk").chunk;
+    let chunk = jobs.chunk(job.id(), ChunkId::first(0)).await.expect("a response").expect("a chunk").chunk;
     let done = DoneChunk { chunk: &chunk, result: &result, rest: None };
     jobs.finish_chunk(job.id(), done).await.expect("recorded");
     while world.step().await {}
-    jobs.get(job.id()).await.expect("an answer").expect("a job").job
+    jobs.get(job.id()).await.expect("a response").expect("a job").job
 }
 
 #[tokio::test]
@@ -73,9 +73,9 @@ async fn exported(world: &World, scopes: &str, path: &str) -> Value {
     let kicked_off = world.get(path).bearer(&token).send().await;
     assert_eq!(kicked_off.status, StatusCode::ACCEPTED, "{}", kicked_off.text());
     world.work().await;
-    let answer = world.get(kicked_off.header("content-location")).bearer(&token).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    answer.json()
+    let response = world.get(kicked_off.header("content-location")).bearer(&token).send().await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    response.json()
 }
 
 #[tokio::test]
@@ -126,12 +126,12 @@ fn put(root: &std::path::Path, name: &str, lines: &[Value]) {
 /// Returns the texts of the error files.
 async fn problems(world: &World, manifest: &Value) -> Vec<String> {
     let token = world.service("service", "system/*.rs").await;
-    let mut said = Vec::new();
+    let mut found = Vec::new();
     for file in manifest["error"].as_array().expect("a list") {
         let lines = world.get(&text(&file["url"])).bearer(&token).send().await.lines();
-        said.extend(lines.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])));
+        found.extend(lines.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])));
     }
-    said
+    found
 }
 
 /// Returns a lake with the patients `p0` and `p1` and a group with these members.
@@ -171,11 +171,11 @@ async fn members_of_a_group_without_records_are_reported_in_every_form() {
     let directory = lake_with_group(&members);
     let world = World::with("sandbox = true", directory.path());
     let manifest = exported(&world, "system/*.rs", "/fhir/Group/g/$export").await;
-    let said = problems(&world, &manifest).await;
+    let found = problems(&world, &manifest).await;
     for name in absent.iter().chain(&["Group/g member[5]", "Group/g member[9]", "Group/nowhere"]) {
-        assert_eq!(said.iter().filter(|said| said.contains(name)).count(), 1, "{name}: {said:#?}");
+        assert_eq!(found.iter().filter(|problem| problem.contains(name)).count(), 1, "{name}: {found:#?}");
     }
-    assert_eq!(said.len(), absent.len() + 3, "{said:#?}");
+    assert_eq!(found.len(), absent.len() + 3, "{found:#?}");
     let patients = json!({ "planned": 9, "exported": 2, "absent": 7, "failed": 0 });
     assert_eq!(manifest["extension"]["ledger"]["patients"], patients);
 }
@@ -187,9 +187,9 @@ async fn of_many_members_without_records_the_first_thousand_are_reported_and_the
     let directory = lake_with_group(&members);
     let world = World::with("sandbox = true", directory.path());
     let manifest = exported(&world, "system/*.rs", "/fhir/Group/g/$export").await;
-    let said = problems(&world, &manifest).await;
-    assert_eq!(said.len(), 1_001);
-    assert!(said[1_000].contains("500 more"), "{}", said[1_000]);
+    let found = problems(&world, &manifest).await;
+    assert_eq!(found.len(), 1_001);
+    assert!(found[1_000].contains("500 more"), "{}", found[1_000]);
     let ledger = &manifest["extension"]["ledger"];
     let patients = json!({ "planned": 1_501, "exported": 1, "absent": 1_500, "failed": 0 });
     assert_eq!(ledger["patients"], patients);
@@ -210,8 +210,8 @@ async fn a_patient_of_another_server_cannot_be_requested() {
         let body = json!({ "resourceType": "Parameters", "parameter": [
             { "name": "patient", "valueReference": { "reference": reference } },
         ] });
-        let answer = world.post("/fhir/Patient/$export").bearer(&token).json(&body).send().await;
-        assert_eq!(answer.status, status, "{reference}: {}", answer.text());
+        let response = world.post("/fhir/Patient/$export").bearer(&token).json(&body).send().await;
+        assert_eq!(response.status, status, "{reference}: {}", response.text());
     }
 }
 
@@ -229,11 +229,11 @@ async fn unresolved_references_are_reported_if_the_export_would_contain_their_ta
     put(directory.path(), "shared/all.ndjson", &[nested]);
     let world = World::with("sandbox = true", directory.path());
     let manifest = exported(&world, "system/*.rs", "/fhir/Patient/$export").await;
-    let said = problems(&world, &manifest).await;
-    assert_eq!(said.len(), 1_001);
-    assert!(said[1_000].contains("201 more"), "{}", said[1_000]);
+    let found = problems(&world, &manifest).await;
+    assert_eq!(found.len(), 1_001);
+    assert!(found[1_000].contains("201 more"), "{}", found[1_000]);
     let manifest = exported(&world, "system/*.rs", "/fhir/Patient/$export?_type=Patient,Organization").await;
-    let said = problems(&world, &manifest).await;
-    assert!(said.len() == 1 && said[0].contains("Organization/gone"), "{said:?}");
+    let found = problems(&world, &manifest).await;
+    assert!(found.len() == 1 && found[0].contains("Organization/gone"), "{found:?}");
     Ok(())
 }

@@ -66,16 +66,17 @@ fn logged(setting: &str) -> String {
         let client = reqwest::Client::new();
         let url = |path: &str| format!("{}{path}", server.base);
         let unknown = "01a1fb95-ab0a-7a46-aeea-001492bd7651";
-        let asked = client.get(url(&format!("/fhir/r4/$export-status/{unknown}"))).send().await;
-        assert_eq!(asked.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+        let refused = client.get(url(&format!("/fhir/r4/$export-status/{unknown}"))).send().await;
+        assert_eq!(refused.expect("a response").status(), StatusCode::UNAUTHORIZED);
         let portal = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
-        client.get(url(&portal)).send().await.expect("an answer");
+        client.get(url(&portal)).send().await.expect("a response");
         let fields = [("username", "admin"), ("password", PASSWORD)];
-        let staff = client.post(url("/admin/login")).form(&fields).send().await.expect("an answer");
+        let staff = client.post(url("/admin/login")).form(&fields).send().await.expect("a response");
         assert_eq!(staff.status(), StatusCode::OK);
         let cookie =
             staff.headers()["set-cookie"].to_str().expect("text").split(';').next().unwrap_or_default();
-        let left = client.get(url("/admin/logout")).header("cookie", cookie).send().await.expect("an answer");
+        let left =
+            client.get(url("/admin/logout")).header("cookie", cookie).send().await.expect("a response");
         assert_eq!(left.status(), StatusCode::OK);
     });
     let log = server.stop().expect("the program exits successfully");

@@ -123,22 +123,22 @@ async fn formats_other_than_json_are_not_acceptable(world: World) {
         ("?_format=application/fhir%2Bxml", "application/fhir+json", false),
     ] {
         let call = world.get(&format!("/fhir/metadata{query}"));
-        let answer = if accept.is_empty() { call } else { call.header("accept", accept) }.send().await;
+        let response = if accept.is_empty() { call } else { call.header("accept", accept) }.send().await;
         let expected = if acceptable { StatusCode::OK } else { StatusCode::NOT_ACCEPTABLE };
-        assert_eq!(answer.status, expected, "{query} {accept}");
+        assert_eq!(response.status, expected, "{query} {accept}");
         if !acceptable {
-            assert!(answer.outcome().contains("application/fhir+json"));
+            assert!(response.outcome().contains("application/fhir+json"));
         }
     }
 }
 
 #[both_hosts]
 async fn urls_come_from_the_settings_and_never_from_a_header(world: World) {
-    let answer = world
+    let response = world
         .get("/fhir/.well-known/smart-configuration")
         .header("host", "evil.example.org")
         .header("x-forwarded-host", "evil.example.org")
         .send()
         .await;
-    assert!(!answer.text().contains("evil"));
+    assert!(!response.text().contains("evil"));
 }

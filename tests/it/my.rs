@@ -9,27 +9,27 @@ mod rejected;
 mod zip;
 
 use http::StatusCode;
-use tests::{Answer, World};
+use tests::{TestResponse, World};
 
 use crate::browsing::Browser;
 
 /// Signs a patient in on the way to a page. The response has the cookie.
-pub(crate) async fn signed_in(world: &World, patient: &str) -> Answer {
-    let answer = world.sign_patient_in(patient, "/my").await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-    assert!(answer.location().ends_with("/my"), "{}", answer.location());
-    answer
+pub(crate) async fn signed_in(world: &World, patient: &str) -> TestResponse {
+    let response = world.sign_patient_in(patient, "/my").await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER, "{}", response.text());
+    assert!(response.location().ends_with("/my"), "{}", response.location());
+    response
 }
 
 /// Returns a page as this patient sees it.
-pub(crate) async fn page(world: &World, session: &Answer, path: &str) -> String {
-    let answer = world.get(path).cookie(session).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
-    answer.text()
+pub(crate) async fn page(world: &World, session: &TestResponse, path: &str) -> String {
+    let response = world.get(path).cookie(session).send().await;
+    assert_eq!(response.status, StatusCode::OK, "{path}: {}", response.text());
+    response.text()
 }
 
 /// Requests a copy on the patient's own pages, with these private topics, and returns the path of its page.
-pub(crate) async fn asked(world: &World, session: &Answer, topics: &[&str]) -> String {
+pub(crate) async fn requested_copy(world: &World, session: &TestResponse, topics: &[&str]) -> String {
     let list = page(world, session, "/my").await;
     let ask = list.split("class=\"button\" href=\"").nth(1).expect("a button");
     let ask = ask.split('"').next().unwrap_or_default();
@@ -39,7 +39,7 @@ pub(crate) async fn asked(world: &World, session: &Answer, topics: &[&str]) -> S
 }
 
 /// Fills in a form with these private topics, and returns the address to which the patient is sent afterwards.
-pub(crate) async fn filled_in(world: &World, session: &Answer, form: &str, topics: &[&str]) -> String {
+pub(crate) async fn filled_in(world: &World, session: &TestResponse, form: &str, topics: &[&str]) -> String {
     let page = world.get(form).cookie(session).send().await;
     let mut browser = Browser { world, cookie: session.cookie(), page };
     browser.press("next", &[]).await;
@@ -47,7 +47,7 @@ pub(crate) async fn filled_in(world: &World, session: &Answer, form: &str, topic
     let ticks: Vec<_> = ticks.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     browser.press("next", &ticks).await;
     let agree = [("agree", "on")];
-    let sent = browser.answer("send", if topics.is_empty() { &[] } else { &agree }).await;
+    let sent = browser.submit("send", if topics.is_empty() { &[] } else { &agree }).await;
     sent.location()
 }
 
@@ -55,6 +55,6 @@ pub(crate) async fn filled_in(world: &World, session: &Answer, form: &str, topic
 pub(crate) async fn approved(world: &World, copy: &str) {
     let job = copy.rsplit('/').next().expect("an id");
     let staff = world.staff().await;
-    let answer = world.post(&format!("/admin/jobs/{job}/approve")).cookie(&staff).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let response = world.post(&format!("/admin/jobs/{job}/approve")).cookie(&staff).send().await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
 }

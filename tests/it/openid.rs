@@ -5,7 +5,7 @@ use http::StatusCode;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, BASE_URL, BRUNO, Launch, World, both_hosts, text};
+use tests::{ANNA, BASE_URL, BRUNO, Launch, TestResponse, World, both_hosts, text};
 
 const SCOPE: &str = "openid fhirUser launch/patient offline_access patient/Patient.rs";
 
@@ -40,9 +40,9 @@ async fn verified(world: &World, id_token: &str, client: &str, algorithm: Algori
 
 #[both_hosts]
 async fn the_discovery_document_has_the_members_that_openid_connect_requires(world: World) {
-    let answer = world.get("/.well-known/openid-configuration").send().await;
-    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
-    let document = answer.json();
+    let response = world.get("/.well-known/openid-configuration").send().await;
+    assert_eq!((response.status, response.header("content-type")), (StatusCode::OK, "application/json"));
+    let document = response.json();
     for (name, path) in [
         ("authorization_endpoint", "/auth/authorize"),
         ("token_endpoint", "/auth/token"),
@@ -69,9 +69,9 @@ async fn an_app_learns_who_signed_in_and_reads_that_patient(world: World) {
     for base in ["/fhir", "/fhir/r4", "/4_0_0", "/no-form/auto-approve/fhir"] {
         let launch = Launch { aud: format!("{BASE_URL}{base}"), ..launch("app", SCOPE) };
         let code = world.code(&launch, ANNA).await;
-        let answer = world.redeem(&launch, &code).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        let tokens = answer.json();
+        let response = world.redeem(&launch, &code).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        let tokens = response.json();
         let claims = verified(&world, &text(&tokens["id_token"]), "app", Algorithm::RS256).await;
         let url = format!("{BASE_URL}{base}/Patient/{ANNA}");
         assert_eq!(
@@ -167,10 +167,10 @@ async fn a_token_reads_its_own_patient_only(world: World) {
         if let Some(token) = token {
             call = call.bearer(token);
         }
-        let answer = call.send().await;
-        assert_eq!(answer.status, expected, "{patient}: {}", answer.text());
+        let response = call.send().await;
+        assert_eq!(response.status, expected, "{patient}: {}", response.text());
         if expected != StatusCode::OK {
-            answer.outcome();
+            response.outcome();
         }
     }
 }
@@ -214,17 +214,17 @@ async fn a_sensitive_or_unreliably_readable_patient_is_not_returned() -> tests::
         let launch = launch("app", "patient/Patient.rs");
         let code = world.code(&launch, id).await;
         let token = text(&world.redeem(&launch, &code).await.json()["access_token"]);
-        let answer = world.get(&format!("/fhir/Patient/{id}")).bearer(&token).send().await;
-        assert_eq!(answer.status, expected, "{id}: {}", answer.text());
+        let response = world.get(&format!("/fhir/Patient/{id}")).bearer(&token).send().await;
+        assert_eq!(response.status, expected, "{id}: {}", response.text());
         if id == "plain" {
-            assert!(answer.text().contains("16942.30"), "numbers keep their digits");
+            assert!(response.text().contains("16942.30"), "numbers keep their digits");
         }
     }
     Ok(())
 }
 
 /// Sends an OAuth request of the app that authenticates with a key.
-async fn signed(world: &World, path: &str, fields: &[(&'static str, &str)]) -> Answer {
+async fn signed(world: &World, path: &str, fields: &[(&'static str, &str)]) -> TestResponse {
     let mut all = world.asserting("signed-app");
     all.extend(fields.iter().map(|(name, value)| (*name, (*value).to_owned())));
     world.post(path).form(&all).send().await
@@ -260,9 +260,9 @@ async fn an_app_can_authenticate_with_a_key(world: World) {
     assert_eq!(world.post("/auth/token").form(&both).send().await.json()["error"], "invalid_request");
     let mut good = redeem(code);
     good.extend(world.asserting("signed-app"));
-    let answer = world.post("/auth/token").form(&good).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    let tokens = answer.json();
+    let response = world.post("/auth/token").form(&good).send().await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    let tokens = response.json();
     let claims = verified(&world, &text(&tokens["id_token"]), "signed-app", Algorithm::ES256).await;
     assert_eq!(text(&claims["fhirUser"]), format!("{BASE_URL}/fhir/Patient/{ANNA}"));
     // At refresh, introspection and revocation the app authenticates by its key as well.
@@ -315,19 +315,19 @@ async fn assertions_are_checked_equally_everywhere() {
                 ("client_assertion_type", security::assertion::TYPE),
                 ("client_assertion", &tests::service::signed(&header, &claims)),
             ];
-            let answer = world.post(path).form(&fields).send().await.json();
+            let response = world.post(path).form(&fields).send().await.json();
             let expected = match (what, path) {
                 ("nothing", "/auth/token") => json!("invalid_grant"),
                 ("nothing", _) => Value::Null,
                 _ => json!("invalid_client"),
             };
-            assert_eq!(answer["error"], expected, "{what} at {path}");
+            assert_eq!(response["error"], expected, "{what} at {path}");
         }
     }
     // A list of one audience is accepted, and so is a fraction of a second.
     let (header, mut claims) = tests::service::assertion("service", world.now());
     claims["aud"] = json!([claims["aud"]]);
     claims["exp"] = json!(claims["exp"].as_f64().expect("a number") - 0.5);
-    let answer = world.by_assertion(&tests::service::signed(&header, &claims), "system/*.rs").await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let response = world.by_assertion(&tests::service::signed(&header, &claims), "system/*.rs").await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
 }

@@ -35,7 +35,7 @@ fn outage(world: &World, store: Store, call: i64, minutes: i64) -> (Faulty, Arc<
 }
 
 /// Checks that an export is complete after an outage of ten minutes at a port, starting at different calls.
-async fn survives(store: Store) {
+async fn assert_survives(store: Store) {
     let expected = {
         let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
         let job = begin_everyone(&world).await;
@@ -58,23 +58,23 @@ async fn survives(store: Store) {
 }
 
 #[tokio::test]
-async fn ten_minutes_without_records() {
-    survives(Store::Records).await;
+async fn an_export_survives_ten_minutes_without_records() {
+    assert_survives(Store::Records).await;
 }
 
 #[tokio::test]
-async fn ten_minutes_without_files() {
-    survives(Store::Files).await;
+async fn an_export_survives_ten_minutes_without_files() {
+    assert_survives(Store::Files).await;
 }
 
 #[tokio::test]
-async fn ten_minutes_without_the_database() {
-    survives(Store::Database).await;
+async fn an_export_survives_ten_minutes_without_the_database() {
+    assert_survives(Store::Database).await;
 }
 
 #[tokio::test]
-async fn ten_minutes_without_the_queue() {
-    survives(Store::Queue).await;
+async fn an_export_survives_ten_minutes_without_the_queue() {
+    assert_survives(Store::Queue).await;
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn an_export_waits_for_a_lake_that_is_moved_away() -> tests::Result {
             world.work().await;
             world.advance(60);
             world.work().await;
-            let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
+            let stored = world.platform().jobs().get(&id(&job)).await.expect("a response").expect("a job");
             let Job::Running(running) = &stored.job else {
                 panic!("{of}, {steps}: {:?}", stored.job.state())
             };
@@ -186,7 +186,7 @@ async fn a_clock_that_is_set_back_stops_no_export() -> tests::Result {
         }
         world.advance(-3600);
         world.work().await;
-        let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
+        let stored = world.platform().jobs().get(&id(&job)).await.expect("a response").expect("a job");
         assert!(matches!(stored.job, Job::Complete(_)), "{steps}: {:?}", stored.job.state());
     }
     Ok(())
@@ -208,9 +208,9 @@ async fn an_irregular_file_stops_no_export() -> tests::Result {
         let status = begun.header("content-location").to_owned();
         let worked = tokio::time::timeout(std::time::Duration::from_mins(1), world.work()).await;
         assert!(worked.is_ok(), "{name}");
-        let answer = world.get(&status).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text());
-        let errors = answer.json()["error"].as_array().expect("a list").clone();
+        let response = world.get(&status).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::OK, "{name}: {}", response.text());
+        let errors = response.json()["error"].as_array().expect("a list").clone();
         let mut named = false;
         for file in errors {
             let text = world.get(&text(&file["url"])).bearer(&token).send().await.text();
@@ -260,11 +260,11 @@ async fn a_defect_is_tried_three_times_and_the_text_has_the_request_id() {
         .await;
     assert_eq!(kicked.status, StatusCode::ACCEPTED, "{}", kicked.text());
     let job = kicked.job();
-    let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
+    let stored = world.platform().jobs().get(&id(&job)).await.expect("a response").expect("a job");
     let request = stored.job.header().request_id.clone().expect("a request id");
     let faulty = Faulty::new(world.platform().clone(), Faults::at(1, Strike::Defect));
     work_for(&world, &faulty, 2).await;
-    let stored = world.platform().jobs().get(&id(&job)).await.expect("an answer").expect("a job");
+    let stored = world.platform().jobs().get(&id(&job)).await.expect("a response").expect("a job");
     let Job::Failed(failed) = &stored.job else { panic!("{:?}", stored.job.state()) };
     assert!(failed.reason.contains(&request), "{}", failed.reason);
     let last = stored.job.header().history.last().expect("history");

@@ -9,7 +9,7 @@ use domain::pack::SMALL;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::packs::{attachments_in_packs, job_id, results};
-use tests::{ANNA, Answer, World, both_hosts, text};
+use tests::{ANNA, TestResponse, World, both_hosts, text};
 
 use crate::crash::{before_or_after, work_until_struck};
 
@@ -67,7 +67,7 @@ impl Kept {
         names
     }
 
-    async fn get(&self, url: &str) -> Answer {
+    async fn get(&self, url: &str) -> TestResponse {
         self.world.get(url).bearer(&self.token).send().await
     }
 }
@@ -184,7 +184,7 @@ async fn is_served(world: &World, token: &str, url: &str) {
     let whole = get(&[]).await;
     assert_eq!(whole.status, StatusCode::OK, "{url}");
     let size = whole.body.len();
-    let shown = |answer: &Answer, name: &str| answer.header(name).to_owned();
+    let shown = |response: &TestResponse, name: &str| response.header(name).to_owned();
     assert_eq!(shown(&whole, "content-length"), size.to_string());
     let head = world.request(Method::HEAD, url).bearer(token).send().await;
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0), "{url}");

@@ -34,9 +34,9 @@ async fn a_page_loads_cacheable_files_and_nothing_else(world: World) {
     assert_eq!(files.len(), 3, "{files:?}");
     for file in &files {
         let path = file.strip_prefix(BASE_URL).expect("our own file");
-        let answer = world.get(path).send().await;
-        assert_eq!(answer.status, StatusCode::OK, "{file}");
-        assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable", "{file}");
+        let response = world.get(path).send().await;
+        assert_eq!(response.status, StatusCode::OK, "{file}");
+        assert_eq!(response.header("cache-control"), "public, max-age=31536000, immutable", "{file}");
         // A page of another version gets the file of this version, for a short time.
         let (stem, rest) = path.split_once('.').expect("a digest");
         let ending = rest.rsplit_once('.').expect("an ending").1;
@@ -88,8 +88,8 @@ async fn a_page_is_in_the_readers_language(world: World) {
     let english = world.get("/").send().await;
     assert!(english.text().contains("<html lang=\"en\"") && english.header("set-cookie").is_empty());
     assert!(english.text().contains("href=\"/?lang=es\""), "a switch");
-    let asked = world.get("/").header("accept-language", "es-MX,es;q=0.9,en;q=0.5").send().await;
-    assert!(asked.text().contains("<html lang=\"es\"") && asked.text().contains("Obtenga una copia"));
+    let page = world.get("/").header("accept-language", "es-MX,es;q=0.9,en;q=0.5").send().await;
+    assert!(page.text().contains("<html lang=\"es\"") && page.text().contains("Obtenga una copia"));
     let switched = world.get("/?lang=es").header("accept-language", "en").send().await;
     assert!(switched.text().contains("<html lang=\"es\""));
     let kept = world.get("/").cookie(&switched).header("accept-language", "en").send().await;
@@ -138,10 +138,10 @@ async fn the_documentation_may_be_elsewhere() -> tests::Result {
 async fn spanish_pages_have_no_english() {
     let world = World::new();
     let token = world.token(ANNA).await;
-    let answer = world.post(&format!("/fhir/Patient/{ANNA}/$ehi-export")).bearer(&token).send().await;
-    let link = answer.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
+    let response = world.post(&format!("/fhir/Patient/{ANNA}/$ehi-export")).bearer(&token).send().await;
+    let link = response.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
     let entered = world.get(&link).send().await;
-    let job = answer.job();
+    let job = response.job();
     let form = |step: &str| format!("{job}/customize?step={step}");
     let login = world.get(&Launch::new("app").authorize()).send().await.location();
     let request = parameter(&login, "request").expect("a request");
@@ -149,7 +149,7 @@ async fn spanish_pages_have_no_english() {
         world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
     let mut pages = vec![
         ("/my".to_owned(), picked.cookie()),
-        (answer.job().replace("/jobs", "/my/exports"), picked.cookie()),
+        (response.job().replace("/jobs", "/my/exports"), picked.cookie()),
         ("/my/apps".to_owned(), picked.cookie()),
         ("/my/sign-out-everywhere".to_owned(), picked.cookie()),
         (format!("{job}0/customize"), picked.cookie()),
@@ -269,22 +269,22 @@ async fn an_error_below_auth_is_in_the_json_of_oauth() {
         (world.post("/auth/token").body(form, large), StatusCode::PAYLOAD_TOO_LARGE),
         (world.post("/auth/revoke").body("application/json", "{}"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
     ] {
-        let answer = call.send().await;
-        assert_eq!(answer.status, status, "{}", answer.text());
+        let response = call.send().await;
+        assert_eq!(response.status, status, "{}", response.text());
         assert_eq!(
-            (&answer.json()["error"], answer.header("cache-control")),
+            (&response.json()["error"], response.header("cache-control")),
             (&"invalid_request".into(), "no-store")
         );
-        assert!(!tests::text(&answer.json()["error_description"]).is_empty());
+        assert!(!tests::text(&response.json()["error_description"]).is_empty());
     }
     let page = world.get("/auth/token").header("accept", BROWSER).send().await;
     assert!(page.text().contains("<html"), "{}", page.text());
     // The time limit of the host and a server that cannot start.
     let closed = web::host::closed("no settings", world.platform().clock(), world.platform().random());
     let request = http::Request::post("/auth/token").body(axum::body::Body::empty()).expect("a request");
-    let answer = tests::Answer::of(closed, request).await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer.json()["error"], "temporarily_unavailable");
+    let response = tests::TestResponse::of(closed, request).await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.json()["error"], "temporarily_unavailable");
 }
 
 #[tokio::test]

@@ -10,14 +10,14 @@ use domain::ports::audit::{AuditQuery, all};
 use futures_util::TryStreamExt;
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, BRUNO, World, both_hosts};
+use tests::{ANNA, TestResponse, BRUNO, World, both_hosts};
 use web::audit_event::audit_event;
 
 use crate::program::{ehi, run, said};
 use crate::review::link;
 
-/// The page of a search; `text` is urlencoded.
-async fn search(world: &World, staff: &Answer, text: &str) -> String {
+/// Returns the page of a search; `text` is urlencoded.
+async fn search(world: &World, staff: &TestResponse, text: &str) -> String {
     let page = world.get(&format!("/staff/patients?q={text}")).cookie(staff).send().await;
     assert_eq!(page.status, StatusCode::OK, "{text}: {}", page.text());
     page.text()
@@ -44,7 +44,7 @@ fn patient(id: &str, given: &str, family: &str, born: &str) -> Value {
 
 fn index(lake: &Path) {
     let made = run(ehi().arg("index").arg(lake));
-    assert!(made.status.success(), "{}", said(&made));
+    assert!(made.status.success(), "{}", printed(&made));
 }
 
 #[both_hosts(alone)]
@@ -278,7 +278,7 @@ async fn loading_renews_the_index_for_the_patients_it_wrote() {
         let text = patients.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
         std::fs::write(&input, text).expect("written");
         let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&lake));
-        assert!(loaded.status.success(), "{}", said(&loaded));
+        assert!(loaded.status.success(), "{}", printed(&loaded));
     };
     let versioned = |id: &str, family: &str, at: &str| {
         let mut patient = patient(id, "Ann", family, "1980-03-14");
@@ -296,7 +296,7 @@ async fn loading_renews_the_index_for_the_patients_it_wrote() {
     // A lake that is loaded into another one has an index, which is not read.
     let copy = directory.path().join("copy");
     let loaded = run(ehi().arg("load").arg(&lake).arg("--into").arg(&copy));
-    assert!(loaded.status.success(), "{}", said(&loaded));
+    assert!(loaded.status.success(), "{}", printed(&loaded));
     let rows = |lake: &Path| {
         let entries = std::fs::read_dir(lake.join("index")).expect("an index");
         let rows = entries.filter_map(|entry| std::fs::read(entry.ok()?.path().join("rows")).ok());

@@ -75,7 +75,7 @@ impl Hook for Copies {
 }
 
 /// Exports with the database cut back to each copy. `begin` starts the export and returns its job.
-async fn survives(settings: &str, begin: impl AsyncFn(&World) -> String) {
+async fn assert_survives(settings: &str, begin: impl AsyncFn(&World) -> String) {
     let directory = tempfile::tempdir().expect("a directory");
     let state = directory.path().join("state");
     let world = server(settings, &state, 1, 0);
@@ -114,7 +114,7 @@ async fn survives(settings: &str, begin: impl AsyncFn(&World) -> String) {
 
 #[tokio::test]
 async fn the_export_of_one_patient_continues_after_every_commit() {
-    survives("sandbox = true", async |world: &World| {
+    assert_survives("sandbox = true", async |world: &World| {
         let token = world.token(ANNA).await;
         world.kick_off(&token, "/auto-approve/no-form", ANNA).await
     })
@@ -123,5 +123,5 @@ async fn the_export_of_one_patient_continues_after_every_commit() {
 
 #[tokio::test]
 async fn an_export_of_many_chunks_continues_after_every_commit() {
-    survives(SMALL_CHUNKS, async |world: &World| begin_everyone(world).await).await;
+    assert_survives(SMALL_CHUNKS, async |world: &World| begin_everyone(world).await).await;
 }

@@ -1,14 +1,14 @@
 //! A public base URL with a path: every URL, form, link, redirect and cookie stays below it.
 
 use http::StatusCode;
-use tests::{ANNA, Answer, BASE_URL, Launch, PASSWORD, World, parameter, text};
+use tests::{ANNA, BASE_URL, Launch, PASSWORD, TestResponse, World, parameter, text};
 
 const BASE: &str = "http://localhost:8888/ehi";
 
 /// Checks the targets of a page's links and forms.
-fn page(answer: Answer) -> Answer {
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    let html = answer.text();
+fn page(response: TestResponse) -> TestResponse {
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    let html = response.text();
     let targets = ["href=\"", "action=\""].into_iter().flat_map(|attribute| html.split(attribute).skip(1));
     let targets: Vec<_> = targets.filter_map(|rest| rest.split('"').next()).collect();
     assert!(targets.len() > 1, "{html}");
@@ -16,7 +16,7 @@ fn page(answer: Answer) -> Answer {
         let is_ours = target == "/ehi" || target.starts_with("/ehi/") || target.starts_with(BASE);
         assert!(is_ours || target.starts_with('#'), "{target} in {html}");
     }
-    answer
+    response
 }
 
 fn ours(url: String) -> String {
@@ -48,9 +48,9 @@ async fn signed_in(world: &World) -> String {
         ("client_id", &launch.client),
         ("code_verifier", &launch.verifier),
     ];
-    let answer = world.post(&endpoint("token_endpoint")).form(&fields).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    text(&answer.json()["access_token"])
+    let response = world.post(&endpoint("token_endpoint")).form(&fields).send().await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    text(&response.json()["access_token"])
 }
 
 /// Signs staff in and approves the job in their browser.

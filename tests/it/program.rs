@@ -32,7 +32,7 @@ pub(crate) fn run(command: &mut Command) -> Output {
     command.output().expect("the program runs")
 }
 
-pub(crate) fn said(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -106,23 +106,27 @@ fn a_refused_export_does_not_keep_its_directory() {
         run(&mut command)
     };
     let refused = export("nogroup");
-    assert!(!refused.status.success() && said(&refused).contains("404"), "{}", said(&refused));
+    assert!(!refused.status.success() && printed(&refused).contains("404"), "{}", printed(&refused));
     let corrected = export("everyone");
-    assert!(corrected.status.success(), "{}", said(&corrected));
+    assert!(corrected.status.success(), "{}", printed(&corrected));
     let other = export("nogroup");
-    assert!(!other.status.success() && said(&other).contains("holds another export"), "{}", said(&other));
+    assert!(
+        !other.status.success() && printed(&other).contains("holds another export"),
+        "{}",
+        printed(&other)
+    );
 }
 
 #[test]
 fn one_command_leaves_a_verified_export() {
     let out = tempfile::tempdir().expect("a directory");
     let output = run(ehi().args(["export", "--patient", ANNA, "--out"]).arg(out.path()));
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("Exported 98 resources"), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
+    assert!(printed(&output).contains("Exported 98 resources"), "{}", printed(&output));
     // The server hashes its files, so none is verified by its size alone.
     let files = names(out.path()).iter().filter(|name| name.ends_with(".ndjson")).count();
     let verified = format!("{files} files verified by SHA-256; 8 attachments verified by SHA-1");
-    assert_eq!(said(&output).lines().last(), Some(verified.as_str()));
+    assert_eq!(printed(&output).lines().last(), Some(verified.as_str()));
     assert_eq!(lines_below(out.path()), 98);
     assert_eq!(std::fs::read_dir(out.path().join("attachments")).expect("attachments").count(), 8);
     let manifest: Value =
@@ -163,7 +167,7 @@ fn an_export_from_a_server_continues_after_a_broken_download() {
             std::fs::rename(&observations, observations.with_extension("ndjson.part")).expect("renamed");
         }
         let output = export();
-        assert!(output.status.success(), "{}", said(&output));
+        assert!(output.status.success(), "{}", printed(&output));
         assert_eq!(lines_below(out.path()), 98);
         let text: Value = serde_json::from_slice(&std::fs::read(&note).expect("a note")).expect("JSON");
         jobs.push(text["status"].clone());
@@ -179,7 +183,7 @@ fn an_export_from_a_server_continues_after_a_broken_download() {
     }
     let output = export();
     assert!(!output.status.success());
-    assert_eq!(said(&output).lines().count(), 1, "{}", said(&output));
+    assert_eq!(printed(&output).lines().count(), 1, "{}", printed(&output));
 }
 
 #[test]
@@ -194,19 +198,19 @@ fn failures_are_one_clear_line() {
         let output = run(ehi().args(&arguments).arg("--out").arg(out.path().join("x")));
         assert!(!output.status.success(), "{arguments:?}");
         assert!(
-            said(&output).contains(named) && said(&output).trim().lines().count() == 1,
+            printed(&output).contains(named) && printed(&output).trim().lines().count() == 1,
             "{arguments:?}: {}",
-            said(&output)
+            printed(&output)
         );
     }
     let output = run(ehi()
         .args(["serve", "--listen", "127.0.0.1:0", "--records", "/nowhere/at/all", "--state"])
         .arg(out.path()));
-    assert!(!output.status.success() && said(&output).contains("/nowhere/at/all"), "{}", said(&output));
+    assert!(!output.status.success() && printed(&output).contains("/nowhere/at/all"), "{}", printed(&output));
     let output = run(ehi()
         .args(["serve", "--listen", "127.0.0.1:0", "--base-url", "https://ehi.example.org", "--state"])
         .arg(out.path()));
-    assert!(!output.status.success() && said(&output).contains("sandbox"), "{}", said(&output));
+    assert!(!output.status.success() && printed(&output).contains("sandbox"), "{}", printed(&output));
 }
 
 #[test]
@@ -216,7 +220,7 @@ fn the_loader_reports_and_exits_1() {
     std::fs::write(&input, "{\"resourceType\":\"Patient\",\"id\":\"a\"}\nnonsense\n").expect("written");
     let output = run(ehi().arg("load").arg(&input).arg("--into").arg(directory.path().join("lake")));
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("Patient.ndjson:2:"), "{}", said(&output));
+    assert!(printed(&output).contains("Patient.ndjson:2:"), "{}", printed(&output));
     assert!(directory.path().join("lake/Patient/a/records.ndjson").exists());
 }
 
@@ -230,8 +234,8 @@ fn a_bulk_export_is_downloaded_in_parallel_verified_and_repaired() {
         command
     };
     let first = run(&mut export());
-    assert!(first.status.success(), "{}", said(&first));
-    let first_words = said(&first);
+    assert!(first.status.success(), "{}", printed(&first));
+    let first_words = printed(&first);
     let verified = first_words.lines().last().unwrap_or_default();
     assert!(verified.contains("verified by SHA-256") && !verified.contains("only"), "{first_words}");
     let patients = json_lines(&out.path().join("Patient.ndjson"));
@@ -246,7 +250,11 @@ fn a_bulk_export_is_downloaded_in_parallel_verified_and_repaired() {
     assert_eq!(json_lines(&out.path().join("Patient.ndjson")), patients);
     let refused =
         run(ehi().args(["export", "--bulk", "--group", "nobody", "--out"]).arg(out.path().join("x")));
-    assert!(!refused.status.success() && said(&refused).contains("no such group"), "{}", said(&refused));
+    assert!(
+        !refused.status.success() && printed(&refused).contains("no such group"),
+        "{}",
+        printed(&refused)
+    );
 }
 
 #[test]
@@ -259,7 +267,7 @@ fn a_registered_service_gets_its_token() {
         run(command.args(more))
     };
     let added = add("registry", &["--make-key", key.to_str().expect("a path")]);
-    assert!(added.status.success(), "{}", said(&added));
+    assert!(added.status.success(), "{}", printed(&added));
     let before = std::fs::read_to_string(&config).expect("settings");
     // Other clients look for the key that signs, and servers for the key that verifies.
     let private = std::fs::read_to_string(&key).expect("a key");
@@ -273,7 +281,7 @@ fn a_registered_service_gets_its_token() {
         assert_eq!(std::fs::read_to_string(&config).expect("settings"), before, "nothing is written");
     }
     let useless = add("useless", &[]);
-    assert!(said(&useless).contains("the client could not get a token"), "{}", said(&useless));
+    assert!(printed(&useless).contains("the client could not get a token"), "{}", printed(&useless));
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&key).expect("a key").permissions());
     assert_eq!(mode & 0o777, 0o600, "the key is for its owner only");
@@ -286,7 +294,7 @@ fn a_registered_service_gets_its_token() {
         run(command.arg(&key))
     };
     let token_of = token("registry");
-    assert!(token_of.status.success(), "{}", said(&token_of));
+    assert!(token_of.status.success(), "{}", printed(&token_of));
     assert_eq!(String::from_utf8_lossy(&token_of.stdout).split('.').count(), 3);
     assert!(!token("somebody").status.success());
     assert!(server.stop().is_some(), "the server exits successfully");
@@ -300,19 +308,23 @@ fn a_state_in_use_is_refused_with_its_owner() {
     let directory = tempfile::tempdir().expect("a directory");
     let state = directory.path().join("state");
     let nothing = run(ehi().arg("cleanup").arg("--state").arg(&state));
-    assert!(!nothing.status.success() && said(&nothing).contains("no state directory"), "{}", said(&nothing));
+    assert!(
+        !nothing.status.success() && printed(&nothing).contains("no state directory"),
+        "{}",
+        printed(&nothing)
+    );
     assert!(!state.exists());
     let server = Served::start(&state);
     let owner = format!("in use by process {}", server.child.id());
     let key = std::fs::read(state.join("bulk-client.json")).expect("a key");
     let second = run(ehi().args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(&state));
-    assert!(!second.status.success() && said(&second).contains(&owner), "{}", said(&second));
+    assert!(!second.status.success() && printed(&second).contains(&owner), "{}", printed(&second));
     let beside = run(ehi().arg("cleanup").arg("--state").arg(&state));
-    assert!(!beside.status.success() && said(&beside).contains(&owner), "{}", said(&beside));
+    assert!(!beside.status.success() && printed(&beside).contains(&owner), "{}", printed(&beside));
     assert!(server.stop().is_some());
     std::fs::remove_file(state.join("keys.json")).expect("removed");
     let alone = run(ehi().arg("cleanup").arg("--state").arg(&state));
-    assert!(alone.status.success(), "{}", said(&alone));
+    assert!(alone.status.success(), "{}", printed(&alone));
     assert!(!state.join("keys.json").exists(), "cleanup signs nothing");
     assert_eq!(std::fs::read(state.join("bulk-client.json")).expect("a key"), key);
     for entry in std::fs::read_dir(&state).expect("the state") {
@@ -329,26 +341,26 @@ fn zero_workers_and_missing_records_are_refused_in_one_sentence() {
     let state = directory.path().join("state");
     let none = run(ehi().args(["serve", "--workers", "0", "--listen", "127.0.0.1:0", "--state"]).arg(&state));
     assert!(
-        !none.status.success() && said(&none).contains("--workers 0: without a worker, exports never run"),
+        !none.status.success() && printed(&none).contains("--workers 0: without a worker, exports never run"),
         "{}",
-        said(&none)
+        printed(&none)
     );
     let serve = run(ehi()
         .args(["serve", "--listen", "127.0.0.1:0", "--records", "/nowhere/at/all", "--state"])
         .arg(&state));
     assert!(
-        !serve.status.success() && said(&serve).contains("/nowhere/at/all does not exist"),
+        !serve.status.success() && printed(&serve).contains("/nowhere/at/all does not exist"),
         "{}",
-        said(&serve)
+        printed(&serve)
     );
     assert!(!state.exists(), "no state is created");
     let export = run(ehi()
         .args(["export", "--patient", ANNA, "--records", "/nowhere/at/all", "--out"])
         .arg(directory.path().join("out")));
     assert!(
-        !export.status.success() && said(&export).contains("/nowhere/at/all does not exist"),
+        !export.status.success() && printed(&export).contains("/nowhere/at/all does not exist"),
         "{}",
-        said(&export)
+        printed(&export)
     );
 }
 

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::json;
-use tests::{ANNA, Answer, BRUNO, World, both_hosts};
+use tests::{ANNA, BRUNO, TestResponse, World, both_hosts};
 
 use crate::admin::in_review;
 
@@ -12,7 +12,7 @@ fn listed(page: &str) -> Vec<String> {
     links.filter_map(|rest| Some(format!("/jobs/{}", rest.split('"').next()?))).collect()
 }
 
-async fn list(world: &World, staff: &Answer, query: &str) -> String {
+async fn list(world: &World, staff: &TestResponse, query: &str) -> String {
     let page = world.get(&format!("/staff{query}")).cookie(staff).send().await;
     assert_eq!(page.status, StatusCode::OK, "{query}: {}", page.text());
     page.text()
@@ -112,7 +112,7 @@ async fn exports_that_are_due_soon_are_marked() {
     world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
     let day = 24 * 3600;
-    for (days, said) in [
+    for (days, expected) in [
         (24, None),
         (1, Some("5 days left")),
         (4, Some("1 day left")),
@@ -122,8 +122,8 @@ async fn exports_that_are_due_soon_are_marked() {
         world.advance(days * day);
         let page = list(&world, &world.staff().await, "").await;
         assert!(page.contains("March 31, 2026"), "{page}");
-        assert_eq!(page.contains("class=\"urgent\""), said.is_some(), "{days}: {page}");
-        assert!(said.is_none_or(|said| page.contains(said)), "{said:?}: {page}");
+        assert_eq!(page.contains("class=\"urgent\""), expected.is_some(), "{days}: {page}");
+        assert!(expected.is_none_or(|expected| page.contains(expected)), "{expected:?}: {page}");
     }
 }
 
@@ -139,11 +139,11 @@ async fn a_list_has_pages_and_keeps_its_filters() {
     jobs.reverse();
     let staff = world.staff().await;
     let mut address = "?tab=waiting&q=lindq&app=app&from=2026-03-01&to=2026-03-31".to_owned();
-    let mut seen = Vec::new();
+    let mut found = Vec::new();
     for rows in [25, 25, 10] {
         let page = list(&world, &staff, &address).await;
         assert_eq!(listed(&page).len(), rows);
-        seen.extend(listed(&page));
+        found.extend(listed(&page));
         assert!(
             page.contains("value=\"lindq\"") && page.contains("<option value=\"app\" selected>"),
             "{page}"
@@ -154,7 +154,7 @@ async fn a_list_has_pages_and_keeps_its_filters() {
         let next = next.split('"').next().expect("an address").replace("&#38;", "&");
         address = next.strip_prefix("/staff").expect("the list").to_owned();
     }
-    assert_eq!(seen, jobs);
+    assert_eq!(found, jobs);
     // The range includes both days.
     for (from, to, expected) in
         [("2026-03-02", "2026-03-02", 24), ("2026-03-03", "", 24), ("", "2026-03-01", 12)]
@@ -204,16 +204,19 @@ async fn several_exports_are_approved_at_once_and_failures_are_named(world: Worl
     world.request(http::Method::DELETE, &format!("/admin{gone}")).cookie(&staff).send().await;
     let fields: Vec<_> = ticks.iter().map(|tick| ("job", tick.as_str())).collect();
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
-    let asked = world.get(&format!("/staff/approve?{query}")).cookie(&staff).send().await;
-    assert_eq!(asked.status, StatusCode::OK);
-    let asked = asked.text();
-    assert!(asked.contains("Approve 2 exports?") && asked.contains("Born April 12, 1961"), "{asked}");
+    let question = world.get(&format!("/staff/approve?{query}")).cookie(&staff).send().await;
+    assert_eq!(question.status, StatusCode::OK);
+    let question = question.text();
+    assert!(
+        question.contains("Approve 2 exports?") && question.contains("Born April 12, 1961"),
+        "{question}"
+    );
     for why in [
         "Somebody changed it after you looked.",
         "This export is gone.",
         "Its state is now \"Waiting for the patient\"",
     ] {
-        assert!(asked.replace("&#34;", "\"").contains(why), "{why}: {asked}");
+        assert!(question.replace("&#34;", "\"").contains(why), "{why}: {question}");
     }
     let status = async |job: &str| world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
     assert_eq!(
@@ -225,8 +228,8 @@ async fn several_exports_are_approved_at_once_and_failures_are_named(world: Worl
     let other_site = send().header("origin", "https://evil.example.org").send().await;
     assert_eq!(other_site.status, StatusCode::FORBIDDEN);
     let (first, second) = tokio::join!(send().send(), send().send());
-    for answer in [&first, &second] {
-        assert!(answer.text().contains("Somebody changed it after you looked."), "{}", answer.text());
+    for response in [&first, &second] {
+        assert!(response.text().contains("Somebody changed it after you looked."), "{}", response.text());
     }
     let again = send().send().await;
     assert_eq!(again.status, StatusCode::CONFLICT);
@@ -245,11 +248,11 @@ async fn several_exports_are_approved_at_once_and_failures_are_named(world: Worl
     }
     let none = world.get("/staff/approve").cookie(&staff).send().await.text();
     assert!(none.contains("Tick at least one export"), "{none}");
-    for answer in [
+    for response in [
         world.get("/staff/approve").bearer(&token).send().await,
         world.post("/staff/approve").bearer(&token).form(&fields).send().await,
     ] {
-        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        assert_eq!(response.status, StatusCode::FORBIDDEN);
     }
     assert_eq!(world.post("/staff/approve").form(&fields).send().await.status, StatusCode::UNAUTHORIZED);
 }

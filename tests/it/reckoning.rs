@@ -160,7 +160,7 @@ fn write(root: &Path, name: &str, lines: &[Line]) {
 }
 
 /// Returns the expected counters: lines read, left out by reason, written, and unusable.
-fn reckon<'l>(request: &Request, lines: impl Iterator<Item = &'l Line>) -> Value {
+fn expected_counts<'l>(request: &Request, lines: impl Iterator<Item = &'l Line>) -> Value {
     let (mut read, mut written, mut problems) = (0, 0, 0);
     let mut left_out: BTreeMap<&str, u64> = BTreeMap::new();
     for line in lines {
@@ -182,7 +182,7 @@ fn reckon<'l>(request: &Request, lines: impl Iterator<Item = &'l Line>) -> Value
     })
 }
 
-async fn agrees(patients: &[Vec<Line>], shared: &[Line], request: &Request) {
+async fn assert_ledger(patients: &[Vec<Line>], shared: &[Line], request: &Request) {
     let directory = tempfile::tempdir().expect("a directory");
     // Without this directory the lake counts as missing.
     std::fs::create_dir(directory.path().join("Patient")).expect("a directory");
@@ -200,11 +200,11 @@ async fn agrees(patients: &[Vec<Line>], shared: &[Line], request: &Request) {
         world.get(&format!("{base}{level}/$export?{}", request.query())).bearer(&token).send().await;
     assert_eq!(kicked_off.status, StatusCode::ACCEPTED, "{}", kicked_off.text());
     world.work().await;
-    let answer = world.get(kicked_off.header("content-location")).bearer(&token).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    let ledger = answer.json()["extension"]["ledger"].clone();
+    let response = world.get(kicked_off.header("content-location")).bearer(&token).send().await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    let ledger = response.json()["extension"]["ledger"].clone();
     let shared = shared.iter().filter(|_| request.all_shared);
-    let expected = reckon(request, patients.iter().flatten().chain(shared));
+    let expected = expected_counts(request, patients.iter().flatten().chain(shared));
     assert_eq!(ledger["resources"], expected);
     let count = patients.len();
     assert_eq!(ledger["patients"], json!({ "planned": count, "exported": count, "absent": 0, "failed": 0 }));
@@ -221,6 +221,6 @@ proptest! {
         request in request(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(agrees(&patients, &shared, &request));
+        runtime.block_on(assert_ledger(&patients, &shared, &request));
     }
 }

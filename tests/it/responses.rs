@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tests::service::{assertion, signed};
-use tests::{ANNA, Answer, BRUNO, Launch, World};
+use tests::{ANNA, BRUNO, Launch, TestResponse, World};
 
 use crate::bulk::exported;
 
@@ -29,10 +29,10 @@ fn is_id(text: &str) -> bool {
 }
 
 /// Returns the status, the body, and headers that matter.
-fn shown(answer: &Answer) -> Value {
-    let mut shown = json!({ "status": answer.status.as_u16(), "body": without_ids(&answer.json()) });
+fn shown(response: &TestResponse) -> Value {
+    let mut shown = json!({ "status": response.status.as_u16(), "body": without_ids(&response.json()) });
     for name in ["www-authenticate", "retry-after", "content-type"] {
-        let value = answer.header(name);
+        let value = response.header(name);
         if !value.is_empty() {
             shown[name] = json!(value);
         }
@@ -50,9 +50,9 @@ async fn discovery_documents() {
         ("smart-configuration-of-a-shortcut", "/no-form/fhir/.well-known/smart-configuration"),
         ("openid-configuration", "/.well-known/openid-configuration"),
     ] {
-        let answer = world.get(path).send().await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
-        insta::assert_json_snapshot!(name, answer.json());
+        let response = world.get(path).send().await;
+        assert_eq!(response.status, StatusCode::OK, "{path}");
+        insta::assert_json_snapshot!(name, response.json());
     }
 }
 
@@ -112,7 +112,7 @@ async fn operation_outcomes() {
     let unknown = json!({ "parameters": { "lab": { "enabled": true } } });
     let staff = world.staff().await;
     let status = format!("{job}/status");
-    let answers = [
+    let responses = [
         ("without a token", world.get(&status)),
         ("with a token that is none", world.get(&status).bearer("nonsense")),
         ("the job of somebody else", world.get(&status).bearer(&bruno)),
@@ -130,7 +130,7 @@ async fn operation_outcomes() {
         ("a file before its time", world.get(&format!("{job}/download/Patient.ndjson")).bearer(&anna)),
     ];
     let mut outcomes = Map::new();
-    for (name, call) in answers {
+    for (name, call) in responses {
         outcomes.insert(name.to_owned(), shown(&call.send().await));
     }
     insta::assert_json_snapshot!("operation-outcomes", outcomes);

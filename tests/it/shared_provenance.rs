@@ -176,22 +176,22 @@ async fn provenance_of_shared_that_names_a_patients_resource_is_reported_and_not
         ];
         let directory = lake(&resources);
         let world = World::with("sandbox = true", directory.path());
-        for (path, is_told) in [
+        for (path, is_reported) in [
             ("/fhir/Patient/$export", true),
             ("/fhir/Patient/$export?_type=Patient,Provenance", true),
             ("/fhir/Patient/$export?includeAssociatedData=LatestProvenanceResources", true),
             ("/fhir/Patient/$export?_type=Patient,Observation,Practitioner", false),
         ] {
             let manifest = exported(&world, path).await;
-            let told = lines(&world, &manifest, "OperationOutcome").await;
-            assert_eq!(told.len(), usize::from(is_told), "{path}: {told:?}");
-            for outcome in told {
+            let problems = lines(&world, &manifest, "OperationOutcome").await;
+            assert_eq!(problems.len(), usize::from(is_reported), "{path}: {problems:?}");
+            for outcome in problems {
                 let issue = &outcome["issue"][0];
                 assert_eq!(issue["severity"], "warning");
                 assert!(text(&issue["diagnostics"]).contains("of patients: 2."), "{issue}");
             }
             let ledger = &manifest["extension"]["ledger"];
-            assert_eq!(ledger["problems"]["reported"], u64::from(is_told), "{path}: {ledger}");
+            assert_eq!(ledger["problems"]["reported"], u64::from(is_reported), "{path}: {ledger}");
             assert_eq!(lines(&world, &manifest, "Provenance").await, [Value::Null; 0], "{path}");
         }
         let manifest = exported(&world, "/fhir/$export").await;

@@ -114,8 +114,8 @@ fn empty() -> tempfile::TempDir {
 }
 
 fn printed(output: &Output) -> String {
-    let (said, failed) = (&output.stdout, &output.stderr);
-    let text = format!("{}\n{}", String::from_utf8_lossy(said), String::from_utf8_lossy(failed));
+    let (printed, failed) = (&output.stdout, &output.stderr);
+    let text = format!("{}\n{}", String::from_utf8_lossy(printed), String::from_utf8_lossy(failed));
     assert!(output.status.success(), "{text}");
     text
 }

@@ -2,14 +2,14 @@
 
 use http::StatusCode;
 use serde_json::json;
-use tests::{ANNA, Answer, World, both_hosts, text};
+use tests::{ANNA, TestResponse, World, both_hosts, text};
 
 const FORM: &str = "/staff/patients/anna-lindqvist/export";
 
 /// Returns the fields of a form for a new export as a browser sends them when nothing is changed, and the page of the form.
 pub(crate) async fn unchanged_form(
     world: &World,
-    staff: &Answer,
+    staff: &TestResponse,
     path: &str,
 ) -> (Vec<(String, String)>, String) {
     let form = world.get(path).cookie(staff).send().await;
@@ -38,7 +38,7 @@ pub(crate) fn with_texts(mut fields: Vec<(String, String)>, texts: &[(&str, &str
 }
 
 /// Returns the fields of the patient's form with these texts.
-async fn fields(world: &World, staff: &Answer, texts: &[(&str, &str)]) -> Vec<(String, String)> {
+async fn fields(world: &World, staff: &TestResponse, texts: &[(&str, &str)]) -> Vec<(String, String)> {
     let (fields, _) = unchanged_form(world, staff, FORM).await;
     assert_eq!(fields.len(), 11, "all parts and no private topic: {fields:?}");
     with_texts(fields, texts)
@@ -110,7 +110,7 @@ async fn what_is_wrong_with_the_form_is_said_and_everything_typed_stays() {
     let world = World::new();
     let staff = world.staff().await;
     let long = "x".repeat(301);
-    for (texts, said) in [
+    for (texts, expected) in [
         (&[("receiver", ""), ("reason", "r")][..], "Say who gets the copy."),
         (&[("receiver", "w"), ("reason", "  ")], "Say why the export is made."),
         (&[("receiver", "w"), ("reason", &long)], "Use at most 300 letters"),
@@ -118,10 +118,10 @@ async fn what_is_wrong_with_the_form_is_said_and_everything_typed_stays() {
         (&[("receiver", "w"), ("reason", "r"), ("from", "2026-02-02"), ("to", "2026-02-01")], "is after"),
     ] {
         let fields = fields(&world, &staff, texts).await;
-        let answer = world.post(FORM).cookie(&staff).form(&fields).send().await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
-        let page = answer.text();
-        assert!(page.contains(said) && page.contains("<title>Error: "), "{said}: {page}");
+        let response = world.post(FORM).cookie(&staff).form(&fields).send().await;
+        assert_eq!(response.status, StatusCode::UNPROCESSABLE_ENTITY, "{expected}");
+        let page = response.text();
+        assert!(page.contains(expected) && page.contains("<title>Error: "), "{expected}: {page}");
         for (name, value) in texts {
             assert!(page.contains(&format!("name=\"{name}\" value=\"{value}\"")), "{name}: {page}");
         }
@@ -131,7 +131,7 @@ async fn what_is_wrong_with_the_form_is_said_and_everything_typed_stays() {
         .into_iter()
         .filter(|(name, _)| !name.starts_with("parameters"))
         .collect();
-    let answer = world.post(FORM).cookie(&staff).form(&nothing).send().await;
-    assert!(answer.text().contains("Choose at least one part."), "{}", answer.text());
+    let response = world.post(FORM).cookie(&staff).form(&nothing).send().await;
+    assert!(response.text().contains("Choose at least one part."), "{}", response.text());
     assert_eq!(world.get("/admin/jobs").cookie(&staff).send().await.json(), json!([]));
 }

@@ -63,9 +63,9 @@ async fn only_the_owner_sees_the_job(world: World) {
     let other_app = text(&world.tokens("other-app", ANNA).await["access_token"]);
     for stranger in [&bruno, &other_app] {
         for path in ["status", "metadata", "download/Patient", "download/attachments/x"] {
-            let answer = world.get(&format!("{job}/{path}")).bearer(stranger).send().await;
-            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
-            answer.outcome();
+            let response = world.get(&format!("{job}/{path}")).bearer(stranger).send().await;
+            assert_eq!(response.status, StatusCode::NOT_FOUND, "{path}");
+            response.outcome();
         }
     }
     // A later token of the same app and patient gives the same access.
@@ -153,17 +153,17 @@ async fn a_client_never_waits_longer_than_the_export_has_taken() -> tests::Resul
     }
     let world = World::with("sandbox = true\nchunk_bytes = 1", directory.path());
     let token = world.service("service", "system/*.rs").await;
-    let answer = world.get("/fhir/$export").bearer(&token).send().await;
-    let url = answer.header("content-location").to_owned();
+    let response = world.get("/fhir/$export").bearer(&token).send().await;
+    let url = response.header("content-location").to_owned();
     let began = world.now();
     let (mut steps, mut estimates, mut longest) = (0, 0, 0);
     while world.step().await {
-        let answer = world.get(&url).bearer(&token).send().await;
-        if answer.status != StatusCode::ACCEPTED {
+        let response = world.get(&url).bearer(&token).send().await;
+        if response.status != StatusCode::ACCEPTED {
             break;
         }
-        let (progress, passed) = (answer.header("x-progress"), world.now() - began);
-        let seconds: i64 = answer.header("retry-after").parse().expect("seconds");
+        let (progress, passed) = (response.header("x-progress"), world.now() - began);
+        let seconds: i64 = response.header("retry-after").parse().expect("seconds");
         assert!(seconds <= passed, "{seconds} s after {passed} s");
         longest = longest.max(seconds);
         let percent: u32 = progress.split('%').next().expect("a percentage").parse()?;
@@ -195,12 +195,12 @@ async fn browsers_can_read_the_headers_and_preflights_are_204() {
     assert_eq!(preflight.status, StatusCode::NO_CONTENT);
     assert_eq!(preflight.header("access-control-allow-headers"), "authorization");
     assert!(preflight.header("access-control-allow-methods").contains("DELETE"));
-    let answer =
+    let response =
         world.get(&path).bearer(&token).header("origin", "https://anywhere.example.org").send().await;
-    assert_eq!(answer.header("access-control-allow-origin"), "https://anywhere.example.org");
-    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    assert_eq!(response.header("access-control-allow-origin"), "https://anywhere.example.org");
+    assert_eq!(response.header("access-control-allow-credentials"), "");
     for name in ["Content-Location", "Link", "X-Progress", "Retry-After", "Expires"] {
-        assert!(answer.header("access-control-expose-headers").contains(name), "{name}");
+        assert!(response.header("access-control-expose-headers").contains(name), "{name}");
     }
     // The headers are also present without a token, so that a browser can see the error.
     let stranger = world.get(&path).header("origin", "https://anywhere.example.org").send().await;
@@ -208,8 +208,8 @@ async fn browsers_can_read_the_headers_and_preflights_are_204() {
     assert_eq!(stranger.header("access-control-allow-origin"), "https://anywhere.example.org");
     // If a route takes cookies, only the staff app's origin is allowed, with credentials.
     for (origin, allowed) in [("http://localhost:3000", true), ("https://anywhere.example.org", false)] {
-        let answer = world.get("/admin/jobs").header("origin", origin).send().await;
-        assert_eq!(answer.header("access-control-allow-origin") == origin, allowed);
-        assert_eq!(answer.header("access-control-allow-credentials") == "true", allowed);
+        let response = world.get("/admin/jobs").header("origin", origin).send().await;
+        assert_eq!(response.header("access-control-allow-origin") == origin, allowed);
+        assert_eq!(response.header("access-control-allow-credentials") == "true", allowed);
     }
 }

@@ -19,7 +19,7 @@ use platform::Platform;
 use settings::Settings;
 use tests::deployed::{aws, variable};
 use tests::exports::{begin, new_system_export};
-use tests::wire::{Plan, Wire};
+use tests::faulty_client::{FaultyClient, Plan};
 use tokio::sync::Notify;
 
 use crate::aws::{exported, resources};
@@ -92,7 +92,7 @@ impl Inbox for Forgetful {
 /// A stack's tables and buckets, a lake and a queue of the test's own, and the connection to them.
 struct World {
     platform: Aws,
-    wire: Wire,
+    client: FaultyClient,
 }
 
 /// A job that is no longer active, the faults that its workers met, and the numbers of calls and of struck calls.
@@ -117,24 +117,24 @@ impl World {
         let created = aws(&["sqs", "create-queue", "--queue-name", &name]);
         let url = tests::text(&created["QueueUrl"]);
         let resources = resources(&name, &[("EHI_SMALL_QUEUE", &url), ("EHI_LARGE_QUEUE", &url)]);
-        let wire = Wire::over(sdk().await.http_client().expect("a client"));
-        let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+        let client = FaultyClient::over(sdk().await.http_client().expect("a client"));
+        let sdk = sdk().await.into_builder().http_client(SharedHttpClient::from(&client)).build();
         // One patient per chunk.
         let text = "base_url = \"http://localhost:8888\"\nchunk_bytes = 1";
         let settings = Settings::parse(text, |_| None, None).expect("valid settings");
         let platform = Aws::new(sdk, resources, settings, None, Arc::new(SystemClock), Arc::new(OsRandom));
-        Self { platform, wire }
+        Self { platform, client }
     }
 
     /// Exports everything with several workers at once, without faults or in the storm of a seed.
     async fn export(&self, storm: Option<u64>) -> Exported {
         let job = begin(&self.platform, new_system_export()).await;
         let met = Arc::<Met>::default();
-        self.wire.follow(storm.map_or(Plan::Nothing, |seed| Plan::Throttled(THROTTLED, seed)));
+        self.client.follow(storm.map_or(Plan::Nothing, |seed| Plan::Throttled(THROTTLED, seed)));
         let workers = (0..WORKERS).map(|number| self.work(&job, number as u64, &met, storm.is_some()));
         let (job, _, _) = futures_util::future::select_all(workers.map(Box::pin)).await;
-        let (calls, struck) = (self.wire.calls(), self.wire.struck());
-        self.wire.follow(Plan::Nothing);
+        let (calls, struck) = (self.client.calls(), self.client.struck());
+        self.client.follow(Plan::Nothing);
         Exported { job, met, calls, struck }
     }
 

@@ -9,7 +9,7 @@ use http::StatusCode;
 use security::passwords;
 use tests::{ANNA, PASSWORD, World};
 
-use crate::program::{Served, ehi, run, said};
+use crate::program::{Served, ehi, printed, run};
 
 const HOME: &str = "192.0.2.7";
 
@@ -47,11 +47,11 @@ async fn parallel_guesses_are_limited_and_a_right_password_uses_up_no_attempt() 
 async fn many_addresses_together_do_not_lock_the_owner_out() {
     let world = few_attempts();
     assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT);
-    let mut seen = Vec::new();
+    let mut statuses = Vec::new();
     for host in 1..=10 {
-        seen.push(log_in(&world, "admin", "wrong", &format!("203.0.113.{host}")).await);
+        statuses.push(log_in(&world, "admin", "wrong", &format!("203.0.113.{host}")).await);
     }
-    assert_eq!(seen, [vec![WRONG; 8], vec![LATER; 2]].concat());
+    assert_eq!(statuses, [vec![WRONG; 8], vec![LATER; 2]].concat());
     assert_eq!(log_in(&world, "admin", PASSWORD, HOME).await, RIGHT, "the owner's known address");
     // An attempt from a new address is soon possible again, for the owner as well.
     world.advance(38);
@@ -61,13 +61,13 @@ async fn many_addresses_together_do_not_lock_the_owner_out() {
 #[tokio::test]
 async fn one_password_tried_on_many_users_is_slowed_down() {
     let world = few_attempts();
-    let mut seen = Vec::new();
+    let mut statuses = Vec::new();
     for number in 0..8 {
         // A customer can choose half of an IPv6 address freely.
         let address = format!("2001:db8:0:1::{number}");
-        seen.push(log_in(&world, &format!("user{number}"), "Password123!", &address).await);
+        statuses.push(log_in(&world, &format!("user{number}"), "Password123!", &address).await);
     }
-    assert_eq!(seen, [vec![WRONG; 6], vec![LATER; 2]].concat());
+    assert_eq!(statuses, [vec![WRONG; 6], vec![LATER; 2]].concat());
     assert_eq!(log_in(&world, "admin", PASSWORD, "2001:db8:0:2::1").await, RIGHT);
 }
 
@@ -77,15 +77,15 @@ async fn a_forwarded_address_is_trusted_only_from_a_trusted_proxy() {
         let limits = "limits = { login_attempts = 2, login_attempts_by_address = 2 }";
         let world =
             World::with(&format!("sandbox = false\n{setting}\n{limits}"), &ehi::defaults::sample_records());
-        let mut seen = Vec::new();
+        let mut statuses = Vec::new();
         for number in 0..4 {
             let call = world.post("/admin/login").from("10.0.0.1");
             let call = call.header("x-forwarded-for", &format!("198.51.100.{number}"));
             let fields = [("username", "admin"), ("password", "wrong")];
-            seen.push(call.form(&fields).send().await.status);
+            statuses.push(call.form(&fields).send().await.status);
         }
         let expected = if believed { vec![WRONG; 4] } else { vec![WRONG, WRONG, LATER, LATER] };
-        assert_eq!(seen, expected, "{setting}");
+        assert_eq!(statuses, expected, "{setting}");
     }
 }
 
@@ -97,10 +97,10 @@ async fn guesses_at_a_clients_secret_are_limited_but_not_its_own_requests() {
         world.post("/auth/introspect").from(address).form(&fields).send().await
     };
     let parallel = join_all((0..30).map(|_| ask(PASSWORD, HOME))).await;
-    assert!(parallel.iter().all(|answer| answer.status == StatusCode::OK), "{:?}", parallel[0].text());
+    assert!(parallel.iter().all(|response| response.status == StatusCode::OK), "{:?}", parallel[0].text());
     let guesses = join_all((0..30).map(|_| ask("wrong", "198.51.100.1"))).await;
-    assert_eq!(guesses.iter().filter(|answer| answer.status == WRONG).count(), 6);
-    let slowed = guesses.iter().find(|answer| answer.status == LATER).expect("slowed down");
+    assert_eq!(guesses.iter().filter(|response| response.status == WRONG).count(), 6);
+    let slowed = guesses.iter().find(|response| response.status == LATER).expect("slowed down");
     assert!(slowed.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds <= 60));
     assert_eq!(ask(PASSWORD, HOME).await.status, StatusCode::OK);
 }
@@ -135,8 +135,8 @@ fn silent_connections_do_not_prevent_an_export() -> tests::Result {
     let output = run(ehi()
         .args(["export", "--patient", ANNA, "--server", &base, "--full", "--auto-approve", "--out"])
         .arg(out.path()));
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("Exported 98 resources"), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
+    assert!(printed(&output).contains("Exported 98 resources"), "{}", printed(&output));
     assert!(server.stop().is_some(), "SIGTERM stops the server in spite of open connections");
     drop(silent);
     Ok(())
@@ -162,11 +162,11 @@ fn two_hundred_log_ins_at_once_take_little_memory() -> tests::Result {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let url = format!("{}/admin/login", server.base);
     let client = reqwest::Client::new();
-    let answers = runtime.block_on(join_all((0..200).map(async |number| {
+    let responses = runtime.block_on(join_all((0..200).map(async |number| {
         let fields = [("username", format!("user{number}")), ("password", PASSWORD.to_owned())];
-        client.post(&url).form(&fields).send().await.expect("an answer").status()
+        client.post(&url).form(&fields).send().await.expect("a response").status()
     })));
-    assert!(answers.iter().all(|status| *status == StatusCode::OK), "{answers:?}");
+    assert!(responses.iter().all(|status| *status == StatusCode::OK), "{responses:?}");
     let peak = peak_kilobytes(server.child.id());
     assert!(peak < 150_000, "{peak} kB");
     assert!(server.stop().is_some());

@@ -107,10 +107,10 @@ async fn a_caller_without_permission_is_refused_before_the_request_is_read() {
 
 #[test]
 fn every_route_is_unique_and_has_a_summary() {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut unique = std::collections::BTreeSet::new();
     for route in all_routes() {
         assert!(
-            seen.insert((route.method.to_string(), route.path.clone())),
+            unique.insert((route.method.to_string(), route.path.clone())),
             "{} {}",
             route.method,
             route.path
@@ -145,14 +145,14 @@ async fn strangers_get_no_data_and_a_proper_error(world: World) {
         let path = filled_in(&path, &job, ANNA);
         let stranger = world.request(method.clone(), &path).send().await;
         let others = world.request(method.clone(), &path).bearer(&bruno).send().await;
-        for answer in [&stranger, &others] {
-            assert!(!answer.status.is_server_error(), "{shown}: {}", answer.status);
-            assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{shown}");
-            let status = answer.status.as_u16();
+        for response in [&stranger, &others] {
+            assert!(!response.status.is_server_error(), "{shown}: {}", response.status);
+            assert_ne!(response.status, StatusCode::METHOD_NOT_ALLOWED, "{shown}");
+            let status = response.status.as_u16();
             assert!(listed.contains(&status), "{shown}: the OpenAPI document does not have {status}");
-            assert_eq!(answer.header("x-content-type-options"), "nosniff", "{shown}");
+            assert_eq!(response.header("x-content-type-options"), "nosniff", "{shown}");
             if !matches!(access, Access::Public | Access::SignIn) {
-                assert!(!answer.text().contains("Anna"), "{shown} reveals the patient's name");
+                assert!(!response.text().contains("Anna"), "{shown} reveals the patient's name");
             }
         }
         match access {
@@ -183,8 +183,9 @@ async fn strangers_get_no_data_and_a_proper_error(world: World) {
                 others.outcome();
             }
             Access::StaffPage | Access::PatientPage | Access::AppRedirect => {
-                let page = |answer: &tests::Answer| {
-                    answer.status.is_redirection() || answer.header("content-type").starts_with("text/html")
+                let page = |response: &tests::TestResponse| {
+                    response.status.is_redirection()
+                        || response.header("content-type").starts_with("text/html")
                 };
                 assert!(page(&stranger) && !stranger.status.is_success(), "{shown}: {}", stranger.status);
                 assert!(!others.status.is_success(), "{shown}: {}", others.status);
@@ -212,8 +213,8 @@ async fn a_stranger_gets_the_same_401_if_the_job_does_not_exist(world: World) {
     for Route { method, path, .. } in
         routes().filter(|route| is_owners(route) && route.path.contains("{job}"))
     {
-        let answer = world.request(method.clone(), &filled_in(&path, nowhere, ANNA)).send().await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+        let response = world.request(method.clone(), &filled_in(&path, nowhere, ANNA)).send().await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{method} {path}");
     }
 }
 
@@ -286,8 +287,8 @@ async fn pages_of_patients_do_not_reveal_which_jobs_exist() {
     let job = world.kick_off(&token, "", ANNA).await;
     let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651";
     for path in [job.as_str(), nowhere, "/jobs/nothing", "/jobs/%FF"] {
-        let answer = world.get(&format!("{path}/customize")).send().await;
-        assert!(answer.location().contains("/patient-login?next="), "{path}: {}", answer.status);
+        let response = world.get(&format!("{path}/customize")).send().await;
+        assert!(response.location().contains("/patient-login?next="), "{path}: {}", response.status);
     }
     for patient in [ANNA, "nobody", "%FF", "a%2Fb"] {
         let path = format!("/fhir/Patient/{patient}/$ehi-export/customize");
@@ -310,10 +311,10 @@ async fn routes_with_cookies_are_for_registered_origins_only() {
         let path = filled_in(&path, &job, ANNA);
         for (method, path) in [(method.clone(), path.clone()), (method.clone(), path.replace('$', "%24"))] {
             let shown = format!("{method} {path}");
-            let allowed = |answer: &tests::Answer| {
+            let allowed = |response: &tests::TestResponse| {
                 (
-                    answer.header("access-control-allow-origin").to_owned(),
-                    answer.header("access-control-allow-credentials").to_owned(),
+                    response.header("access-control-allow-origin").to_owned(),
+                    response.header("access-control-allow-credentials").to_owned(),
                 )
             };
             let preflight = |origin: &'static str| {
@@ -327,13 +328,13 @@ async fn routes_with_cookies_are_for_registered_origins_only() {
                 world.request(method.clone(), &path).cookie(&staff).header("origin", origin).send()
             };
             let (nothing, with_cookie) = (("", ""), (registered, "true"));
-            for answer in [preflight(stranger).await, sent(stranger).await] {
-                let (origin, credentials) = allowed(&answer);
+            for response in [preflight(stranger).await, sent(stranger).await] {
+                let (origin, credentials) = allowed(&response);
                 assert_eq!((origin.as_str(), credentials.as_str()), nothing, "{shown}");
             }
             if method == Method::GET {
-                for answer in [preflight(registered).await, sent(registered).await] {
-                    let (origin, credentials) = allowed(&answer);
+                for response in [preflight(registered).await, sent(registered).await] {
+                    let (origin, credentials) = allowed(&response);
                     assert_eq!((origin.as_str(), credentials.as_str()), with_cookie, "{shown}");
                 }
             }
@@ -361,10 +362,10 @@ async fn a_route_that_reads_a_cookie_cannot_be_forgotten() -> tests::Result {
     let app = web::host::host(routes, world.platform().context());
     for (path, allowed) in [("/new", false), ("/open", true)] {
         let request = http::Request::get(path).header("origin", "https://evil.example.org");
-        let answer = app.clone().oneshot(request.body(axum::body::Body::empty())?).await;
-        let answer = answer.expect("the app is infallible");
-        assert_eq!(answer.headers().contains_key("access-control-allow-origin"), allowed, "{path}");
-        answer.into_body().collect().await?;
+        let response = app.clone().oneshot(request.body(axum::body::Body::empty())?).await;
+        let response = response.expect("the app is infallible");
+        assert_eq!(response.headers().contains_key("access-control-allow-origin"), allowed, "{path}");
+        response.into_body().collect().await?;
     }
     Ok(())
 }

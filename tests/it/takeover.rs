@@ -82,7 +82,7 @@ impl Queue {
             .send(SizeClass::Large, std::slice::from_ref(&task))
             .await
             .expect("sent");
-        let delivery = self.inbox().receive(OF_THE_QUEUE).await.expect("an answer").expect("a task");
+        let delivery = self.inbox().receive(OF_THE_QUEUE).await.expect("a response").expect("a task");
         assert_eq!(delivery.task, task);
         let name = self.url.rsplit('/').next().expect("a name");
         let record = json!({
@@ -109,7 +109,7 @@ impl Queue {
     /// Returns the time until the message is delivered again.
     async fn again(&self) -> Duration {
         let begun = Instant::now();
-        while self.inbox().receive(OF_THE_QUEUE).await.expect("an answer").is_none() {
+        while self.inbox().receive(OF_THE_QUEUE).await.expect("a response").is_none() {
             assert!(begun.elapsed() < SOON, "the message does not come back");
         }
         begun.elapsed()

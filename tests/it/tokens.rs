@@ -239,8 +239,8 @@ async fn two_users_of_one_app_do_not_see_each_others_jobs() -> tests::Result {
     assert_eq!(jobs(&own).await, 1);
     // The same idempotency key of two users makes two kick-offs.
     let keyed = async |token: &str| {
-        let answer = world.get("/fhir/$export").bearer(token).header("idempotency-key", "k").send().await;
-        answer.header("content-location").to_owned()
+        let response = world.get("/fhir/$export").bearer(token).header("idempotency-key", "k").send().await;
+        response.header("content-location").to_owned()
     };
     assert_ne!(keyed(&own).await, keyed(&other).await);
     assert_eq!(world.request(Method::DELETE, &status).bearer(&own).send().await.status, StatusCode::ACCEPTED);
@@ -282,8 +282,8 @@ async fn user_scopes_reach_all_patients_only_if_all_users_are_staff() -> tests::
         (&open, &with("profile", json!("Patient/p1")), StatusCode::FORBIDDEN),
     ] {
         for path in ["/fhir/$export", "/4_0_0/Patient/$export", "/fhir/r4/Patient/$export"] {
-            let answer = world.get(path).bearer(&issuer.token(claims)).send().await;
-            assert_eq!(answer.status, expected, "{path} {claims}");
+            let response = world.get(path).bearer(&issuer.token(claims)).send().await;
+            assert_eq!(response.status, expected, "{path} {claims}");
         }
     }
     // A fhirUser that is not a text is refused.
@@ -332,15 +332,15 @@ async fn the_role_patient_gives_access_to_the_own_record_in_the_dialect_with_rol
             Value::Null => drop(other.as_object_mut().expect("an object").remove(name)),
             value => other[name] = value,
         }
-        let answer = world.get("/fhir/r4/$export?_type=Patient").bearer(&issuer.token(&other)).send().await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{name}");
+        let response = world.get("/fhir/r4/$export?_type=Patient").bearer(&issuer.token(&other)).send().await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{name}");
     }
     Ok(())
 }
 
 #[both_hosts]
 async fn a_registered_tag_cannot_be_left_out(world: World) {
-    for asked in [
+    for scopes in [
         "system/*.rs",
         "system/*.rs access/other.read",
         "system/*.rs access/*.*",
@@ -348,8 +348,8 @@ async fn a_registered_tag_cannot_be_left_out(world: World) {
         "system/*.rs access/open.read",
     ] {
         let (header, claims) = tests::service::assertion("team-service", world.now());
-        let answer = world.by_assertion(&tests::service::signed(&header, &claims), asked).await;
-        assert_eq!(answer.json()["scope"], "system/*.rs access/open.read", "{asked}: {}", answer.text());
+        let response = world.by_assertion(&tests::service::signed(&header, &claims), scopes).await;
+        assert_eq!(response.json()["scope"], "system/*.rs access/open.read", "{scopes}: {}", response.text());
     }
     // An EHI export has no tags by which it could be limited.
     let token = world.service("team-service", "system/$ehi-export").await;
@@ -377,8 +377,8 @@ async fn a_token_limited_by_tags_sees_resources_with_these_tags_only() -> tests:
         .collect();
     assert_eq!((ids, &groups["total"]), (vec!["tagged".to_owned()], &json!(1)));
     for (group, expected) in [("tagged", StatusCode::OK), ("all", StatusCode::NOT_FOUND)] {
-        let answer = world.get(&format!("/fhir/Group/{group}")).bearer(&token).send().await;
-        assert_eq!(answer.status, expected, "{group}");
+        let response = world.get(&format!("/fhir/Group/{group}")).bearer(&token).send().await;
+        assert_eq!(response.status, expected, "{group}");
     }
     let begun = world.get("/fhir/$export?_type=Observation").bearer(&token).send().await;
     world.work().await;

@@ -11,7 +11,7 @@ use axum::body::Body;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use crate::{Answer, BASE_URL, PASSWORD, settings};
+use crate::{BASE_URL, PASSWORD, TestResponse, settings};
 
 /// The time in which a job must stop running.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -53,7 +53,7 @@ impl Deployed {
         }
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> TestResponse {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         let response = self
@@ -65,16 +65,17 @@ impl Deployed {
             .await
             .expect("the deployment responds");
         let (status, headers) = (response.status(), response.headers().clone());
-        let answer = Answer { status, headers, body: response.bytes().await.expect("a body").to_vec() };
+        let response =
+            TestResponse { status, headers, body: response.bytes().await.expect("a body").to_vec() };
         if status == StatusCode::ACCEPTED
-            && let Some(job) = answer.header("content-location").strip_prefix(BASE_URL)
+            && let Some(job) = response.header("content-location").strip_prefix(BASE_URL)
         {
             // In every dialect, one of the segments is the id.
             let id = job.split('/').find(|part| part.len() == 36).expect("a job's id");
             let job = format!("/jobs/{id}");
             self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
         }
-        answer
+        response
     }
 
     /// Waits until the workers have finished every job that this World started.
@@ -93,20 +94,20 @@ impl Deployed {
     async fn status(&self, job: &str) -> String {
         let cookie = self.staff.get_or_init(|| self.sign_in()).await;
         let get = Request::get(format!("/admin{job}")).header("cookie", cookie).body(Body::empty());
-        let answer = self.send(get.expect("a request")).await;
-        if answer.status == StatusCode::NOT_FOUND {
+        let response = self.send(get.expect("a request")).await;
+        if response.status == StatusCode::NOT_FOUND {
             return String::new();
         }
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        crate::text(&answer.json()["status"])
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        crate::text(&response.json()["status"])
     }
 
     async fn sign_in(&self) -> String {
         let body = serde_json::json!({ "username": "admin", "password": PASSWORD }).to_string();
         let post = Request::post("/admin/login").header("content-type", "application/json").body(body.into());
-        let answer = self.send(post.expect("a request")).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        answer.cookie()
+        let response = self.send(post.expect("a request")).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        response.cookie()
     }
 }
 

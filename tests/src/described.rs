@@ -10,7 +10,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use web::routes::Route;
 
-use crate::Answer;
+use crate::TestResponse;
 
 static ROUTES: LazyLock<Vec<Route>> =
     LazyLock::new(|| ehi::server::routes().into_iter().map(|(_, route)| route).collect());
@@ -52,20 +52,20 @@ fn is_at(template: &str, path: &str) -> bool {
 }
 
 /// Panics if a response differs from the declaration of its route.
-pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
+pub(crate) fn check(method: &Method, path: &str, response: &TestResponse) {
     let Some(route) = route(method, path) else { return };
-    let said = format!("{method} {path}: {}", answer.status);
-    let is_success = answer.status < StatusCode::BAD_REQUEST;
-    let is_declared = openapi::statuses(route).any(|status| status == answer.status.as_u16());
-    assert!(!is_success || is_declared, "{said} is not declared");
-    if answer.body.is_empty() {
+    let summary = format!("{method} {path}: {}", response.status);
+    let is_success = response.status < StatusCode::BAD_REQUEST;
+    let is_declared = openapi::statuses(route).any(|status| status == response.status.as_u16());
+    assert!(!is_success || is_declared, "{summary} is not declared");
+    if response.body.is_empty() {
         return;
     }
-    let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
+    let media_type = response.header("content-type").split(';').next().unwrap_or_default();
     let schema = match is_success {
         true => {
             let mut returned =
-                route.returns.iter().filter(|returned| returned.status == answer.status.as_u16());
+                route.returns.iter().filter(|returned| returned.status == response.status.as_u16());
             let is_declared = |known: &str| known == media_type || known == "*/*";
             returned.find(|returned| is_declared(returned.media_type)).map(|returned| returned.schema)
         }
@@ -74,10 +74,13 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
             known.find(|(known, _)| *known == media_type).map(|(_, schema)| *schema)
         }
     };
-    let schema = schema.unwrap_or_else(|| panic!("{said}: a body of {media_type} is not declared"));
+    let schema = schema.unwrap_or_else(|| panic!("{summary}: a body of {media_type} is not declared"));
     let Some(name) = schema else { return };
-    let document: Value = serde_json::from_slice(&answer.body).expect("a body of JSON");
+    let document: Value = serde_json::from_slice(&response.body).expect("a body of JSON");
     if let Err(wrong) = SCHEMAS[name].validate(&document) {
-        panic!("{said} does not match the schema {name}: {wrong} at {}\n{document}", wrong.instance_path());
+        panic!(
+            "{summary} does not match the schema {name}: {wrong} at {}\n{document}",
+            wrong.instance_path()
+        );
     }
 }

@@ -45,8 +45,8 @@ impl<'w> Call<'w> {
     }
 
     /// Sends the cookie that a response set.
-    pub fn cookie(self, answer: &Answer) -> Self {
-        let cookie = answer.cookie();
+    pub fn cookie(self, response: &TestResponse) -> Self {
+        let cookie = response.cookie();
         self.header(COOKIE.as_str(), &cookie)
     }
 
@@ -82,14 +82,14 @@ impl<'w> Call<'w> {
         self.body("multipart/form-data; boundary=XX", body)
     }
 
-    pub async fn send(self) -> Answer {
+    pub async fn send(self) -> TestResponse {
         let world = self.world;
         world.send(self.request()).await
     }
 
     /// Sends the request to a host with other ports.
-    pub async fn send_over(self, app: Router) -> Answer {
-        Answer::of(app, self.request()).await
+    pub async fn send_over(self, app: Router) -> TestResponse {
+        TestResponse::of(app, self.request()).await
     }
 
     fn request(self) -> Request<Body> {
@@ -106,13 +106,13 @@ impl<'w> Call<'w> {
 
 /// The response to a request.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl TestResponse {
     /// Returns the response of a host's router.
     pub async fn of(app: Router, request: Request<Body>) -> Self {
         let (parts, body) = app.oneshot(request).await.expect("the app is infallible").into_parts();

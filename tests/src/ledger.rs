@@ -101,7 +101,7 @@ pub async fn check(platform: &dyn Platform, job: &Job) {
     }
     let resources = &ledger.resources;
     assert_eq!(lines + resources.attachments, resources.written + resources.made, "{ledger}");
-    let stored = platform.jobs().expect("the port").get(job.id()).await.expect("an answer").expect("a job");
+    let stored = platform.jobs().expect("the port").get(job.id()).await.expect("a response").expect("a job");
     for chunk in platform
         .jobs()
         .expect("the port")
@@ -133,7 +133,7 @@ async fn check_chunk(records: &dyn Records, stored: &StoredChunk) {
     }
     let (mut lines, mut documents) = (0, 0);
     for patient in patients {
-        let parts = records.parts(patient).await.expect("an answer");
+        let parts = records.parts(patient).await.expect("a response");
         documents += parts.documents.len() as u64;
         for part in parts.records {
             let reader = records.open_records(patient, &part).await.expect("a file");

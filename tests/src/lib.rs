@@ -7,6 +7,8 @@ mod described;
 pub mod exports;
 mod failure;
 pub mod faults;
+#[cfg(feature = "aws")]
+pub mod faulty_client;
 pub mod fuzz;
 pub mod hooked;
 mod http;
@@ -22,12 +24,10 @@ pub mod stories;
 #[cfg(feature = "aws")]
 pub mod template;
 mod texts;
-#[cfg(feature = "aws")]
-pub mod wire;
 
 use self::deployed::Deployed;
 pub use self::failure::{Failure, Result};
-pub use self::http::{Answer, Call};
+pub use self::http::{Call, TestResponse};
 pub use self::launch::Launch;
 #[cfg(feature = "aws")]
 use self::simulated::Record;
@@ -148,17 +148,17 @@ impl World {
         &self.here().clock
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub async fn send(&self, request: Request<Body>) -> TestResponse {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answer = match &self.host {
-            Host::Here(here) => Answer::of(here.app.clone(), request).await,
+        let response = match &self.host {
+            Host::Here(here) => TestResponse::of(here.app.clone(), request).await,
             Host::Deployed(deployed) => deployed.send(request).await,
             #[cfg(feature = "aws")]
             Host::Simulated(account) => account.send(request).await,
         };
-        answer.check_ledger();
-        described::check(&method, &path, &answer);
-        answer
+        response.check_ledger();
+        described::check(&method, &path, &response);
+        response
     }
 
     /// Returns the time in seconds since 1970: the World's own, or the deployment's.
@@ -201,7 +201,7 @@ impl World {
             Host::Simulated(account) => return account.work().await,
         };
         let inbox = here.platform.inbox();
-        while ehi::worker::step(&*inbox, &*here.worker, &NoDeadline).await.expect("the queue answers") {}
+        while ehi::worker::step(&*inbox, &*here.worker, &NoDeadline).await.expect("the queue responds") {}
         ledger::check_all(&here.platform, &here.checked).await;
     }
 
@@ -210,14 +210,14 @@ impl World {
         let here = self.here();
         ehi::worker::step(&*here.platform.inbox(), &*here.worker, &NoDeadline)
             .await
-            .expect("the queue answers")
+            .expect("the queue responds")
     }
 
     /// Sends the mails to patients that are due.
     pub async fn mail(&self) {
         let mails = ehi::mails::Mails::of(self.platform()).expect("a mail server");
         while let Some(mails) = &mails
-            && mails.step().await.expect("the database answers")
+            && mails.step().await.expect("the database responds")
         {}
     }
 
@@ -229,9 +229,9 @@ impl World {
     pub async fn tokens(&self, client: &str, patient: &str) -> Value {
         let launch = Launch::new(client);
         let code = self.code(&launch, patient).await;
-        let answer = self.redeem(&launch, &code).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        answer.json()
+        let response = self.redeem(&launch, &code).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        response.json()
     }
 
     /// Returns an access token of the app `app`.
@@ -258,11 +258,11 @@ impl World {
     }
 
     /// Signs a patient in on the way to a page of the server; the response has the cookie, and redirects to the page.
-    pub async fn sign_patient_in(&self, patient: &str, page: &str) -> Answer {
+    pub async fn sign_patient_in(&self, patient: &str, page: &str) -> TestResponse {
         self.post("/patient-login").form(&[("next", page), ("patient", patient)]).send().await
     }
 
-    pub async fn redeem(&self, launch: &Launch, code: &str) -> Answer {
+    pub async fn redeem(&self, launch: &Launch, code: &str) -> TestResponse {
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -275,10 +275,10 @@ impl World {
 
     /// Starts an export; returns the path of its job.
     pub async fn kick_off(&self, token: &str, prefix: &str, patient: &str) -> String {
-        let answer =
+        let response =
             self.post(&format!("{prefix}/fhir/Patient/{patient}/$ehi-export")).bearer(token).send().await;
-        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
-        answer.job()
+        assert_eq!(response.status, StatusCode::ACCEPTED, "{}", response.text());
+        response.job()
     }
 
     /// Runs an export without form and review to its end; returns the path of its job.
@@ -289,22 +289,22 @@ impl World {
     }
 
     /// Follows the link to a form; returns the response that begins its session, and the page.
-    pub async fn open_form(&self, link: &str) -> (Answer, Answer) {
+    pub async fn open_form(&self, link: &str) -> (TestResponse, TestResponse) {
         let entered = self.get(link).send().await;
         let page = self.get(&entered.location()).cookie(&entered).send().await;
         (entered, page)
     }
 
-    pub async fn status(&self, token: &str, job: &str) -> Answer {
+    pub async fn status(&self, token: &str, job: &str) -> TestResponse {
         self.get(&format!("{job}/status")).bearer(token).send().await
     }
 
     /// Signs a staff member in; returns the response with the cookie.
-    pub async fn staff(&self) -> Answer {
+    pub async fn staff(&self) -> TestResponse {
         let fields = [("username", "admin"), ("password", PASSWORD)];
-        let answer = self.post("/admin/login").form(&fields).send().await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        answer
+        let response = self.post("/admin/login").form(&fields).send().await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        response
     }
 
     /// Returns every resource of a complete export; the URLs of attachments are unchanged.
@@ -313,9 +313,9 @@ impl World {
         assert_eq!(manifest.status, StatusCode::OK, "{}", manifest.text());
         let mut resources = Vec::new();
         for file in manifest.json()["output"].as_array().expect("output") {
-            let answer = self.get(&text(&file["url"])).bearer(token).send().await;
-            assert_eq!(answer.status, StatusCode::OK);
-            let lines = answer.lines();
+            let response = self.get(&text(&file["url"])).bearer(token).send().await;
+            assert_eq!(response.status, StatusCode::OK);
+            let lines = response.lines();
             assert_eq!(file["count"], lines.len(), "{file}");
             assert!(lines.iter().all(|line| line["resourceType"] == file["type"]), "{file}");
             resources.extend(lines);

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::{Answer, BASE_URL, World, text};
+use crate::{BASE_URL, TestResponse, World, text};
 
 fn key() -> &'static EcdsaKeyPair {
     static KEY: OnceLock<EcdsaKeyPair> = OnceLock::new();
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// Requests a token with an assertion.
-    pub async fn by_assertion(&self, assertion: &str, scope: &str) -> Answer {
+    pub async fn by_assertion(&self, assertion: &str, scope: &str) -> TestResponse {
         let fields = [
             ("grant_type", "client_credentials"),
             ("scope", scope),
@@ -98,8 +98,8 @@ impl World {
     /// Returns an access token of a backend service.
     pub async fn service(&self, client: &str, scope: &str) -> String {
         let (header, claims) = assertion(client, self.now());
-        let answer = self.by_assertion(&signed(&header, &claims), scope).await;
-        assert_eq!(answer.status, http::StatusCode::OK, "{}", answer.text());
-        text(&answer.json()["access_token"])
+        let response = self.by_assertion(&signed(&header, &claims), scope).await;
+        assert_eq!(response.status, http::StatusCode::OK, "{}", response.text());
+        text(&response.json()["access_token"])
     }
 }

@@ -10,7 +10,7 @@ use crate::World;
 pub struct Story {
     /// The module and the name of the test.
     pub name: &'static str,
-    pub tell: fn(World) -> LocalBoxFuture<'static, ()>,
+    pub run: fn(World) -> LocalBoxFuture<'static, ()>,
 }
 
 inventory::collect!(Story);
@@ -21,6 +21,6 @@ pub fn all() -> impl Iterator<Item = &'static Story> {
 }
 
 /// Checks the return value of a story like that of a test: `()`, or a result that must be `Ok`.
-pub fn assert_told(outcome: impl Termination) {
+pub fn assert_passed(outcome: impl Termination) {
     assert_eq!(outcome.report(), ExitCode::SUCCESS);
 }

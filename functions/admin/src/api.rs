@@ -144,7 +144,7 @@ pub(crate) async fn show(
         Caller::Staff(name) => {
             let stored = state.job(&id).await?;
             state.viewed(&stored.job, &name).await?;
-            Ok(state.answer(&stored).await?)
+            Ok(state.job_response(&stored).await?)
         }
         Caller::Owner(caller) => {
             let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
@@ -161,7 +161,7 @@ pub(crate) async fn approve(
     Staff(name): Staff,
     JobPath(id): JobPath,
 ) -> Result<Response> {
-    Ok(state.answer(&state.approve_job(&id, &name, Seen::Any).await?).await?)
+    Ok(state.job_response(&state.approve_job(&id, &name, Seen::Any).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/reject`, with `{"reason"}` if the client is to see a reason.
@@ -181,7 +181,7 @@ pub(crate) async fn reject(
         Content::Empty => String::new(),
     };
     let rejection = Rejection { reason: &reason, second_look: false };
-    Ok(state.answer(&state.reject_job(&id, rejection, &name, Seen::Any).await?).await?)
+    Ok(state.job_response(&state.reject_job(&id, rejection, &name, Seen::Any).await?).await?)
 }
 
 pub(crate) async fn add_files(
@@ -191,7 +191,7 @@ pub(crate) async fn add_files(
     length: ContentLength,
     files: Unread<Multipart>,
 ) -> Result<Response> {
-    Ok(state.answer(&state.upload(&id, length, files, &name).await?).await?)
+    Ok(state.job_response(&state.upload(&id, length, files, &name).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/remove-files` with `{"params": [name]}`.
@@ -208,7 +208,7 @@ pub(crate) async fn remove_files(
         value["params"].as_array().ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
     let names: Option<Vec<_>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
     let names = names.ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
-    Ok(state.answer(&state.detach(&id, &names, &name, Seen::Any).await?).await?)
+    Ok(state.job_response(&state.detach(&id, &names, &name, Seen::Any).await?).await?)
 }
 
 pub(crate) async fn delete(
@@ -221,8 +221,8 @@ pub(crate) async fn delete(
 }
 
 impl Admin {
-    /// The job as staff see it.
-    pub(crate) async fn answer(&self, stored: &StoredJob) -> error::Result<Response> {
+    /// Returns the job as staff see it.
+    pub(crate) async fn job_response(&self, stored: &StoredJob) -> error::Result<Response> {
         Ok(json(StatusCode::OK, &self.json(stored, true).await?))
     }
 

@@ -86,8 +86,8 @@ pub(crate) async fn begin(
     state.expiring.put(EntryKind::Upload, upload.as_str(), pending, state.clock.now() + PENDING).await?;
     let fields: serde_json::Map<String, Value> =
         form.fields.into_iter().map(|(name, value)| (name, value.into())).collect();
-    let answer = json!({ "id": upload, "url": form.url, "fields": fields, "expiresIn": FORM.as_secs() });
-    Ok(respond::json(StatusCode::OK, &answer))
+    let body = json!({ "id": upload, "url": form.url, "fields": fields, "expiresIn": FORM.as_secs() });
+    Ok(respond::json(StatusCode::OK, &body))
 }
 
 /// Attaches a copy of what was uploaded. Anyone who has the form can send another file with it until its time is over, which changes
@@ -109,7 +109,7 @@ pub(crate) async fn complete(
     let event = attaching(&state.attachable(&id).await?, 1, &name);
     let attached = state.audit.around(event, state.attach_copy(&id, &upload, &file, &name)).await?;
     state.forget(&upload, &file).await;
-    Ok(state.answer(&attached).await?)
+    Ok(state.job_response(&attached).await?)
 }
 
 /// The prefix of the copies of an upload, of which one is attached.

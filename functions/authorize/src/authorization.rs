@@ -17,7 +17,7 @@ use web::respond::OAuthError;
 
 use crate::{Authorize, CODE_LIFETIME, CodeGrant, RefreshGrant, SignIn};
 
-type Answer<T> = Result<T, OAuthError>;
+type OAuthResult<T> = Result<T, OAuthError>;
 
 impl Authorize {
     pub(crate) fn authorizations(&self) -> Authorizations<'_> {
@@ -44,7 +44,7 @@ impl Authorize {
         family: &str,
         code: ExpiringEntry,
         grant: &CodeGrant,
-    ) -> Answer<()> {
+    ) -> OAuthResult<()> {
         let marked = CodeGrant { listed: true, ..grant.clone() };
         let marked = ExpiringEntry { value: json!(marked), ..code };
         if self.expiring.replace(EntryKind::Code, family, &marked).await? {
@@ -62,7 +62,7 @@ impl Authorize {
         scopes: &Scopes,
         sign_in: &SignIn,
         expires_at: Timestamp,
-    ) -> Answer<()> {
+    ) -> OAuthResult<()> {
         Ok(self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?)
     }
 
@@ -73,7 +73,7 @@ impl Authorize {
         family: &str,
         begun: ExpiringEntry,
         expires_at: Timestamp,
-    ) -> Answer<bool> {
+    ) -> OAuthResult<bool> {
         let kept = ExpiringEntry { value: self.noted_now(), expires_at, ..begun };
         Ok(self.expiring.replace(EntryKind::Family, family, &kept).await?)
     }
@@ -84,7 +84,7 @@ impl Authorize {
         grant: &RefreshGrant,
         client: &Client,
         is_reusable: bool,
-    ) -> Answer<bool> {
+    ) -> OAuthResult<bool> {
         let RefreshGrant { family, scopes, sign_in, .. } = grant;
         let Some(known) = self.expiring.get(EntryKind::Family, family).await? else { return Ok(false) };
         let expires_at = self.after(self.settings.refresh_lifetime)?;
@@ -131,7 +131,7 @@ impl Authorize {
     }
 
     /// Revokes all tokens of an authorization, and its code.
-    pub(crate) async fn end_family(&self, family: &str) -> Answer<()> {
+    pub(crate) async fn end_family(&self, family: &str) -> OAuthResult<()> {
         let ended = self.expiring.take(EntryKind::Family, family).await;
         // Also a call that failed may have ended it.
         self.verifier.forget();
@@ -147,7 +147,7 @@ impl Authorize {
         client: &ClientId,
         sign_in: &SignIn,
         action: Action,
-    ) -> Answer<()> {
+    ) -> OAuthResult<()> {
         self.end_family(family).await?;
         tracing::warn!(client.id = %client, "a code or a refresh token was used a second time; its family is revoked");
         let event = Event::new(Actor::client(client), action).of_patient(&sign_in.patient);

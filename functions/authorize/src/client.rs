@@ -9,12 +9,16 @@ use web::respond::OAuthError;
 use crate::Authorize;
 use crate::request::{OAuthRequest, Proof, invalid_client};
 
-type Answer<T> = Result<T, OAuthError>;
+type OAuthResult<T> = Result<T, OAuthError>;
 
 impl Authorize {
     /// Returns the client that a request to an OAuth endpoint names; `None` if it names no client. A confidential client that has not
     /// authenticated is an error.
-    pub(crate) async fn client(&self, request: &OAuthRequest, endpoint: &str) -> Answer<Option<&Client>> {
+    pub(crate) async fn client(
+        &self,
+        request: &OAuthRequest,
+        endpoint: &str,
+    ) -> OAuthResult<Option<&Client>> {
         let (id, proof) = request.credentials()?;
         let Some(id) = id else { return Ok(None) };
         let client = self.settings.client(&id);
@@ -42,7 +46,7 @@ impl Authorize {
         text: &str,
         client: Option<&'c Client>,
         endpoint: &str,
-    ) -> Answer<&'c Client> {
+    ) -> OAuthResult<&'c Client> {
         let Some(client) = client.filter(|client| client.has_keys()) else {
             tracing::warn!("refused a client assertion: the client is not registered with keys");
             return Err(OAuthError::Assertion);

@@ -21,9 +21,9 @@ use web::respond::{OAuthError, json};
 use crate::request::{OAuthRequest, TokenRequest, invalid_request, wrong_assertion_type};
 use crate::{Authorize, CodeGrant, RefreshGrant, SignIn};
 
-type Answer<T = Response> = Result<T, OAuthError>;
+type OAuthResult<T = Response> = Result<T, OAuthError>;
 
-pub(crate) async fn token(State(state): State<Authorize>, request: OAuthRequest) -> Answer {
+pub(crate) async fn token(State(state): State<Authorize>, request: OAuthRequest) -> OAuthResult {
     let mut response = match request.token_request()? {
         TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
             let client = state.client(&request, "/auth/token").await?;
@@ -71,7 +71,7 @@ impl Authorize {
         code: &str,
         redirect_uri: Option<&str>,
         code_verifier: Option<&str>,
-    ) -> Answer {
+    ) -> OAuthResult {
         // The family has the code's fingerprint as its key, so that a code that is used again revokes the tokens that it produced (RFC
         // 6749, 4.1.2).
         let family = fingerprint(code);
@@ -128,7 +128,7 @@ impl Authorize {
         Ok(response)
     }
 
-    async fn by_refresh(&self, client: Option<&Client>, token: &str, scope: Option<&str>) -> Answer {
+    async fn by_refresh(&self, client: Option<&Client>, token: &str, scope: Option<&str>) -> OAuthResult {
         let key = fingerprint(token);
         let unknown = || invalid_grant("the refresh token is unknown, used or expired");
         let stored = self.expiring.get(EntryKind::Refresh, &key).await?.ok_or_else(unknown)?;
@@ -177,7 +177,7 @@ impl Authorize {
         Ok(response)
     }
 
-    async fn replayed(&self, grant: &RefreshGrant) -> Answer {
+    async fn replayed(&self, grant: &RefreshGrant) -> OAuthResult {
         let RefreshGrant { family, client, sign_in, .. } = grant;
         self.end_replayed(family, client, sign_in, Action::TokenRefreshed).await?;
         Err(invalid_grant("the refresh token is unknown, used or expired"))
@@ -190,7 +190,7 @@ impl Authorize {
         stored: ExpiringEntry,
         grant: &RefreshGrant,
         is_reusable: bool,
-    ) -> Answer<bool> {
+    ) -> OAuthResult<bool> {
         if grant.used {
             return Ok(false);
         }
@@ -203,7 +203,7 @@ impl Authorize {
     }
 
     /// Signs the access token and returns it with the other tokens.
-    async fn issue(&self, issued: Issued<'_>) -> Answer {
+    async fn issue(&self, issued: Issued<'_>) -> OAuthResult {
         let Issued { client, sign_in, scopes, family, refresh_token, id_token, action } = issued;
         let now = self.clock.now();
         let lifetime = self.settings.token_lifetime;
@@ -244,7 +244,7 @@ impl Authorize {
         scopes: &Scopes,
         sign_in: &SignIn,
         family: &str,
-    ) -> Answer<String> {
+    ) -> OAuthResult<String> {
         let token = self.random.secret();
         let grant = RefreshGrant {
             client: client.id.clone(),
@@ -260,7 +260,7 @@ impl Authorize {
     }
 
     /// Returns the ID token, if `openid` was granted (OpenID Connect Core 1.0, 3.1.3.3).
-    fn id_token(&self, client: &Client, scopes: &Scopes, sign_in: &SignIn) -> Answer<Option<String>> {
+    fn id_token(&self, client: &Client, scopes: &Scopes, sign_in: &SignIn) -> OAuthResult<Option<String>> {
         if !scopes.has("openid") {
             return Ok(None);
         }
@@ -279,7 +279,11 @@ impl Authorize {
     }
 
     /// Returns the client that a refresh token belongs to. A public client need not name itself; a confidential client must authenticate.
-    fn refreshing_client<'c>(&'c self, client: Option<&'c Client>, owner: &ClientId) -> Answer<&'c Client> {
+    fn refreshing_client<'c>(
+        &'c self,
+        client: Option<&'c Client>,
+        owner: &ClientId,
+    ) -> OAuthResult<&'c Client> {
         match (client, self.settings.client(owner.as_str())) {
             (Some(client), _) if client.id != *owner => {
                 Err(invalid_grant("the refresh token was issued to another client"))
@@ -298,7 +302,7 @@ impl CodeGrant {
         client: Option<&'c Client>,
         redirect_uri: Option<&str>,
         code_verifier: Option<&str>,
-    ) -> Answer<(&'c Client, Scopes)> {
+    ) -> OAuthResult<(&'c Client, Scopes)> {
         let Some(client) = client.filter(|client| client.id == self.client) else {
             return Err(invalid_grant("the code was issued to another client"));
         };
@@ -315,7 +319,7 @@ impl CodeGrant {
 }
 
 /// Returns the scopes that a refresh requests, or all granted scopes if it requests none.
-fn refreshed_scopes(scope: Option<&str>, granted: &Scopes) -> Answer<Scopes> {
+fn refreshed_scopes(scope: Option<&str>, granted: &Scopes) -> OAuthResult<Scopes> {
     match scope.filter(|scope| !scope.is_empty()).map(Scopes::parse) {
         None => Ok(granted.clone()),
         Some(asked) if asked.is_within(granted) => Ok(asked.narrowed_to(granted)),
@@ -324,7 +328,7 @@ fn refreshed_scopes(scope: Option<&str>, granted: &Scopes) -> Answer<Scopes> {
 }
 
 /// Returns the scopes that the patient agreed to and that the client is still registered for.
-fn registered(granted: &Scopes, client: &Client) -> Answer<Scopes> {
+fn registered(granted: &Scopes, client: &Client) -> OAuthResult<Scopes> {
     let scopes = granted.narrowed_to(&client.scopes);
     match scopes.is_empty() {
         true => Err(invalid_grant("the client is no longer registered for the granted scopes")),

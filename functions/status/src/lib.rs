@@ -30,7 +30,7 @@ use web::describe::{self as described, Kind, Parameter};
 use web::extract::{JobPath, Query};
 use web::job_json::job_json;
 use web::manifest::{self, Page};
-use web::respond::{fhir, json as json_answer, notice, ready};
+use web::respond::{fhir, json as json_response, notice, ready};
 use web::routes::{Access, At, Below, Route, Routes};
 use web::urls::{http_date, interaction_link};
 
@@ -114,15 +114,15 @@ async fn status(
         None => 0,
         Some(page) => page.parse().map_err(|_| Error::invalid("'page' must be the number of a page"))?,
     };
-    let answer = state.answer(&stored, page).await?;
+    let response = state.status_response(&stored, page).await?;
     match stored.job.header().request.output.separate_status {
-        true => Ok(separated(answer, status_of(&stored.job))?),
-        false => Ok(answer),
+        true => Ok(separated(response, status_of(&stored.job))?),
+        false => Ok(response),
     }
 }
 
 impl Status {
-    async fn answer(&self, stored: &StoredJob, page: u32) -> Result<Response> {
+    async fn status_response(&self, stored: &StoredJob, page: u32) -> Result<Response> {
         let dialect = stored.job.header().request.dialect();
         let now = self.clock.now();
         match (&stored.job, dialect.running) {
@@ -137,7 +137,7 @@ impl Status {
             }
             (Job::Cancelled(_) | Job::Expired(_), _) => Err(NO_JOB),
             (Job::Rejected(_) | Job::Failed(_), InProgressStyle::Json) => {
-                Ok(json_answer(StatusCode::OK, &in_words(stored)))
+                Ok(json_response(StatusCode::OK, &in_words(stored)))
             }
             (Job::Rejected(rejected), _) => {
                 let text = format!("The export was rejected: {}", rejected.reason);
@@ -209,7 +209,7 @@ impl Status {
         let seconds = retry_after(stored, now);
         match (&stored.job, stored.job.header().request.dialect().running) {
             (_, InProgressStyle::Json) => {
-                let mut response = json_answer(StatusCode::OK, &in_words(stored));
+                let mut response = json_response(StatusCode::OK, &in_words(stored));
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
                 Ok(response)
             }
@@ -248,7 +248,7 @@ impl Status {
         {
             manifest.extend(words);
         }
-        let mut response = json_answer(running.status(), &manifest);
+        let mut response = json_response(running.status(), &manifest);
         let headers = running
             .headers()
             .iter()
@@ -324,5 +324,5 @@ async fn metadata(
         Job::Complete(_) => manifest::manifest(&stored.job, &*state.files, &state.settings).await?,
         _ => None,
     };
-    Ok(json_answer(StatusCode::OK, &job_json(&stored, &state.settings, manifest.as_ref())))
+    Ok(json_response(StatusCode::OK, &job_json(&stored, &state.settings, manifest.as_ref())))
 }

@@ -46,9 +46,10 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     let this = std::env::current_exe().expect("this program");
     let run = Command::new(this).arg(PART).envs(MEMORY).output().expect("the generator runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let said = String::from_utf8_lossy(&run.stdout);
-    let numbers: Vec<f64> = said.split_whitespace().map(|number| number.parse().expect("a number")).collect();
-    let [seconds, peak] = numbers[..] else { panic!("{said}") };
+    let printed = String::from_utf8_lossy(&run.stdout);
+    let numbers: Vec<f64> =
+        printed.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    let [seconds, peak] = numbers[..] else { panic!("{printed}") };
     let rate = megabytes_a_second(bytes, Duration::from_secs_f64(seconds));
     vec![
         Row {
@@ -130,8 +131,8 @@ async fn raw_rate(sdk: &SdkConfig, bytes: u64, source: Option<(String, String)>)
         let request =
             client.upload_part().bucket(&bucket).key("bench").upload_id(id).part_number(number).body(part);
         async move {
-            let answer = request.send().await?;
-            let tag = answer.e_tag().unwrap_or_default();
+            let response = request.send().await?;
+            let tag = response.e_tag().unwrap_or_default();
             Ok::<_, Box<dyn std::error::Error>>(
                 CompletedPart::builder().part_number(number).e_tag(tag).build(),
             )
@@ -172,12 +173,12 @@ pub(crate) fn generator() -> String {
         let job = begin(&platform, new_export(Cohort::of(vec![patient]))).await;
         let done = loop {
             let stored =
-                platform.jobs().expect("the port").get(job.id()).await.expect("an answer").expect("the job");
+                platform.jobs().expect("the port").get(job.id()).await.expect("a response").expect("the job");
             if !stored.job.is_active() {
                 break stored.job;
             }
             for inbox in &inboxes {
-                ehi::worker::step(inbox, &*worker, &NoDeadline).await.expect("the queue answers");
+                ehi::worker::step(inbox, &*worker, &NoDeadline).await.expect("the queue responds");
             }
         };
         assert!(matches!(done, Job::Complete(_)), "{:?}", done.header().history);

@@ -88,12 +88,12 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
         ratio: Some(two.peak / one.peak),
         aim: "64 MB a worker",
     });
-    rows.push(nothing(scale, lake.path()));
+    rows.push(empty_export(scale, lake.path()));
     rows
 }
 
 /// Measures the time from the kick-off to the manifest of an empty export: a group without members.
-fn nothing(scale: Scale, lake: &Path) -> Row {
+fn empty_export(scale: Scale, lake: &Path) -> Row {
     let group = lake.join("Group");
     std::fs::create_dir_all(&group).expect("a directory");
     let text = r#"{"resourceType":"Group","id":"empty","type":"person","actual":true}"#;

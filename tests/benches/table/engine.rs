@@ -77,9 +77,10 @@ fn on_cores(part: &str, lake: &Path, cores: &str) -> Measured {
         .output()
         .expect("taskset (Debian: util-linux)");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let said = String::from_utf8_lossy(&run.stdout);
-    let numbers: Vec<f64> = said.split_whitespace().map(|number| number.parse().expect("a number")).collect();
-    let [rate, resources, peak] = numbers[..] else { panic!("{said}") };
+    let printed = String::from_utf8_lossy(&run.stdout);
+    let numbers: Vec<f64> =
+        printed.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    let [rate, resources, peak] = numbers[..] else { panic!("{printed}") };
     Measured { rate, resources, peak }
 }
 
@@ -156,15 +157,15 @@ fn export(
             let id = job.id().clone();
             tokio::spawn(async move {
                 // A worker without a task waits for the other, which may leave the last task to it.
-                while jobs.get(&id).await.expect("an answer").expect("the job").job.is_active() {
-                    if !ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.expect("the queue answers") {
+                while jobs.get(&id).await.expect("a response").expect("the job").job.is_active() {
+                    if !ehi::worker::step(&*inbox, &*worker, &NoDeadline).await.expect("the queue responds") {
                         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                     }
                 }
             })
         });
         futures_util::future::join_all(works).await;
-        let stored = platform.jobs().get(job.id()).await.expect("an answer").expect("the job");
+        let stored = platform.jobs().get(job.id()).await.expect("a response").expect("the job");
         let Job::Complete(complete) = stored.job else { panic!("the export is complete") };
         (started, bytes, complete.summary.resources)
     })

@@ -169,10 +169,10 @@ fn once(emulator: &Path, name: &str, path: &str, program: &Path, secrets: u16) -
     }
     // The first invocation starts the program.
     let started = Instant::now();
-    let answer = invoke(port, &event(path));
+    let response = invoke(port, &event(path));
     let cold = started.elapsed().as_secs_f64() * 1e3;
     // 503 is the response of a function without settings, which has done no work.
-    assert!(answer["statusCode"].as_u64().is_some_and(|status| status < 500), "{name}: {answer}");
+    assert!(response["statusCode"].as_u64().is_some_and(|status| status < 500), "{name}: {response}");
     let resident = resident(&child, program);
     let _ = child.kill();
     let _ = child.wait();
@@ -200,9 +200,9 @@ fn invoke(port: u16, event: &Value) -> Value {
         body.len()
     );
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("a response");
+    let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     // The response may be chunked. The JSON is between the outermost braces.
     let json = body.find('{').zip(body.rfind('}')).map_or("null", |(from, to)| &body[from..=to]);
     serde_json::from_str(json).unwrap_or(Value::Null)

@@ -82,14 +82,14 @@ pub(crate) fn token(platform: &Local, patient: &str) -> String {
 async fn once(client: &reqwest::Client, base: &str, token: &str, patient: &str) -> Duration {
     let started = Instant::now();
     let url = format!("{base}/auto-approve/no-form/fhir/Patient/{patient}/$ehi-export");
-    let kicked_off = client.post(url).bearer_auth(token).send().await.expect("an answer");
+    let kicked_off = client.post(url).bearer_auth(token).send().await.expect("a response");
     assert_eq!(kicked_off.status(), StatusCode::ACCEPTED);
     let status = kicked_off.headers()["content-location"].to_str().expect("a URL").to_owned();
     loop {
-        let answer = client.get(&status).bearer_auth(token).send().await.expect("an answer");
-        match answer.status() {
+        let response = client.get(&status).bearer_auth(token).send().await.expect("a response");
+        match response.status() {
             StatusCode::OK => {
-                answer.bytes().await.expect("a manifest");
+                response.bytes().await.expect("a manifest");
                 return started.elapsed();
             }
             StatusCode::ACCEPTED => tokio::time::sleep(Duration::from_micros(500)).await,

@@ -25,9 +25,9 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
         let token = token(&platform, &patient);
         let job = async |prefix: &str| {
             let url = format!("{base}{prefix}/fhir/Patient/{patient}/$ehi-export");
-            let answer =
-                reqwest::Client::new().post(url).bearer_auth(&token).send().await.expect("an answer");
-            answer.headers()["content-location"]
+            let response =
+                reqwest::Client::new().post(url).bearer_auth(&token).send().await.expect("a response");
+            response.headers()["content-location"]
                 .to_str()
                 .expect("a URL")
                 .strip_prefix(&base)
@@ -93,21 +93,21 @@ async fn load(address: std::net::SocketAddr, request: String, length: Duration) 
         tokio::spawn(async move {
             let mut stream = TcpStream::connect(address).await.expect("connected");
             stream.set_nodelay(true).expect("set");
-            let (mut answered, mut buffer) = (0_u32, Vec::with_capacity(16 * 1024));
+            let (mut responses, mut buffer) = (0_u32, Vec::with_capacity(16 * 1024));
             while Instant::now() < until {
                 stream.write_all(request.as_bytes()).await.expect("sent");
-                answer(&mut stream, &mut buffer).await;
-                answered += 1;
+                read_response(&mut stream, &mut buffer).await;
+                responses += 1;
             }
-            answered
+            responses
         })
     });
-    let answered: u32 = join_all(clients).await.into_iter().map(|answered| answered.expect("a client")).sum();
-    f64::from(answered) / started.elapsed().as_secs_f64()
+    let responses: u32 = join_all(clients).await.into_iter().map(|count| count.expect("a client")).sum();
+    f64::from(responses) / started.elapsed().as_secs_f64()
 }
 
 /// Reads one response: its head, and the number of bytes that the head states.
-async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) {
+async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) {
     buffer.clear();
     loop {
         assert!(stream.read_buf(buffer).await.expect("read") > 0, "the connection stays open");

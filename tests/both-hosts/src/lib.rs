@@ -38,7 +38,7 @@ pub fn both_hosts(how: TokenStream, story: TokenStream) -> TokenStream {
             ::tests::inventory::submit! {{
                 ::tests::stories::Story {{
                     name: module_path!(),
-                    tell: |world| Box::pin(async move {{ ::tests::stories::assert_told(super::{name}(world).await) }}),
+                    run: |world| Box::pin(async move {{ ::tests::stories::assert_passed(super::{name}(world).await) }}),
                 }}
             }}
         }}"

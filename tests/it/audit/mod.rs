@@ -12,13 +12,13 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::simulated::account::Setup;
 use tests::simulated::{Record, run};
-use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
+use tests::{ANNA, BRUNO, TestResponse, World, both_hosts, text};
 
 use crate::admin::in_review;
 
-/// Tells a story to the process in memory and to the simulated AWS, and not to a deployment, whose trail has the entries of
-/// other stories as well.
-macro_rules! told_alone {
+/// Runs a story in memory and on the simulated AWS, but not on a deployment, because the audit trail of a deployment also has the
+/// entries of other stories.
+macro_rules! here_and_on_aws {
     ($name:ident) => {
         mod $name {
             #[tokio::test]
@@ -35,26 +35,27 @@ macro_rules! told_alone {
 }
 
 fn on_aws(story: fn(World) -> LocalBoxFuture<'static, tests::Result>) {
-    let tell = move || {
+    let in_simulation = move || {
         run(async {
             story(Box::pin(World::simulated(Setup::default(), &Record::default())).await).await.is_ok()
         })
     };
-    let told = std::thread::Builder::new().stack_size(16 << 20).spawn(tell).expect("a thread").join();
-    assert!(told.expect("the story holds"));
+    let passed =
+        std::thread::Builder::new().stack_size(16 << 20).spawn(in_simulation).expect("a thread").join();
+    assert!(passed.expect("the story holds"));
 }
 
 /// The AuditEvents that an auditor finds, the newest first, without those of reading them.
 pub(crate) async fn events(world: &World, query: &str) -> Vec<Value> {
     let auditor = world.staff().await;
-    let answer = world.get(&format!("/admin/audit?{query}")).cookie(&auditor).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    assert_eq!(answer.header("content-type"), "application/fhir+ndjson");
-    if answer.body.is_empty() { Vec::new() } else { answer.lines() }
+    let response = world.get(&format!("/admin/audit?{query}")).cookie(&auditor).send().await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    assert_eq!(response.header("content-type"), "application/fhir+ndjson");
+    if response.body.is_empty() { Vec::new() } else { response.lines() }
 }
 
-/// The action of an event, its actor and its result: `approved by admin: success`.
-pub(crate) fn said(event: &Value) -> String {
+/// Returns the action of an event, its actor and its result: `approved by admin: success`.
+pub(crate) fn summary(event: &Value) -> String {
     let outcome = text(&event["outcomeDesc"]);
     let (action, outcome) = outcome.split_once(": ").expect("an action and a result");
     let who = &event["agent"][0]["who"];
@@ -62,10 +63,10 @@ pub(crate) fn said(event: &Value) -> String {
     format!("{action} by {who}: {outcome}")
 }
 
-async fn said_about(world: &World, query: &str) -> Vec<String> {
-    let mut said: Vec<_> = events(world, query).await.iter().map(said).collect();
-    said.reverse();
-    said
+async fn summaries_of(world: &World, query: &str) -> Vec<String> {
+    let mut summaries: Vec<_> = events(world, query).await.iter().map(summary).collect();
+    summaries.reverse();
+    summaries
 }
 
 /// Acceptance 36 and 38 of the pages.
@@ -81,7 +82,8 @@ async fn one_view_and_one_decision_are_one_event_each_without_content(world: Wor
     let id = job.rsplit('/').next().expect("an id");
     let mut of_patient = events(&world, &format!("patient={ANNA}")).await;
     of_patient.retain(|event| event.to_string().contains(id));
-    let by_staff: Vec<_> = of_patient.iter().map(said).filter(|said| said.contains(" by admin")).collect();
+    let by_staff: Vec<_> =
+        of_patient.iter().map(summary).filter(|summary| summary.contains(" by admin")).collect();
     assert_eq!(by_staff, ["approved by admin: success", "record-viewed by admin: success"]);
     for event in &of_patient {
         let line = event.to_string();
@@ -105,7 +107,7 @@ async fn one_view_and_one_decision_are_one_event_each_without_content(world: Wor
     Ok(())
 }
 
-told_alone!(every_step_of_a_patient_and_an_app_is_an_event);
+here_and_on_aws!(every_step_of_a_patient_and_an_app_is_an_event);
 
 async fn every_step_of_a_patient_and_an_app_is_an_event(world: World) -> tests::Result {
     let tokens = world.tokens("app", ANNA).await;
@@ -124,7 +126,7 @@ async fn every_step_of_a_patient_and_an_app_is_an_event(world: World) -> tests::
     world.post("/auth/revoke").form(&fields).send().await;
     let other = world.token(ANNA).await;
     world.request(Method::DELETE, &format!("{job}/status")).bearer(&other).send().await;
-    let found = said_about(&world, &format!("patient={ANNA}")).await;
+    let found = summaries_of(&world, &format!("patient={ANNA}")).await;
     let expected = [
         "consent-given by Patient/anna-lindqvist: success",
         "token-issued by app: success",
@@ -141,11 +143,11 @@ async fn every_step_of_a_patient_and_an_app_is_an_event(world: World) -> tests::
     let id = job.rsplit('/').next().expect("an id");
     let download = events(&world, "action=download").await.remove(0);
     assert!(download.to_string().contains(id), "{download}");
-    assert_eq!(said_about(&world, &format!("who={ANNA}&action=sign-in")).await.len(), 2);
+    assert_eq!(summaries_of(&world, &format!("who={ANNA}&action=sign-in")).await.len(), 2);
     Ok(())
 }
 
-told_alone!(failed_sign_ins_are_recorded_without_what_was_typed);
+here_and_on_aws!(failed_sign_ins_are_recorded_without_what_was_typed);
 
 /// What was typed may be a password.
 async fn failed_sign_ins_are_recorded_without_what_was_typed(world: World) -> tests::Result {
@@ -156,13 +158,13 @@ async fn failed_sign_ins_are_recorded_without_what_was_typed(world: World) -> te
         assert_eq!(sign_in(name).await.status, StatusCode::UNAUTHORIZED);
     }
     let failed = events(&world, "action=sign-in-failed").await;
-    let said: Vec<_> = failed.iter().map(said).collect();
-    assert_eq!(said, ["sign-in-failed by unknown: refused", "sign-in-failed by admin: refused"]);
+    let summaries: Vec<_> = failed.iter().map(summary).collect();
+    assert_eq!(summaries, ["sign-in-failed by unknown: refused", "sign-in-failed by admin: refused"]);
     assert!(!json!(failed).to_string().contains("horse"));
     Ok(())
 }
 
-told_alone!(the_page_shows_what_its_filter_finds);
+here_and_on_aws!(the_page_shows_what_its_filter_finds);
 
 /// 25 entries a page for people; what a filter finds is what the page and the lines show.
 async fn the_page_shows_what_its_filter_finds(world: World) -> tests::Result {
@@ -188,7 +190,7 @@ async fn the_page_shows_what_its_filter_finds(world: World) -> tests::Result {
     Ok(())
 }
 
-told_alone!(lines_are_paged);
+here_and_on_aws!(lines_are_paged);
 
 /// Pages of lines follow each other by their links, and no entry is missing or there twice.
 async fn lines_are_paged(world: World) -> tests::Result {
@@ -213,7 +215,7 @@ async fn lines_are_paged(world: World) -> tests::Result {
     Ok(())
 }
 
-fn next_of(page: &Answer) -> Option<String> {
+fn next_of(page: &TestResponse) -> Option<String> {
     let link = page.headers.get("link")?.to_str().ok()?;
     Some(link.strip_prefix('<')?.split_once('>')?.0.to_owned())
 }

@@ -15,7 +15,7 @@ use settings::Settings;
 use tests::{ANNA, Launch, World, parameter, settings};
 
 use crate::admin::in_review;
-use crate::program::{ehi, run, said};
+use crate::program::{ehi, printed, run};
 
 pub(crate) fn open(state: &Path, more: &str) -> World {
     let settings = Settings::parse(&settings(&format!("sandbox = true\n{more}")), |_| None, None);
@@ -44,8 +44,8 @@ async fn the_program_verifies_and_exports() -> tests::Result {
     let world = open(state.path(), "audit_retention_years = 100");
     let (_, _, staff) = in_review(&world).await;
     let whole = audit(state.path(), &["verify"]);
-    assert!(whole.status.success(), "{}", said(&whole));
-    assert!(said(&whole).contains("entries in 1 of 8 chains are valid"), "{}", said(&whole));
+    assert!(whole.status.success(), "{}", printed(&whole));
+    assert!(printed(&whole).contains("entries in 1 of 8 chains are valid"), "{}", printed(&whole));
     let heads = state.path().join("heads");
     std::fs::write(&heads, &whole.stdout)?;
     let expect = ["verify", "--expect", heads.to_str().expect("a path")];
@@ -70,15 +70,15 @@ async fn the_program_verifies_and_exports() -> tests::Result {
         }
         tampered(copy.path(), statement);
         let broken = audit(copy.path(), &expect);
-        assert_eq!(broken.status.code(), Some(1), "{statement}: {}", said(&broken));
-        assert!(said(&broken).contains(part), "{statement}: {}", said(&broken));
+        assert_eq!(broken.status.code(), Some(1), "{statement}: {}", printed(&broken));
+        assert!(printed(&broken).contains(part), "{statement}: {}", printed(&broken));
     }
     // The page says so as well.
     tampered(state.path(), "UPDATE entries SET outcome = 'failed' WHERE sequence = 2");
     let page = world.get("/staff/audit").cookie(&staff).send().await.text();
     assert!(page.contains("role=\"alert\"") && page.contains("Chain 0, entry 2"), "{page}");
     let nothing = audit(copy.path().join("nowhere").as_path(), &["verify"]);
-    assert!(said(&nothing).contains("there is no audit trail"), "{}", said(&nothing));
+    assert!(printed(&nothing).contains("there is no audit trail"), "{}", printed(&nothing));
     Ok(())
 }
 
@@ -94,9 +94,9 @@ async fn without_the_trail_nothing_is_shown_or_done() -> tests::Result {
     tampered(state.path(), "DROP TABLE entries");
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
     for path in [format!("/staff{job}"), format!("/admin{job}"), "/staff".to_owned()] {
-        let answer = world.get(&path).cookie(&staff).send().await;
-        assert_eq!(answer.status, unavailable, "{path}");
-        assert!(!answer.text().contains("Lindqvist"), "{path}: {}", answer.text());
+        let response = world.get(&path).cookie(&staff).send().await;
+        assert_eq!(response.status, unavailable, "{path}");
+        assert!(!response.text().contains("Lindqvist"), "{path}: {}", response.text());
     }
     assert_eq!(world.get(&url).bearer(&token).send().await.status, unavailable);
     let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;

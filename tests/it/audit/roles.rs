@@ -7,7 +7,7 @@ use http::StatusCode;
 use local::Local;
 use serde_json::json;
 use settings::Settings;
-use tests::{Answer, PASSWORD, World, settings};
+use tests::{PASSWORD, TestResponse, World, settings};
 
 use crate::admin::in_review;
 use crate::tokens::{Issuer, claims};
@@ -25,11 +25,11 @@ fn with_members(roles: &str) -> String {
     format!("{text}{}{changing}", fixed.concat())
 }
 
-async fn signed_in(world: &World, name: &str) -> Answer {
+async fn signed_in(world: &World, name: &str) -> TestResponse {
     let fields = [("username", name), ("password", PASSWORD)];
-    let answer = world.post("/staff/login").form(&fields).send().await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-    answer
+    let response = world.post("/staff/login").form(&fields).send().await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER, "{}", response.text());
+    response
 }
 
 #[tokio::test]
@@ -58,8 +58,8 @@ async fn each_role_reaches_what_is_its_own_and_nothing_else() {
         for (cookie, expected) in
             [(&reviewer, of_reviewer), (&auditor, of_auditor), (&administrator, of_administrator)]
         {
-            let answer = world.get(path).cookie(cookie).send().await;
-            assert_eq!(answer.status, expected, "{path}: {}", answer.text());
+            let response = world.get(path).cookie(cookie).send().await;
+            assert_eq!(response.status, expected, "{path}: {}", response.text());
         }
     }
     for cookie in [&auditor, &administrator] {

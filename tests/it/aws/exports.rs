@@ -86,8 +86,8 @@ pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32>
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn whatever_call_breaks_each_resource_is_exported_once() -> tests::Result {
     let lake = sample_lake().await;
-    let wire = Wire::over(sdk().await.http_client().expect("a client"));
-    let broken = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+    let client = FaultyClient::over(sdk().await.http_client().expect("a client"));
+    let broken = sdk().await.into_builder().http_client(SharedHttpClient::from(&client)).build();
     let platform = platform(broken, resources(lake, &[]), Arc::new(SystemClock), Arc::new(OsRandom));
     let inbox = Brief(platform.inbox(SizeClass::Small, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue"));
     let patient = vec![PatientId::parse(BRUNO).expect("an id")];
@@ -95,22 +95,22 @@ async fn whatever_call_breaks_each_resource_is_exported_once() -> tests::Result 
     work(&platform, &inbox, job.id()).await;
     // The second export makes the calls that every later one makes.
     let job = begin(&platform, patient.clone()).await;
-    wire.follow(Plan::Nothing);
+    client.follow(Plan::Nothing);
     let done = work(&platform, &inbox, job.id()).await;
-    let calls: u64 = wire.operations().values().sum();
+    let calls: u64 = client.operations().values().sum();
     let expected = exported(&platform, &done).await;
     assert!(expected.len() > 50 && expected.values().all(|count| *count == 1), "{}", expected.len());
     let mut struck = 0;
-    // The answer of each call is lost once, which is the worst; of the other faults each call gets one in turn.
-    let others: Vec<_> = Fault::ALL.into_iter().filter(|fault| *fault != Fault::LostAnswer).collect();
+    // The response of each call is lost once, because this fault is the worst. Each call also gets one of the other faults in turn.
+    let others: Vec<_> = Fault::ALL.into_iter().filter(|fault| *fault != Fault::LostResponse).collect();
     let turn = |call: u64| others[usize::try_from(call).expect("few calls") % others.len()];
-    let each = (0..calls).flat_map(|call| [(call, Fault::LostAnswer), (call, turn(call))]);
+    let each = (0..calls).flat_map(|call| [(call, Fault::LostResponse), (call, turn(call))]);
     for (call, fault) in each {
         let job = begin(&platform, patient.clone()).await;
-        wire.follow(Plan::Once(call, fault));
+        client.follow(Plan::Once(call, fault));
         let done = work(&platform, &inbox, job.id()).await;
-        struck += wire.struck();
-        wire.follow(Plan::Nothing);
+        struck += client.struck();
+        client.follow(Plan::Nothing);
         assert!(matches!(done, Job::Complete(_)), "call {call}, {fault:?}: {:?}", done.header().history);
         assert_eq!(exported(&platform, &done).await, expected, "call {call}, {fault:?}");
     }
@@ -119,10 +119,10 @@ async fn whatever_call_breaks_each_resource_is_exported_once() -> tests::Result 
     let mut complete = 0;
     for seed in 0..8 {
         let job = begin(&platform, patient.clone()).await;
-        wire.follow(Plan::OneIn(5, seed));
+        client.follow(Plan::OneIn(5, seed));
         let done = work(&platform, &inbox, job.id()).await;
-        assert!(wire.struck() > 3, "seed {seed}");
-        wire.follow(Plan::Nothing);
+        assert!(client.struck() > 3, "seed {seed}");
+        client.follow(Plan::Nothing);
         match &done {
             Job::Complete(_) => {
                 complete += 1;
@@ -141,8 +141,8 @@ async fn whatever_call_breaks_each_resource_is_exported_once() -> tests::Result 
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
     let lake = sample_lake().await;
-    let wire = Wire::over(sdk().await.http_client().expect("a client"));
-    let counted = sdk().await.into_builder().http_client(SharedHttpClient::from(&wire)).build();
+    let client = FaultyClient::over(sdk().await.http_client().expect("a client"));
+    let counted = sdk().await.into_builder().http_client(SharedHttpClient::from(&client)).build();
     let clock = || Arc::new(SystemClock);
     let platform = platform(counted, resources(lake, &[]), clock(), Arc::new(OsRandom));
     let worker = export_generator::worker(&platform).expect("its ports");
@@ -150,10 +150,10 @@ async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
     let calls = async || {
         let job = begin(&platform, vec![PatientId::parse(BRUNO).expect("an id")]).await;
         let id = job.id().clone();
-        wire.follow(Plan::Nothing);
+        client.follow(Plan::Nothing);
         worker.handle(&Task::Plan { job: id.clone() }, &NoDeadline).await.expect("done");
-        let operations = wire.operations();
-        let done = platform.jobs().expect("the port").get(&id).await.expect("an answer").expect("a job");
+        let operations = client.operations();
+        let done = platform.jobs().expect("the port").get(&id).await.expect("a response").expect("a job");
         assert!(matches!(done.job, Job::Complete(_)));
         operations
     };
@@ -167,11 +167,11 @@ async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
         of(&["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2"]);
     let gets = of(&["GetObject", "HeadObject"]);
     let page = std::fs::read_to_string(root().join("infra/docs/cost.md")).expect("a page");
-    for said in [
+    for sentence in [
         format!("| DynamoDB | {reads} reads and {writes} writes ("),
         format!("| S3 | {puts} PUT or LIST, {gets} GET by the engine;"),
         format!("| SQS | {} message,", of(&["SendMessage"]) + 1),
     ] {
-        assert!(page.contains(&said), "infra/docs/cost.md does not say '{said}': {calls:?}");
+        assert!(page.contains(&sentence), "infra/docs/cost.md does not say '{sentence}': {calls:?}");
     }
 }

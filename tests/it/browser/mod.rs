@@ -17,12 +17,12 @@ async fn opened(look: Look, script: Script) -> (Site, Browser, Page) {
 
 /// Nothing is wrong; or everything that is wrong is said at once.
 #[track_caller]
-fn nothing<T: ToString>(wrong: &[T]) {
-    let said: Vec<_> = wrong.iter().map(T::to_string).collect();
-    assert!(said.is_empty(), "{} problems:\n{}", said.len(), said.join("\n"));
+fn assert_none<T: ToString>(wrong: &[T]) {
+    let problems: Vec<_> = wrong.iter().map(T::to_string).collect();
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
 /// The page keeps to everything that pages keep to.
 async fn passes(page: &Page, name: &str, audience: Audience) {
-    nothing(&inspect(page, name, audience).await);
+    assert_none(&inspect(page, name, audience).await);
 }

@@ -4,7 +4,7 @@ use tests::ANNA;
 use tests::browser::{Audience, Key, Look, Page, Script, Site};
 use tests::in_browser;
 
-use super::{nothing, opened, passes};
+use super::{assert_none, opened, passes};
 
 /// Signs Anna in, from the landing page.
 async fn sign_in(site: &Site, page: &Page) {
@@ -45,7 +45,7 @@ async fn approve(site: &Site, page: &Page) -> String {
     job
 }
 
-async fn whole_way(script: Script) {
+async fn use_all_pages(script: Script) {
     let (site, _browser, page) = opened(Look::PHONE, script).await;
     sign_in(&site, &page).await;
     assert!(page.text().await.contains("You have no copies yet."));
@@ -83,17 +83,17 @@ async fn whole_way(script: Script) {
     page.leads(page.press(Key::Enter)).await;
     page.open(&site.at("/my")).await;
     assert_eq!(page.heading().await, "Who are you?");
-    nothing(&page.console_errors());
+    assert_none(&page.console_errors());
 }
 
 #[in_browser]
-async fn the_patients_pages_by_the_keyboard() {
-    whole_way(Script::On).await;
+async fn a_patient_uses_all_pages_by_keyboard() {
+    use_all_pages(Script::On).await;
 }
 
 #[in_browser]
-async fn the_patients_pages_without_script() {
-    whole_way(Script::Off).await;
+async fn a_patient_uses_all_pages_without_scripts() {
+    use_all_pages(Script::Off).await;
 }
 
 #[in_browser]
@@ -106,7 +106,7 @@ async fn a_copy_moves_by_itself_where_script_runs() {
         ? done(document.querySelector('[data-spoken]').textContent) : setTimeout(look, 100); look(); })";
     assert_eq!(page.evaluate::<String>(seen).await, "Ready");
     assert!(page.has("link", "Delete this copy").await && page.title().await.contains("Ready"));
-    nothing(&page.console_errors());
+    assert_none(&page.console_errors());
 }
 
 #[in_browser]

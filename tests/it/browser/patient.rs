@@ -4,7 +4,7 @@ use tests::PASSWORD;
 use tests::browser::{Audience, Browser, Key, Look, Page, Script, Site};
 use tests::in_browser;
 
-use super::{nothing, opened, passes};
+use super::{assert_none, opened, passes};
 
 /// From the app to the question of consent.
 async fn sign_in(site: &Site, page: &Page) {
@@ -21,7 +21,7 @@ async fn send_form(page: &Page) {
     }
 }
 
-async fn whole_way(script: Script) {
+async fn authorize_and_send_form(script: Script) {
     let (site, _browser, page) = opened(Look::PHONE, script).await;
     sign_in(&site, &page).await;
     assert!(page.heading().await.contains("Pocket Health"), "{}", page.heading().await);
@@ -41,17 +41,17 @@ async fn whole_way(script: Script) {
     assert_ne!(page.url().await, returned);
     site.world.work().await;
     assert!(site.progress(&token, &job).await.contains("review"), "{}", site.progress(&token, &job).await);
-    nothing(&page.console_errors());
+    assert_none(&page.console_errors());
 }
 
 #[in_browser]
-async fn the_whole_way_by_the_keyboard() {
-    whole_way(Script::On).await;
+async fn a_patient_authorizes_an_app_and_sends_the_form_by_keyboard() {
+    authorize_and_send_form(Script::On).await;
 }
 
 #[in_browser]
-async fn the_whole_way_without_script() {
-    whole_way(Script::Off).await;
+async fn a_patient_authorizes_an_app_and_sends_the_form_without_scripts() {
+    authorize_and_send_form(Script::Off).await;
 }
 
 #[in_browser]
@@ -61,7 +61,7 @@ async fn a_refusal_goes_back_to_the_app() {
     page.leads(page.click("button", "Do not allow")).await;
     assert_eq!(page.heading().await, "Back in the app");
     assert_eq!(tests::parameter(&page.url().await, "error").as_deref(), Some("access_denied"));
-    nothing(&page.console_errors());
+    assert_none(&page.console_errors());
 }
 
 #[in_browser]

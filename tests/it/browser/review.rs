@@ -3,7 +3,7 @@
 use tests::browser::{Audience, Key, Look, Page, Review, Script, Site};
 use tests::in_browser;
 
-use super::{nothing, opened, passes};
+use super::{assert_none, opened, passes};
 
 /// The page of an export in review.
 async fn reviewed(site: &Site, page: &Page) -> Review {
@@ -32,7 +32,7 @@ async fn open_resource(page: &Page, file: &str) {
     page.leads(page.press(Key::Enter)).await;
 }
 
-async fn whole_way(script: Script) {
+async fn review_and_decide(script: Script) {
     let (site, _browser, page) = opened(Look::DESK, script).await;
     let review = reviewed(&site, &page).await;
     assert!(page.text().await.contains("Above all the blood tests of last spring"), "the patient's words");
@@ -57,17 +57,17 @@ async fn whole_way(script: Script) {
     let staff = site.world.staff().await;
     let shown = site.world.get(&format!("/admin{}", review.job)).cookie(&staff).send().await;
     assert_eq!(shown.json()["status"], "approved", "{}", shown.text());
-    nothing(&page.console_errors());
+    assert_none(&page.console_errors());
 }
 
 #[in_browser]
-async fn the_clerks_way_by_the_keyboard() {
-    whole_way(Script::On).await;
+async fn a_reviewer_decides_by_keyboard() {
+    review_and_decide(Script::On).await;
 }
 
 #[in_browser]
-async fn the_clerks_way_without_script() {
-    whole_way(Script::Off).await;
+async fn a_reviewer_decides_without_scripts() {
+    review_and_decide(Script::Off).await;
 }
 
 #[in_browser]
@@ -137,13 +137,13 @@ async fn a_file_that_is_too_large_is_not_sent() {
             document.querySelector('form[data-max-bytes] button').click(); return null; }})()"
         )
     };
-    for (count, bytes, said) in
+    for (count, bytes, expected) in
         [(1, 11 * 1024 * 1024, "A file is larger than 10 MB"), (6, 1, "Choose at most 5 files")]
     {
         page.evaluate::<Option<bool>>(&choose(count, bytes)).await;
-        assert!(page.text().await.contains(said), "{said}");
+        assert!(page.text().await.contains(expected), "{expected}");
     }
     page.leads(page.evaluate::<Option<bool>>(&choose(2, 10))).await;
     assert!(page.has("button", "Remove f0").await && page.has("button", "Remove f1").await);
-    nothing(&page.console_errors());
+    assert_none(&page.console_errors());
 }

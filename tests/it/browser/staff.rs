@@ -3,9 +3,9 @@
 use tests::browser::{Audience, Key, Look, Script};
 use tests::in_browser;
 
-use super::{nothing, opened, passes};
+use super::{assert_none, opened, passes};
 
-async fn whole_way(script: Script) {
+async fn sign_in_and_approve(script: Script) {
     let (site, _browser, page) = opened(Look::DESK, script).await;
     let review = site.in_review().await;
     site.sign_staff_in(&page).await;
@@ -21,17 +21,17 @@ async fn whole_way(script: Script) {
     let shown =
         site.world.get(&format!("/admin{}", review.job)).cookie(&site.world.staff().await).send().await;
     assert_eq!(shown.json()["status"], "approved", "{}", shown.text());
-    nothing(&page.console_errors());
+    assert_none(&page.console_errors());
 }
 
 #[in_browser]
-async fn the_whole_way_by_the_keyboard() {
-    whole_way(Script::On).await;
+async fn staff_review_an_export_by_keyboard() {
+    sign_in_and_approve(Script::On).await;
 }
 
 #[in_browser]
-async fn the_whole_way_without_script() {
-    whole_way(Script::Off).await;
+async fn staff_review_an_export_without_scripts() {
+    sign_in_and_approve(Script::Off).await;
 }
 
 #[in_browser]
@@ -41,8 +41,8 @@ async fn the_sign_in_page_in_every_look() {
     passes(&page, "staff-sign-in", Audience::Staff).await;
 }
 
-/// Ticks two exports of the list, looks at whom they are of, and approves them.
-async fn several(script: Script) {
+/// Ticks two exports in the list, checks whose records they are, and approves them.
+async fn approve_several(script: Script) {
     let (site, _browser, page) = opened(Look::PHONE, script).await;
     let reviews = [site.in_review().await, site.in_review().await];
     site.sign_staff_in(&page).await;
@@ -70,17 +70,17 @@ async fn several(script: Script) {
         let shown = site.world.get(&format!("/admin{}", review.job)).cookie(&staff).send().await;
         assert_eq!(shown.json()["status"], "approved", "{}", shown.text());
     }
-    nothing(&page.console_errors());
+    assert_none(&page.console_errors());
 }
 
 #[in_browser]
-async fn several_are_approved_by_the_keyboard() {
-    several(Script::On).await;
+async fn several_exports_are_approved_by_keyboard() {
+    approve_several(Script::On).await;
 }
 
 #[in_browser]
-async fn several_are_approved_without_script() {
-    several(Script::Off).await;
+async fn several_exports_are_approved_without_scripts() {
+    approve_several(Script::Off).await;
 }
 
 #[in_browser]

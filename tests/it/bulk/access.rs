@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::service::{assertion, signed};
-use tests::{ANNA, Answer, World, text};
+use tests::{ANNA, TestResponse, World, text};
 
 use super::{EVERYTHING, Lake, begin, exported, resources};
 
@@ -33,8 +33,8 @@ async fn tokens_give_access_to_what_they_cover_only() {
         (&patient, "/fhir/Group/all/$export", 403),
         (&patient, "/fhir/r4/Group/all/$export", 403),
     ] {
-        let answer = world.get(path).bearer(token).send().await;
-        assert_eq!(answer.status.as_u16(), expected, "{path}: {}", answer.text());
+        let response = world.get(path).bearer(token).send().await;
+        assert_eq!(response.status.as_u16(), expected, "{path}: {}", response.text());
         assert_eq!(world.get(path).send().await.status, StatusCode::UNAUTHORIZED, "{path}");
     }
     // Status and files need a token of the same client that covers the whole export.
@@ -61,8 +61,8 @@ async fn tokens_give_access_to_what_they_cover_only() {
         let url = text(&manifest["output"][0]["url"]);
         for (token, expected) in reads {
             for path in [status.as_str(), url.as_str()] {
-                let answer = world.get(path).bearer(token).send().await;
-                assert_eq!(answer.status.as_u16(), expected, "{path}");
+                let response = world.get(path).bearer(token).send().await;
+                assert_eq!(response.status.as_u16(), expected, "{path}");
             }
         }
         assert_eq!(world.get(&status).send().await.status, StatusCode::UNAUTHORIZED);
@@ -83,8 +83,8 @@ async fn tokens_give_access_to_what_they_cover_only() {
         assert_eq!(found.len(), 5, "{path}");
         assert!(found.iter().all(|found| text(&found["id"]).starts_with("p1")));
     }
-    let answer = world.get("/fhir/r4/Patient/$export?patient=Patient/p2").bearer(&own).send().await;
-    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    let response = world.get("/fhir/r4/Patient/$export?patient=Patient/p2").bearer(&own).send().await;
+    assert_eq!(response.status, StatusCode::FORBIDDEN);
 }
 
 /// The name of a mistake in an assertion, and the change that makes it.
@@ -94,7 +94,7 @@ type Change = (&'static str, fn(&mut Value, &mut Value));
 async fn invalid_assertions_are_invalid_client() {
     let world = World::new();
     let now = world.now();
-    let ask = async |change: &dyn Fn(&mut Value, &mut Value)| -> Answer {
+    let ask = async |change: &dyn Fn(&mut Value, &mut Value)| -> TestResponse {
         let (mut header, mut claims) = assertion("service", now);
         change(&mut header, &mut claims);
         world.by_assertion(&signed(&header, &claims), EVERYTHING).await
@@ -126,9 +126,9 @@ async fn invalid_assertions_are_invalid_client() {
         ("nbf", |_, claims| claims["nbf"] = json!(claims["exp"])),
     ];
     for (what, change) in changes {
-        let answer = ask(&change).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{what}: {}", answer.text());
-        assert_eq!(answer.json()["error"], "invalid_client", "{what}");
+        let response = ask(&change).await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{what}: {}", response.text());
+        assert_eq!(response.json()["error"], "invalid_client", "{what}");
     }
     let (header, claims) = assertion("service", now);
     let once = signed(&header, &claims);
@@ -144,12 +144,12 @@ async fn invalid_assertions_are_invalid_client() {
     let narrowed = world.by_assertion(&signed(&header, &claims), "system/*.rs").await.json();
     assert_eq!(narrowed["scope"], "system/Patient.rs system/Observation.rs?category=laboratory");
     // A backend service has no other grant.
-    let answer = world
+    let response = world
         .post("/auth/token")
         .form(&[("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", "service")])
         .send()
         .await;
-    assert_ne!(answer.status, StatusCode::OK);
+    assert_ne!(response.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -158,14 +158,15 @@ async fn a_client_has_a_limited_number_of_running_exports() {
     let world = lake.world("");
     let token = world.service("direct-service", "system/*.read").await;
     let kick_offs = (0..200).map(|_| world.get("/fhir/$export").bearer(&token).send());
-    let answers = futures_util::future::join_all(kick_offs).await;
-    let accepted: Vec<_> = answers.iter().filter(|answer| answer.status == StatusCode::ACCEPTED).collect();
+    let responses = futures_util::future::join_all(kick_offs).await;
+    let accepted: Vec<_> =
+        responses.iter().filter(|response| response.status == StatusCode::ACCEPTED).collect();
     assert_eq!(accepted.len(), 3);
     let refused =
-        answers.iter().find(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS).expect("refused");
+        responses.iter().find(|response| response.status == StatusCode::TOO_MANY_REQUESTS).expect("refused");
     assert!(refused.header("retry-after").parse::<u32>().is_ok());
     refused.outcome();
-    assert!(answers.iter().all(|answer| [202, 429].contains(&answer.status.as_u16())));
+    assert!(responses.iter().all(|response| [202, 429].contains(&response.status.as_u16())));
     // A DELETE frees the slot at once.
     for _ in 0..4 {
         let status = accepted[0].header("content-location");
@@ -191,17 +192,17 @@ async fn the_same_key_is_the_same_job() {
     let ask = |path: &'static str, key: &'static str| {
         world.get(path).bearer(&token).header("idempotency-key", key).send()
     };
-    let answers = futures_util::future::join_all((0..50).map(|_| ask("/fhir/$export", "k1"))).await;
-    let jobs: BTreeSet<_> = answers.iter().map(|answer| answer.header("content-location")).collect();
-    assert!(answers.iter().all(|answer| answer.status == StatusCode::ACCEPTED));
+    let responses = futures_util::future::join_all((0..50).map(|_| ask("/fhir/$export", "k1"))).await;
+    let jobs: BTreeSet<_> = responses.iter().map(|response| response.header("content-location")).collect();
+    assert!(responses.iter().all(|response| response.status == StatusCode::ACCEPTED));
     assert_eq!(jobs.len(), 1, "{jobs:?}");
     let other = ask("/fhir/$export?_type=Patient", "k1").await;
     assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY);
     other.outcome();
     assert!(!jobs.contains(&ask("/fhir/$export", "k2").await.header("content-location")));
     let others = world.service("direct-service", "system/*.read").await;
-    let answer = world.get("/fhir/$export").bearer(&others).header("idempotency-key", "k1").send().await;
-    assert!(!jobs.contains(&answer.header("content-location")), "another client's key");
+    let response = world.get("/fhir/$export").bearer(&others).header("idempotency-key", "k1").send().await;
+    assert!(!jobs.contains(&response.header("content-location")), "another client's key");
     world.advance(24 * 3600 + 1);
     let token = world.service("service", EVERYTHING).await;
     let later = world.get("/fhir/$export").bearer(&token).header("idempotency-key", "k1").send().await;
@@ -216,13 +217,13 @@ async fn a_repeated_kick_off_takes_one_slot() {
     // This client may have three exports at once.
     let token = world.service("direct-service", "system/*.read").await;
     let ask = |key: &str| {
-        let asked = world.get("/fhir/$export").bearer(&token).header("idempotency-key", key);
-        asked.send()
+        let request = world.get("/fhir/$export").bearer(&token).header("idempotency-key", key);
+        request.send()
     };
-    let answers = futures_util::future::join_all((0..20).map(|_| ask("k1"))).await;
+    let responses = futures_util::future::join_all((0..20).map(|_| ask("k1"))).await;
     let jobs: BTreeSet<_> =
-        answers.iter().map(|answer| answer.header("content-location").to_owned()).collect();
-    assert!(answers.iter().all(|answer| answer.status == StatusCode::ACCEPTED), "{}", answers.len());
+        responses.iter().map(|response| response.header("content-location").to_owned()).collect();
+    assert!(responses.iter().all(|response| response.status == StatusCode::ACCEPTED), "{}", responses.len());
     assert_eq!(jobs.len(), 1, "{jobs:?}");
     assert_eq!(ask("k2").await.status, StatusCode::ACCEPTED);
     assert_eq!(ask("k3").await.status, StatusCode::ACCEPTED);
@@ -230,9 +231,9 @@ async fn a_repeated_kick_off_takes_one_slot() {
     let first = jobs.first().expect("a job");
     let deleted = world.request(Method::DELETE, first).bearer(&token).send().await;
     assert_eq!(deleted.status, StatusCode::ACCEPTED);
-    let answers = futures_util::future::join_all((0..20).map(|_| ask("k1"))).await;
+    let responses = futures_util::future::join_all((0..20).map(|_| ask("k1"))).await;
     let again: BTreeSet<_> =
-        answers.iter().map(|answer| answer.header("content-location").to_owned()).collect();
+        responses.iter().map(|response| response.header("content-location").to_owned()).collect();
     assert_eq!(again.len(), 1, "{again:?}");
     assert!(!again.contains(first), "the key of a deleted job starts a new one");
     let status = world.get(again.first().expect("a job")).bearer(&token).send().await;

@@ -74,14 +74,14 @@ async fn deletions_are_in_the_deleted_list_and_not_in_the_output() {
 async fn deletions_are_not_listed_if_the_token_limits_their_type() {
     let lake = Lake::new();
     let world = lake.world("");
-    for (client, scopes, told) in [
+    for (client, scopes, count) in [
         ("service", "system/*.rs access/open.read", 0),
         ("other-service", "system/Observation.rs?category=laboratory", 0),
         ("other-service", "system/Patient.rs", 1),
     ] {
         let token = world.service(client, scopes).await;
         let manifest = exported(&world, &token, "/fhir/$export?_since=2020-01-01T00:00:00Z").await;
-        assert_eq!(resources(&world, &token, &manifest, "deleted").await.len(), told, "{scopes}");
+        assert_eq!(resources(&world, &token, &manifest, "deleted").await.len(), count, "{scopes}");
         let output = resources(&world, &token, &manifest, "output").await;
         assert!(
             output.iter().all(|resource| resource["id"] != "p1-o1"),
@@ -103,9 +103,9 @@ async fn groups_are_found_flattened_and_exported() {
     let group = world.get("/fhir/Group/nested").bearer(&token).send().await.json();
     assert_eq!(group["member"].as_array().expect("members").len(), 3);
     for path in ["/fhir/Group/nobody", "/fhir/Group/nobody/$export", "/fhir/Group/..%2f..%2fx/$export"] {
-        let answer = world.get(path).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
-        answer.outcome();
+        let response = world.get(path).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{path}");
+        response.outcome();
     }
     let manifest = exported(&world, &token, "/fhir/Group/empty/$export").await;
     assert_eq!((&manifest["output"], &manifest["error"]), (&json!([]), &json!([])));
@@ -134,11 +134,11 @@ async fn patients_are_chosen_by_reference_and_an_empty_choice_is_refused() {
         let call = if lenient { call.header("prefer", "respond-async, handling=lenient") } else { call };
         call.send().await
     };
-    let answer =
+    let response =
         post("/fhir/Patient/$export", &body(&["Patient/p1", "Patient/p4", "Patient/p1"]), false).await;
-    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    assert_eq!(response.status, StatusCode::ACCEPTED);
     world.work().await;
-    let status = answer.header("content-location");
+    let status = response.header("content-location");
     let manifest = world.get(status).bearer(&token).send().await.json();
     let found = resources(&world, &token, &manifest, "output").await;
     let patients: BTreeSet<_> = found

@@ -10,7 +10,7 @@ use super::{EVERYTHING, Lake, exported, resources, sorted};
 
 /// A request, as its query and as a plain filter.
 #[derive(Debug, Clone)]
-struct Asked {
+struct BulkRequest {
     level: usize,
     since: Option<&'static str>,
     until: Option<&'static str>,
@@ -48,7 +48,7 @@ const FILTERS: [(&str, &str, Passes); 8] = [
 
 const LEVELS: [&str; 3] = ["/fhir/$export", "/fhir/Patient/$export", "/fhir/Group/all/$export"];
 
-impl Asked {
+impl BulkRequest {
     fn path(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.since.map(|at| ("_since", at)));
@@ -90,14 +90,14 @@ impl Asked {
             "Group" => &["type", "actual"],
             _ => &[],
         };
-        let asked: Vec<_> = elements
+        let chosen: Vec<_> = elements
             .split(',')
             .filter_map(|element| match element.split_once('.') {
                 Some((of, name)) => (of == resource_type).then_some(name),
                 None => Some(element),
             })
             .collect();
-        if asked.is_empty() {
+        if chosen.is_empty() {
             return resource.clone();
         }
         let mut cut = resource.clone();
@@ -105,8 +105,8 @@ impl Asked {
         members.retain(|name, _| {
             ["resourceType", "id", "meta"].contains(&name.as_str())
                 || mandatory.contains(&name.as_str())
-                || asked.contains(&name.as_str())
-                || (name == "valueQuantity" && asked.contains(&"value"))
+                || chosen.contains(&name.as_str())
+                || (name == "valueQuantity" && chosen.contains(&"value"))
         });
         let tag = json!({
             "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED",
@@ -184,7 +184,7 @@ fn references(value: &Value) -> Vec<String> {
     }
 }
 
-fn any_request() -> impl Strategy<Value = Asked> {
+fn any_request() -> impl Strategy<Value = BulkRequest> {
     let times = prop_oneof![
         Just(None),
         Just(Some("2021-06-01T00:00:00Z")),
@@ -226,7 +226,7 @@ fn any_request() -> impl Strategy<Value = Asked> {
                 .filter(|filter| types.is_empty() || types.contains(&FILTERS[*filter].0))
                 .collect();
             let until = until.filter(|until| since.is_none_or(|since| since < *until));
-            Asked { level, since, until, types, filters, elements, open_only, chunk_bytes }
+            BulkRequest { level, since, until, types, filters, elements, open_only, chunk_bytes }
         },
     )
 }
@@ -236,16 +236,16 @@ proptest! {
 
     /// The parameters occur alone and in combinations.
     #[test]
-    fn an_export_is_a_plain_filter_over_the_lake(asked in any_request()) {
+    fn an_export_is_a_plain_filter_over_the_lake(request in any_request()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let lake = Lake::new();
-            let world = lake.world(&format!("chunk_bytes = {}", asked.chunk_bytes));
-            let scopes = if asked.open_only { "system/*.rs access/open.read" } else { EVERYTHING };
+            let world = lake.world(&format!("chunk_bytes = {}", request.chunk_bytes));
+            let scopes = if request.open_only { "system/*.rs access/open.read" } else { EVERYTHING };
             let token = world.service("service", scopes).await;
-            let manifest = exported(&world, &token, &asked.path()).await;
+            let manifest = exported(&world, &token, &request.path()).await;
             let found = resources(&world, &token, &manifest, "output").await;
-            assert_eq!(sorted(&found), sorted(&asked.expected(&lake.resources)), "{}", asked.path());
+            assert_eq!(sorted(&found), sorted(&request.expected(&lake.resources)), "{}", request.path());
             assert_eq!(manifest["error"], json!([]));
         });
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::World;
 
 use super::{EVERYTHING, Lake};
-use crate::program::{Served, ehi, run, said};
+use crate::program::{Served, ehi, printed, run};
 
 /// The number of members of the large group.
 const MEMBERS: usize = 500_000;
@@ -93,7 +93,7 @@ async fn half_a_million_members_are_counted_within_the_memory_of_a_function() ->
         .arg(&config)
         .arg("--make-key")
         .arg(&key));
-    assert!(added.status.success(), "{}", said(&added));
+    assert!(added.status.success(), "{}", printed(&added));
     let mut command = ehi();
     command.env("EHI_MAX_DIRECT_BYTES", "4194304").env("EHI_LOG", "warn");
     let (lake, config) = (lake.to_str().expect("a path"), config.to_str().expect("a path"));
@@ -106,9 +106,9 @@ async fn half_a_million_members_are_counted_within_the_memory_of_a_function() ->
     let token = String::from_utf8_lossy(&token.stdout).trim().to_owned();
     let client = reqwest::Client::new();
     let get = async |path: &str| {
-        let answer =
-            client.get(format!("{base}/{path}")).bearer_auth(&token).send().await.expect("an answer");
-        (answer.status(), answer.bytes().await.expect("a body"))
+        let response =
+            client.get(format!("{base}/{path}")).bearer_auth(&token).send().await.expect("a response");
+        (response.status(), response.bytes().await.expect("a body"))
     };
     for path in ["Group", "Group?type=person"] {
         let (status, body) = get(path).await;

@@ -7,7 +7,7 @@ use tests::{World, both_hosts, text};
 use super::{EVERYTHING, Lake, exported, resources, sorted};
 
 /// Returns the texts of the manifest's `error` files, one for each outcome.
-async fn told(world: &World, token: &str, manifest: &serde_json::Value) -> Vec<String> {
+async fn problems(world: &World, token: &str, manifest: &serde_json::Value) -> Vec<String> {
     let outcomes = resources(world, token, manifest, "error").await;
     outcomes.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect()
 }
@@ -41,10 +41,10 @@ async fn its_values_are_accepted_and_unknown_values_are_reported() {
         ("ram=lots", &["'ram' must be an amount of memory"]),
     ] {
         let manifest = exported(&world, &token, &format!("/4_0_0/$export?{query}")).await;
-        let told = told(&world, &token, &manifest).await;
-        assert_eq!(told.len(), reports.len(), "{query}: {told:?}");
-        for (told, report) in told.iter().zip(reports) {
-            assert!(told.contains(report), "{query}: {told}");
+        let problems = problems(&world, &token, &manifest).await;
+        assert_eq!(problems.len(), reports.len(), "{query}: {problems:?}");
+        for (problem, report) in problems.iter().zip(reports) {
+            assert!(problem.contains(report), "{query}: {problem}");
         }
         assert_eq!(manifest["errors"], manifest["error"]);
         // The other dialects, and this one with `handling=strict`, refuse the value.
@@ -59,8 +59,8 @@ async fn its_values_are_accepted_and_unknown_values_are_reported() {
     assert_eq!(strict.send().await.status, StatusCode::BAD_REQUEST);
     for wrong in ["_since=yesterday", "uploadPartSize=big", "ttlSecondsAfterFinished=-1", "patient=Group/all"]
     {
-        let answer = world.get(&format!("/4_0_0/$export?{wrong}")).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+        let response = world.get(&format!("/4_0_0/$export?{wrong}")).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
 }
 
@@ -94,8 +94,8 @@ async fn patients_can_be_named_at_every_level_and_in_lower_case() {
         assert_eq!(found(path).await, expected, "{path}");
     }
     for wrong in ["/fhir/$export?patient=Patient/p1", "/fhir/Patient/$export?patient=patient/p1"] {
-        let answer = world.get(wrong).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+        let response = world.get(wrong).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
     let nobody = world.get("/4_0_0/$export?patient=patient/nobody").bearer(&token).send().await;
     assert_eq!(nobody.status, StatusCode::BAD_REQUEST);
@@ -108,11 +108,11 @@ async fn memory_can_be_a_number_in_a_body(world: World) {
     let body = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "ram", "valueInteger": 8 }, { "name": "_since", "valueDate": "2023-10-10" },
     ]});
-    let answer = world.post("/4_0_0/Patient/$export").bearer(&token).json(&body).send().await;
-    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
-    let answer = world.post("/fhir/Patient/$export").bearer(&token).json(&body).send().await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-    assert!(answer.outcome().contains("_since"), "{}", answer.outcome());
+    let response = world.post("/4_0_0/Patient/$export").bearer(&token).json(&body).send().await;
+    assert_eq!(response.status, StatusCode::ACCEPTED, "{}", response.text());
+    let response = world.post("/fhir/Patient/$export").bearer(&token).json(&body).send().await;
+    assert_eq!(response.status, StatusCode::BAD_REQUEST);
+    assert!(response.outcome().contains("_since"), "{}", response.outcome());
 }
 
 #[both_hosts]

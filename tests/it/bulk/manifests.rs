@@ -37,9 +37,9 @@ async fn registered_formats_and_signed_links() {
         format!("{url}0"),
         url.split("signature").next().expect("a URL").to_owned() + "signature=",
     ] {
-        let answer = world.get(&wrong).send().await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{wrong}");
-        answer.outcome();
+        let response = world.get(&wrong).send().await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN, "{wrong}");
+        response.outcome();
     }
     world.advance(301);
     assert_eq!(world.get(&url).send().await.status, StatusCode::FORBIDDEN, "the link has expired");

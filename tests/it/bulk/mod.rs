@@ -12,7 +12,7 @@ mod filter;
 mod groups;
 mod helix;
 mod manifests;
-mod wire;
+mod protocol;
 
 use std::path::Path;
 
@@ -45,9 +45,9 @@ impl Lake {
 
 /// Starts an export by GET; returns the path of its status.
 async fn begin(world: &World, token: &str, path: &str) -> String {
-    let answer = world.get(path).bearer(token).send().await;
-    assert_eq!(answer.status, StatusCode::ACCEPTED, "{path}: {}", answer.text());
-    let location = answer.header("content-location");
+    let response = world.get(path).bearer(token).send().await;
+    assert_eq!(response.status, StatusCode::ACCEPTED, "{path}: {}", response.text());
+    let location = response.header("content-location");
     location
         .strip_prefix(BASE_URL)
         .unwrap_or_else(|| panic!("not a URL of this server: {location}"))
@@ -58,18 +58,18 @@ async fn begin(world: &World, token: &str, path: &str) -> String {
 pub(crate) async fn exported(world: &World, token: &str, path: &str) -> Value {
     let status = begin(world, token, path).await;
     world.work().await;
-    let answer = world.get(&status).bearer(token).send().await;
-    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
-    answer.json()
+    let response = world.get(&status).bearer(token).send().await;
+    assert_eq!(response.status, StatusCode::OK, "{path}: {}", response.text());
+    response.json()
 }
 
 /// Returns the resources of a list of the manifest, and checks counts and types.
 pub(crate) async fn resources(world: &World, token: &str, manifest: &Value, list: &str) -> Vec<Value> {
     let mut all = Vec::new();
     for file in manifest[list].as_array().unwrap_or_else(|| panic!("no {list}: {manifest}")) {
-        let answer = world.get(&text(&file["url"])).bearer(token).send().await;
-        assert_eq!(answer.status, StatusCode::OK, "{file}");
-        let lines = answer.lines();
+        let response = world.get(&text(&file["url"])).bearer(token).send().await;
+        assert_eq!(response.status, StatusCode::OK, "{file}");
+        let lines = response.lines();
         assert_eq!(file["count"], lines.len(), "{file}");
         assert!(!lines.is_empty(), "{file}: no empty files");
         if let Some(resource_type) = file["type"].as_str() {

@@ -19,7 +19,7 @@ use tests::simulated::platform::random;
 use tests::{ANNA, World};
 
 use super::{ADDRESS, approve, asked, check, lake, settings, with_address};
-use crate::audit::{events, said};
+use crate::audit::{events, summary};
 use crate::events::{change, row, stored};
 use crate::logs::Captured;
 
@@ -77,7 +77,7 @@ async fn changes_that_are_delivered_twice_cause_mails_with_the_same_ids() -> tes
     }
     assert_eq!(ids[0], ids[1]);
     let trail = events(&world, "action=mail-sent").await;
-    assert_eq!(trail.iter().map(said).collect::<Vec<_>>(), ["mail-sent by server: success"; 4]);
+    assert_eq!(trail.iter().map(summary).collect::<Vec<_>>(), ["mail-sent by server: success"; 4]);
     Ok(())
 }
 
@@ -100,8 +100,8 @@ async fn a_mail_that_is_not_accepted_is_delivered_again_until_the_outage_limit()
     assert_eq!(log.with("is not tried again").len(), 1);
     assert_eq!(log.with("example.org").len(), 0);
     let trail = events(&world, "action=mail-sent").await;
-    let said: Vec<_> = trail.iter().map(said).collect();
-    assert_eq!(said, ["mail-sent by server: failed", "mail-sent by server: success"]);
+    let summaries: Vec<_> = trail.iter().map(summary).collect();
+    assert_eq!(summaries, ["mail-sent by server: failed", "mail-sent by server: success"]);
     Ok(())
 }
 
@@ -117,7 +117,7 @@ impl Mailer for Accepts {
 }
 
 /// The function on the simulated AWS: it reads its settings and records the mail.
-pub(crate) async fn mailed(world: World) {
+pub(crate) async fn a_mail_is_sent_to_the_patient(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
     let id = JobId::parse(job.trim_start_matches("/jobs/")).expect("an id");
@@ -135,6 +135,6 @@ pub(crate) async fn mailed(world: World) {
     assert_eq!(events(&world, "action=mail-sent").await.len(), 0);
     mails.send(&ready).await.expect("sent");
     let trail = events(&world, "action=mail-sent").await;
-    assert_eq!(trail.iter().map(said).collect::<Vec<_>>(), ["mail-sent by server: success"]);
+    assert_eq!(trail.iter().map(summary).collect::<Vec<_>>(), ["mail-sent by server: success"]);
     assert!(!json!(trail).to_string().contains(ADDRESS), "{trail:?}");
 }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tests::mail_server::{MailServer, Mood, Received};
 use tests::{ANNA, World};
 
-use crate::audit::{events, said};
+use crate::audit::{events, summary};
 use crate::browsing::Browser;
 use crate::logs::Captured;
 
@@ -62,7 +62,7 @@ async fn asked(world: &World, language: &str) -> String {
     browser.cookie = format!("{}; lang={language}", browser.cookie);
     browser.press("next", &[]).await;
     browser.press("next", &[]).await;
-    let receipt = browser.answer("send", &[]).await.location();
+    let receipt = browser.submit("send", &[]).await.location();
     let id = receipt.split("/my/exports/").nth(1).expect("a copy").split('?').next().expect("an id");
     format!("/jobs/{id}")
 }
@@ -172,8 +172,8 @@ async fn a_patient_gets_each_mail_in_the_language_of_the_form() -> tests::Result
         assert_eq!(sent(&world, &server).await.len(), 0, "each mail is sent once");
 
         let trail = events(&world, "action=mail-sent").await;
-        let said: Vec<_> = trail.iter().map(said).collect();
-        assert_eq!(said, ["mail-sent by server: success"; 4]);
+        let summaries: Vec<_> = trail.iter().map(summary).collect();
+        assert_eq!(summaries, ["mail-sent by server: success"; 4]);
         assert!(!json!(trail).to_string().contains("example.org"), "{trail:?}");
     }
     assert_eq!(log.with("mail sent").len(), 8);
@@ -204,13 +204,13 @@ async fn the_form_of_an_app_has_a_language_too() {
     let records = lake(&with_address());
     let world = World::with(&settings(&server), records.path());
     let token = world.token(ANNA).await;
-    let answer = world.post(&format!("/fhir/Patient/{ANNA}/$ehi-export")).bearer(&token).send().await;
-    let link = answer.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
+    let response = world.post(&format!("/fhir/Patient/{ANNA}/$ehi-export")).bearer(&token).send().await;
+    let link = response.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();
     let mut browser = Browser::open(&world, &link).await;
     browser.cookie = format!("{}; lang=es", browser.cookie);
     browser.press("next", &[]).await;
     browser.press("next", &[]).await;
-    assert_eq!(browser.answer("send", &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.submit("send", &[]).await.status, StatusCode::SEE_OTHER);
     let mail = one(&world, &server).await;
     assert!(mail.body().starts_with("Tenemos su solicitud."), "{}", mail.body());
     assert!(!mail.body().contains("We have"), "{}", mail.body());
@@ -225,7 +225,7 @@ async fn an_export_that_fails_is_a_message() {
     one(&world, &server).await;
     let (id, jobs) =
         (JobId::parse(job.trim_start_matches("/jobs/")).expect("an id"), world.platform().jobs());
-    let stored = jobs.get(&id).await.expect("an answer").expect("a job");
+    let stored = jobs.get(&id).await.expect("a response").expect("a job");
     let (now, retention) = (world.clock().now(), Retention::default());
     let reason = "the HIV test of Anna Lindqvist is damaged";
     let failed = stored.job.fail(reason, "exception", "task", now, &retention).expect("it can fail");

@@ -12,7 +12,7 @@ use tests::World;
 use tests::mail_server::{MailServer, Mood};
 
 use super::{asked, check, lake, one, sent, settings, with_address};
-use crate::audit::{events, said};
+use crate::audit::{events, summary};
 use crate::logs::Captured;
 
 /// Sends mails until none is due within six hours, and returns how often the server was called meanwhile.
@@ -64,7 +64,7 @@ async fn a_server_that_closes_the_connection_gets_the_mail_again() {
         let again = one(&world, &server).await;
         assert!(first.iter().all(|mail| mail.header("message-id") == again.header("message-id")));
         let trail = events(&world, "action=mail-sent").await;
-        assert_eq!(trail.iter().map(said).collect::<Vec<_>>(), ["mail-sent by server: success"]);
+        assert_eq!(trail.iter().map(summary).collect::<Vec<_>>(), ["mail-sent by server: success"]);
     }
 }
 
@@ -105,7 +105,7 @@ async fn a_mail_is_given_up_after_the_outage_limit() {
         assert_eq!(sent(&world, &server).await.len(), 0, "{mood:?}");
     }
     let trail = events(&world, "action=mail-sent").await;
-    assert_eq!(trail.iter().map(said).collect::<Vec<_>>(), ["mail-sent by server: failed"; 2]);
+    assert_eq!(trail.iter().map(summary).collect::<Vec<_>>(), ["mail-sent by server: failed"; 2]);
 }
 
 /// A mailbox that does not exist will not exist in an hour. A wrong password can be corrected.
@@ -170,7 +170,7 @@ async fn an_entry_that_cannot_be_written_is_written_later() -> tests::Result {
     world.advance(3_600);
     assert_eq!(sent(&world, &server).await.len(), 0);
     let trail = events(&world, "action=mail-sent").await;
-    assert_eq!(trail.iter().map(said).collect::<Vec<_>>(), ["mail-sent by server: success"]);
+    assert_eq!(trail.iter().map(summary).collect::<Vec<_>>(), ["mail-sent by server: success"]);
     assert_eq!(server.calls(), 1);
     Ok(())
 }

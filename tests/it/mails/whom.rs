@@ -14,7 +14,7 @@ use crate::tokens::{Issuer, claims};
 /// Returns the stored job as text.
 async fn stored(world: &World, job: &str) -> String {
     let id = JobId::parse(job.trim_start_matches("/jobs/")).expect("an id");
-    let stored = world.platform().jobs().get(&id).await.expect("an answer").expect("a job");
+    let stored = world.platform().jobs().get(&id).await.expect("a response").expect("a job");
     serde_json::to_string(&stored.job).expect("JSON")
 }
 

@@ -2,18 +2,18 @@
 
 use http::StatusCode;
 use serde_json::Value;
-use tests::{ANNA, Answer, BRUNO, Launch, World, both_hosts, text};
+use tests::{ANNA, BRUNO, Launch, TestResponse, World, both_hosts, text};
 
 use super::{page, signed_in};
 
-async fn refreshed(world: &World, tokens: &Value) -> Answer {
+async fn refreshed(world: &World, tokens: &Value) -> TestResponse {
     let refresh = text(&tokens["refresh_token"]);
     let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str()), ("client_id", "app")];
     world.post("/auth/token").form(&fields).send().await
 }
 
 /// Stops the access of an app that is on the page.
-async fn stop(world: &World, session: &Answer, app: &str) {
+async fn stop(world: &World, session: &TestResponse, app: &str) {
     assert!(page(world, session, "/my/apps").await.contains(&format!("/my/apps/stop?app={app}")));
     let asks = page(world, session, &format!("/my/apps/stop?app={app}")).await;
     assert!(asks.contains("cannot see your record any more"), "{asks}");
@@ -175,8 +175,8 @@ async fn signing_out_everywhere_ends_earlier_sessions_and_no_later_one(world: Wo
     let out = world.post("/my/sign-out-everywhere").cookie(&here).send().await;
     assert!(out.location().ends_with('/'), "{}", out.location());
     for ended in [&here, &there] {
-        let answer = world.get("/my").cookie(ended).send().await;
-        assert_eq!(answer.status, StatusCode::FOUND);
+        let response = world.get("/my").cookie(ended).send().await;
+        assert_eq!(response.status, StatusCode::FOUND);
         let form = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=my");
         assert_eq!(world.get(&form).cookie(ended).send().await.status, StatusCode::FOUND);
     }

@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, Answer, World, both_hosts};
+use tests::{ANNA, TestResponse, World, both_hosts};
 use words::Words;
 
-use super::{approved, asked, page, signed_in};
+use super::{approved, page, requested_copy, signed_in};
 use crate::documents::{SOMEBODY, lake};
 use crate::review::left_out::{ask, leave_out};
 
@@ -20,8 +20,14 @@ fn row(shown: &str, kind: &str) -> (String, String) {
     (count.clone(), cell(&format!("{count}</td><td>")))
 }
 
-/// Returns the same of the resources in a file of the copy.
-async fn expected(world: &World, session: &Answer, copy: &str, kind: &str, date: &str) -> (String, String) {
+/// Returns the same values, calculated from the resources in a file of the copy.
+async fn expected(
+    world: &World,
+    session: &TestResponse,
+    copy: &str,
+    kind: &str,
+    date: &str,
+) -> (String, String) {
     let file = world.get(&format!("{copy}/files/{kind}.ndjson")).cookie(session).send().await;
     assert_eq!(file.status, StatusCode::OK, "{kind}");
     let lines = file.lines();
@@ -37,7 +43,7 @@ async fn expected(world: &World, session: &Answer, copy: &str, kind: &str, date:
 #[both_hosts(alone)]
 async fn each_type_has_its_count_and_its_dates(world: World) {
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     world.work().await;
     let job = copy.replace("/my/exports/", "/jobs/");
     let staff = world.staff().await;
@@ -75,7 +81,7 @@ async fn a_date_is_shown_as_exact_as_the_record_states_it() {
     );
     let world = World::with("sandbox = true", lake.path());
     let session = signed_in(&world, SOMEBODY).await;
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     world.work().await;
     approved(&world, &copy).await;
     let shown = page(&world, &session, &copy).await;

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use tests::{ANNA, BRUNO, World, both_hosts, parameter};
 
-use super::{approved, asked, page, signed_in};
+use super::{approved, page, requested_copy, signed_in};
 
 #[both_hosts]
 async fn a_patient_requests_a_copy_without_an_app_and_cancels_it(world: World) {
@@ -11,7 +11,7 @@ async fn a_patient_requests_a_copy_without_an_app_and_cancels_it(world: World) {
     assert_eq!(stranger.status, StatusCode::FOUND);
     assert_eq!(parameter(&stranger.location(), "next").as_deref(), Some("/my"));
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     let shown = page(&world, &session, &format!("{copy}?said=sent")).await;
     for text in
         ["We have your request.", "Collecting", "<progress", "data-live", "You asked for it here on", "Anna"]
@@ -35,7 +35,7 @@ async fn a_patient_requests_a_copy_without_an_app_and_cancels_it(world: World) {
 #[both_hosts(alone)]
 async fn a_copy_that_became_ready_is_not_cancelled_unseen_and_can_be_deleted(world: World) {
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     world.work().await;
     assert!(page(&world, &session, &copy).await.contains("Being checked"));
     approved(&world, &copy).await;
@@ -122,7 +122,7 @@ async fn the_numbers_of_left_out_resources_are_those_of_the_ledger(world: World)
 #[both_hosts]
 async fn a_rejection_shows_its_reason_and_the_next_step(world: World) {
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     world.work().await;
     let staff = world.staff().await;
     let job = copy.rsplit('/').next().expect("an id");
@@ -147,9 +147,9 @@ async fn a_rejection_shows_its_reason_and_the_next_step(world: World) {
 #[both_hosts(alone)]
 async fn the_permission_can_be_taken_back(world: World) {
     let session = signed_in(&world, ANNA).await;
-    let without = asked(&world, &session, &[]).await;
+    let without = requested_copy(&world, &session, &[]).await;
     assert!(!page(&world, &session, &without).await.contains("Take back"));
-    let copy = asked(&world, &session, &["hiv"]).await;
+    let copy = requested_copy(&world, &session, &["hiv"]).await;
     assert!(page(&world, &session, &copy).await.contains("Take back my permission"));
     let asks = page(&world, &session, &format!("{copy}/take-back")).await;
     assert!(asks.contains("What was sent stays sent."), "{asks}");
@@ -166,11 +166,11 @@ async fn the_permission_can_be_taken_back(world: World) {
     );
 }
 
-/// Deletes an export on its page as staff do, who can undo that; returns the path of its page.
-async fn deleted_by_staff(world: &World, staff: &tests::Answer, copy: &str) -> String {
+/// Deletes an export on its page as staff, who can undo the deletion; returns the path of its page.
+async fn deleted_by_staff(world: &World, staff: &tests::TestResponse, copy: &str) -> String {
     let path = format!("/staff/jobs/{}", copy.rsplit('/').next().expect("an id"));
-    let asked = page(world, staff, &format!("{path}/delete")).await;
-    let version = asked.split("name=\"version\" value=\"").nth(1).expect("a version");
+    let question = page(world, staff, &format!("{path}/delete")).await;
+    let version = question.split("name=\"version\" value=\"").nth(1).expect("a version");
     let version = [("version", version.split('"').next().unwrap_or_default())];
     let deleted = world.post(&format!("{path}/delete")).cookie(staff).form(&version).send().await;
     assert_eq!(deleted.status, StatusCode::SEE_OTHER, "{}", deleted.text());
@@ -182,12 +182,12 @@ async fn deleted_by_staff(world: &World, staff: &tests::Answer, copy: &str) -> S
 #[both_hosts(alone)]
 async fn a_patient_takes_back_the_permission_while_staff_can_undo_their_deletion(world: World) {
     let session = signed_in(&world, ANNA).await;
-    for (topics, action, said, why) in [
+    for (topics, action, message, why) in [
         (&["hiv"][..], "take-back", "taken-back", "the patient took back the permission at "),
         (&["hiv"], "cancel", "deleted", "the patient deleted the copy for good at "),
         (&[], "cancel", "deleted", "the patient deleted the copy for good at "),
     ] {
-        let copy = asked(&world, &session, topics).await;
+        let copy = requested_copy(&world, &session, topics).await;
         world.work().await;
         approved(&world, &copy).await;
         let staff = world.staff().await;
@@ -199,7 +199,7 @@ async fn a_patient_takes_back_the_permission_while_staff_can_undo_their_deletion
         assert!(asks.contains("files are removed") || asks.contains("We remove its files"), "{asks}");
         let ended = world.post(&format!("{copy}/{action}")).cookie(&session);
         let ended = ended.form(&[("seen", "removed")]).send().await;
-        assert!(ended.location().ends_with(&format!("/my?said={said}")), "{}", ended.location());
+        assert!(ended.location().ends_with(&format!("/my?said={message}")), "{}", ended.location());
         let shown = page(&world, &session, &copy).await;
         assert!(!shown.contains("Take back") && !shown.contains("/cancel\""), "{shown}");
         let shown = page(&world, &staff, &job).await;
@@ -216,7 +216,7 @@ async fn a_patient_takes_back_the_permission_while_staff_can_undo_their_deletion
 async fn a_permission_that_is_taken_back_after_a_deletion_by_staff_removes_the_files() -> tests::Result {
     let world = World::new();
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &["hiv"]).await;
+    let copy = requested_copy(&world, &session, &["hiv"]).await;
     world.work().await;
     approved(&world, &copy).await;
     deleted_by_staff(&world, &world.staff().await, &copy).await;
@@ -230,7 +230,7 @@ async fn a_permission_that_is_taken_back_after_a_deletion_by_staff_removes_the_f
 #[both_hosts]
 async fn copies_of_other_patients_are_not_listed(world: World) {
     let (anna, bruno) = (signed_in(&world, ANNA).await, signed_in(&world, BRUNO).await);
-    let copy = asked(&world, &anna, &["hiv"]).await;
+    let copy = requested_copy(&world, &anna, &["hiv"]).await;
     for path in [copy.clone(), format!("{copy}/cancel"), format!("{copy}/take-back")] {
         assert_eq!(world.get(&path).cookie(&bruno).send().await.status, StatusCode::NOT_FOUND, "{path}");
     }
@@ -249,7 +249,7 @@ async fn copies_of_other_patients_are_not_listed(world: World) {
 #[both_hosts(alone)]
 async fn another_site_changes_nothing_and_sign_in_after_a_session_leads_back(world: World) {
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &["hiv"]).await;
+    let copy = requested_copy(&world, &session, &["hiv"]).await;
     for path in [
         format!("{copy}/cancel"),
         format!("{copy}/take-back"),
@@ -279,7 +279,7 @@ async fn a_page_that_reloads_itself_can_be_stopped_and_does_not_extend_the_sessi
     let world = World::new();
     let session = signed_in(&world, ANNA).await;
     assert!(page(&world, &session, "/my").await.contains("You have no copies yet."));
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     let still = world.get(&copy).cookie(&session).send().await;
     assert!(still.header("refresh").is_empty() && still.text().contains(&format!("{copy}?live=1")));
     let live = world.get(&format!("{copy}?live=1")).cookie(&session).send().await;
@@ -307,11 +307,11 @@ async fn a_form_whose_export_is_gone_says_so_to_signed_in_patients(world: World)
     );
     // The page for another patient's export has the same text.
     let bruno = signed_in(&world, BRUNO).await;
-    let copy = asked(&world, &bruno, &[]).await;
+    let copy = requested_copy(&world, &bruno, &[]).await;
     let form = copy.replace("/my/exports", "/jobs") + "/customize";
     let others = world.get(&form).cookie(&session).send().await;
-    let without_number = |answer: &tests::Answer, path: &str| {
-        answer.text().replace(path, "").replace(&path.replace('/', "%2F"), "")
+    let without_number = |response: &tests::TestResponse, path: &str| {
+        response.text().replace(path, "").replace(&path.replace('/', "%2F"), "")
     };
     assert_eq!(without_number(&others, &form), without_number(&gone, nowhere));
     assert!(world.get(nowhere).send().await.location().contains("/patient-login?next="));
@@ -354,10 +354,10 @@ async fn twenty_five_copies_are_on_a_page_newest_first() {
 #[both_hosts]
 async fn the_pages_are_available_in_spanish(world: World) {
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     for path in ["/my", copy.as_str(), "/my/apps", "/my/sign-out-everywhere"] {
-        let answer = world.get(path).cookie(&session).header("accept-language", "es").send().await;
-        let shown = answer.text();
+        let response = world.get(path).cookie(&session).header("accept-language", "es").send().await;
+        let shown = response.text();
         assert!(shown.contains("<html lang=\"es\">") && shown.contains("Mis copias"), "{path}: {shown}");
         assert!(!shown.contains("copies") || shown.contains("class=\"copies\""), "{path}: {shown}");
     }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use tests::{ANNA, World};
 
-use super::{asked, page, signed_in};
+use super::{page, requested_copy, signed_in};
 use crate::review::{decide, hidden};
 
 const OFFICE: &str =
@@ -27,7 +27,7 @@ async fn a_rejection_says_where_to_turn_and_offers_a_second_look_against_harm_on
     ] {
         let world = World::with(settings, &ehi::defaults::sample_records());
         let session = signed_in(&world, ANNA).await;
-        let copy = asked(&world, &session, &[]).await;
+        let copy = requested_copy(&world, &session, &[]).await;
         world.work().await;
         let staff = world.staff().await;
         let path = copy.replace("/my/exports/", "/staff/jobs/") + "/reject";

@@ -9,17 +9,17 @@ use domain::clock::hex;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tests::{ANNA, Answer, BRUNO, World, both_hosts, text};
+use tests::{ANNA, BRUNO, TestResponse, World, both_hosts, text};
 use tower::ServiceExt;
 use zip::ZipArchive;
 
-use super::{approved, asked, page, signed_in};
+use super::{approved, page, requested_copy, signed_in};
 
 /// Returns the files of a ZIP by name.
-fn unpacked(answer: &Answer) -> BTreeMap<String, Vec<u8>> {
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    assert_eq!(answer.header("content-type"), "application/zip");
-    let mut archive = ZipArchive::new(Cursor::new(&answer.body)).expect("a ZIP");
+fn unpacked(response: &TestResponse) -> BTreeMap<String, Vec<u8>> {
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    assert_eq!(response.header("content-type"), "application/zip");
+    let mut archive = ZipArchive::new(Cursor::new(&response.body)).expect("a ZIP");
     let mut files = BTreeMap::new();
     for index in 0..archive.len() {
         let mut file = archive.by_index(index).expect("a file");
@@ -54,7 +54,7 @@ fn check_sums(files: &BTreeMap<String, Vec<u8>>) {
 #[both_hosts]
 async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World) {
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &["hiv", "alcoholAndDrug"]).await;
+    let copy = requested_copy(&world, &session, &["hiv", "alcoholAndDrug"]).await;
     let early = world.get(&format!("{copy}/zip")).cookie(&session).send().await;
     assert_eq!(early.status, StatusCode::NOT_FOUND, "there is no ZIP yet");
     world.work().await;
@@ -157,7 +157,7 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
     std::fs::write(patient.join("Condition.ndjson"), lines)?;
     let world = World::with("sandbox = true\nreview = false", lake.path());
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     world.work().await;
     let zip = world.get(&format!("{copy}/zip")).cookie(&session).header("accept-language", "es").send().await;
     let files = unpacked(&zip);
@@ -181,7 +181,7 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
 async fn a_reader_detects_a_zip_that_breaks_off() -> tests::Result {
     let world = World::with("sandbox = true\nreview = false", &ehi::defaults::sample_records());
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     world.work().await;
     let whole = unpacked(&world.get(&format!("{copy}/zip")).cookie(&session).send().await);
     assert!(whole.len() > 5);
@@ -220,7 +220,7 @@ async fn a_host_without_signed_links_sends_a_zip_of_any_size() {
         &ehi::defaults::sample_records(),
     );
     let session = signed_in(&world, ANNA).await;
-    let copy = asked(&world, &session, &[]).await;
+    let copy = requested_copy(&world, &session, &[]).await;
     world.work().await;
     // This host has no signed links: it sends the ZIP itself.
     let files = unpacked(&world.get(&format!("{copy}/zip")).cookie(&session).send().await);

@@ -39,9 +39,9 @@ async fn a_damaged_index_is_an_error_and_never_other_bytes() {
         let (kept, _, attachments) = damaged(change).await;
         assert_eq!(attachments.len(), 8);
         for url in attachments {
-            let answer = kept.get(&url).await;
-            assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{name}: {url}");
-            assert!(answer.outcome().contains("logged"), "{}", answer.outcome());
+            let response = kept.get(&url).await;
+            assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR, "{name}: {url}");
+            assert!(response.outcome().contains("logged"), "{}", response.outcome());
         }
     }
 }

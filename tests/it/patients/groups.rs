@@ -7,7 +7,7 @@ use domain::ports::audit::{AuditQuery, all};
 use futures_util::TryStreamExt;
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{Answer, PASSWORD, World, both_hosts, text};
+use tests::{TestResponse, PASSWORD, World, both_hosts, text};
 
 use crate::program::{Served, ehi};
 use crate::review::{hidden, link};
@@ -270,7 +270,7 @@ async fn the_documents_of_the_export_of_a_group_are_counted_before_it_is_approve
 }
 
 /// Downloads every file of the page: all patients are in them, and nothing private.
-async fn downloaded(world: &World, staff: &Answer, job: &str) {
+async fn downloaded(world: &World, staff: &TestResponse, job: &str) {
     let page = world.get(&format!("/staff{job}")).cookie(staff).send().await.text();
     let links: Vec<_> = page
         .split("href=\"")
@@ -281,9 +281,9 @@ async fn downloaded(world: &World, staff: &Answer, job: &str) {
     assert!(links.len() > 5, "{page}");
     let mut resources: Vec<Value> = Vec::new();
     for link in links {
-        let answer = world.get(link).cookie(staff).send().await;
-        assert_eq!(answer.status, StatusCode::OK, "{link}");
-        resources.extend(answer.lines());
+        let response = world.get(link).cookie(staff).send().await;
+        assert_eq!(response.status, StatusCode::OK, "{link}");
+        resources.extend(response.lines());
     }
     let mut patients: Vec<_> = resources
         .iter()

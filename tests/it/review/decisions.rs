@@ -10,7 +10,7 @@ use super::{decide, hidden, link, page};
 use crate::admin::in_review;
 
 /// Returns the number of entries in a job's history whose action begins with `what`.
-async fn events(world: &World, staff: &tests::Answer, job: &str, what: &str) -> usize {
+async fn events(world: &World, staff: &tests::TestResponse, job: &str, what: &str) -> usize {
     let shown = world.get(&format!("/admin{job}")).cookie(staff).send().await.json();
     let history = shown["history"].as_array().expect("a history").clone();
     history.iter().filter(|event| text(&event["what"]).starts_with(what)).count()
@@ -20,11 +20,11 @@ async fn events(world: &World, staff: &tests::Answer, job: &str, what: &str) -> 
 async fn a_second_click_says_who_decided_and_changes_nothing(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let path = format!("/staff{job}/approve");
-    let asked = page(&world, &staff, &path).await;
-    for said in ["Anna Lindqvist", "98 resources", "8 documents", "Nobody has opened 8 documents"] {
-        assert!(asked.contains(said), "{said}: {asked}");
+    let question = page(&world, &staff, &path).await;
+    for expected in ["Anna Lindqvist", "98 resources", "8 documents", "Nobody has opened 8 documents"] {
+        assert!(question.contains(expected), "{expected}: {question}");
     }
-    let version = hidden(&asked, "version");
+    let version = hidden(&question, "version");
     let first = decide(&world, &staff, &path, &version, &[]).await;
     assert_eq!(first.status, StatusCode::SEE_OTHER, "{}", first.text());
     for path in [&path, &format!("/staff{job}/reject")] {
@@ -82,22 +82,22 @@ async fn the_patient_reads_why_an_export_is_rejected(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let path = format!("/staff{job}/reject");
     let version = hidden(&page(&world, &staff, &path).await, "version");
-    for (fields, said) in [
+    for (fields, expected) in [
         (&[("reason", "typed words")][..], "Choose a reason"),
         (&[("because", "nothing")], "Choose a reason"),
         (&[("because", "other"), ("reason", " ")], "Write the reason"),
     ] {
         let refused = decide(&world, &staff, &path, &version, fields).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-        assert!(refused.text().contains(said), "{said}: {}", refused.text());
+        assert!(refused.text().contains(expected), "{expected}: {}", refused.text());
     }
     let typed = decide(&world, &staff, &path, &version, &[("reason", "typed words")]).await.text();
     assert!(typed.contains("typed words"), "the typed text is kept: {typed}");
     let fields = [("because", "harm"), ("reason", "Ask Dr. <b>Who</b>.")];
     assert_eq!(decide(&world, &staff, &path, &version, &fields).await.status, StatusCode::SEE_OTHER);
     let status = world.status(&token, &job).await;
-    let told = status.outcome();
-    assert!(told.contains("second look by another clinician. Ask Dr. <b>Who</b>."), "{told}");
+    let outcome = status.outcome();
+    assert!(outcome.contains("second look by another clinician. Ask Dr. <b>Who</b>."), "{outcome}");
     let shown = page(&world, &staff, &format!("/staff{job}")).await;
     assert!(shown.contains("&#60;b&#62;Who") && !shown.contains("<b>"), "{shown}");
 }
@@ -125,9 +125,9 @@ async fn a_deleted_export_is_gone_at_once_and_can_be_restored(world: World) {
         "it is not deleted"
     );
     for _ in 0..2 {
-        let asked = page(&world, &staff, &path).await;
-        assert!(asked.contains("You can undo this for 24 hours"), "{asked}");
-        let version = hidden(&asked, "version");
+        let question = page(&world, &staff, &path).await;
+        assert!(question.contains("You can undo this for 24 hours"), "{question}");
+        let version = hidden(&question, "version");
         let deleted = decide(&world, &staff, &path, &version, &[]).await;
         assert_eq!(deleted.status, StatusCode::SEE_OTHER, "{}", deleted.text());
         for file in &before {
@@ -215,10 +215,10 @@ async fn an_export_that_cannot_be_restored_is_deleted_at_once() -> tests::Result
     let token = world.token(ANNA).await;
     let staff = world.staff().await;
     let queued = world.kick_off(&token, "/no-form", ANNA).await;
-    let asked = page(&world, &staff, &format!("/staff{queued}/delete")).await;
-    assert!(asked.contains("This cannot be undone"), "{asked}");
+    let question = page(&world, &staff, &format!("/staff{queued}/delete")).await;
+    assert!(question.contains("This cannot be undone"), "{question}");
     let deleted =
-        decide(&world, &staff, &format!("/staff{queued}/delete"), &hidden(&asked, "version"), &[]).await;
+        decide(&world, &staff, &format!("/staff{queued}/delete"), &hidden(&question, "version"), &[]).await;
     assert!(deleted.location().ends_with("/staff"), "{}", deleted.location());
     assert_eq!(
         world.get(&format!("/staff{queued}")).cookie(&staff).send().await.status,
@@ -226,20 +226,20 @@ async fn an_export_that_cannot_be_restored_is_deleted_at_once() -> tests::Result
     );
     let world = World::with("sandbox = true\nundo_hours = 0", &ehi::defaults::sample_records());
     let (job, _, staff) = in_review(&world).await;
-    let asked = page(&world, &staff, &format!("/staff{job}/delete")).await;
-    assert!(asked.contains("This cannot be undone"), "{asked}");
-    decide(&world, &staff, &format!("/staff{job}/delete"), &hidden(&asked, "version"), &[]).await;
+    let question = page(&world, &staff, &format!("/staff{job}/delete")).await;
+    assert!(question.contains("This cannot be undone"), "{question}");
+    decide(&world, &staff, &format!("/staff{job}/delete"), &hidden(&question, "version"), &[]).await;
     assert!(world.platform().files().list("exports/").await?.is_empty());
     Ok(())
 }
 
 /// Returns the entries of the audit trail about a job since the last call, oldest first: the actions and their objects.
-async fn trail(world: &World, seen: &mut usize) -> Vec<(Action, Outcome, Option<String>)> {
+async fn trail(world: &World, known: &mut usize) -> Vec<(Action, Outcome, Option<String>)> {
     let query = AuditQuery { count: 1_000, ..AuditQuery::default() };
     let mut entries = world.platform().audit().list(&query).await.expect("the trail").entries;
     entries.reverse();
-    let new = entries.split_off(*seen);
-    *seen += new.len();
+    let new = entries.split_off(*known);
+    *known += new.len();
     new.into_iter().map(|entry| (entry.event.action, entry.event.outcome, entry.event.object)).collect()
 }
 
@@ -247,35 +247,35 @@ async fn trail(world: &World, seen: &mut usize) -> Vec<(Action, Outcome, Option<
 async fn a_view_and_a_decision_are_one_event_each() {
     let world = World::new();
     let (job, _, staff) = in_review(&world).await;
-    let (mut seen, path) = (0, format!("/staff{job}"));
-    trail(&world, &mut seen).await;
+    let (mut known, path) = (0, format!("/staff{job}"));
+    trail(&world, &mut known).await;
     let viewed =
         |object: Option<&str>| vec![(Action::RecordViewed, Outcome::Success, object.map(str::to_owned))];
     let shown = page(&world, &staff, &path).await;
-    assert_eq!(trail(&world, &mut seen).await, viewed(None));
+    assert_eq!(trail(&world, &mut known).await, viewed(None));
     let rows = page(&world, &staff, &link(&shown, "/files/Observation.ndjson")).await;
-    assert_eq!(trail(&world, &mut seen).await, viewed(Some("Observation.ndjson")));
+    assert_eq!(trail(&world, &mut known).await, viewed(Some("Observation.ndjson")));
     let one = page(&world, &staff, &link(&rows, "one=1")).await;
-    assert_eq!(trail(&world, &mut seen).await, viewed(Some("Observation.ndjson")));
+    assert_eq!(trail(&world, &mut known).await, viewed(Some("Observation.ndjson")));
     world.get(&link(&shown, "/documents/")).cookie(&staff).send().await;
-    assert_eq!(trail(&world, &mut seen).await, viewed(Some("document")));
-    let asked = page(&world, &staff, &link(&one, "/leave-out?")).await;
-    assert_eq!(trail(&world, &mut seen).await, viewed(Some("question")));
-    let values = ["version", "file", "at", "hash"].map(|name| (name, hidden(&asked, name)));
+    assert_eq!(trail(&world, &mut known).await, viewed(Some("document")));
+    let question = page(&world, &staff, &link(&one, "/leave-out?")).await;
+    assert_eq!(trail(&world, &mut known).await, viewed(Some("question")));
+    let values = ["version", "file", "at", "hash"].map(|name| (name, hidden(&question, name)));
     let mut fields: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     fields.push(("reason", "It is about another person."));
     world.post(&format!("{path}/leave-out")).cookie(&staff).form(&fields).send().await;
     let redacted = (Action::Redacted, Outcome::Success, Some("Observation.ndjson".to_owned()));
-    assert_eq!(trail(&world, &mut seen).await, [redacted]);
+    assert_eq!(trail(&world, &mut known).await, [redacted]);
     for (decision, action) in [("approve", Action::Approved), ("delete", Action::Deleted)] {
         let version = hidden(&page(&world, &staff, &format!("{path}/{decision}")).await, "version");
         for _ in 0..2 {
             decide(&world, &staff, &format!("{path}/{decision}"), &version, &[]).await;
         }
-        let of_decision = trail(&world, &mut seen).await;
+        let of_decision = trail(&world, &mut known).await;
         let decisions = of_decision.iter().filter(|(of, ..)| *of != Action::RecordViewed);
         assert_eq!(decisions.cloned().collect::<Vec<_>>(), [(action, Outcome::Success, None)], "{decision}");
     }
     world.post(&format!("{path}/undo")).cookie(&staff).send().await;
-    assert_eq!(trail(&world, &mut seen).await, [(Action::Restored, Outcome::Success, None)]);
+    assert_eq!(trail(&world, &mut known).await, [(Action::Restored, Outcome::Success, None)]);
 }

@@ -32,8 +32,8 @@ async fn a_document_is_shown_by_its_content(world: World) {
         assert_eq!(shown.header("cache-control"), "private, no-store");
     }
     for nothing in ["unknown.pdf", "000000.0-aaaaaaaaaaaaaaaa-x.pdf", "..%2Fx", "%FF"] {
-        let answer = world.get(&format!("/staff{job}/documents/{nothing}")).cookie(&staff).send().await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{nothing}");
+        let response = world.get(&format!("/staff{job}/documents/{nothing}")).cookie(&staff).send().await;
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{nothing}");
     }
 }
 
@@ -48,8 +48,8 @@ async fn a_reviewer_sees_how_many_documents_were_not_opened(world: World) {
         assert_eq!(opened.status, StatusCode::OK, "{}", opened.text());
         let shown = page(&world, &staff, &format!("/staff{job}")).await;
         assert_eq!(shown.matches("✓ Opened").count(), 1, "{shown}");
-        let asked = page(&world, &staff, &format!("/staff{job}/approve")).await;
-        assert!(asked.contains("Nobody has opened 7 documents"), "{asked}");
+        let question = page(&world, &staff, &format!("/staff{job}/approve")).await;
+        assert!(question.contains("Nobody has opened 7 documents"), "{question}");
     }
 }
 
@@ -72,8 +72,8 @@ async fn a_document_is_opened_by_its_content_and_when_it_is_sent(world: World) {
         ("if-none-match", head.header("etag"), StatusCode::NOT_MODIFIED),
         ("range", "bytes=99-", StatusCode::RANGE_NOT_SATISFIABLE),
     ] {
-        let answer = world.get(&path).cookie(&staff).header(name, value).send().await;
-        assert_eq!(answer.status, status, "{name}: {value}");
+        let response = world.get(&path).cookie(&staff).header(name, value).send().await;
+        assert_eq!(response.status, status, "{name}: {value}");
         assert_eq!(opened().await, 0, "{name}: {value}");
     }
     let whole = world.get(&path).cookie(&staff).send().await;

@@ -7,14 +7,14 @@ use domain::ports::expiring::EntryKind;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::packs::job_id;
-use tests::{Answer, World};
+use tests::{TestResponse, World};
 
 use super::left_out::{ask, leave_out};
 use super::{link, link_named, page};
 use crate::documents::{SOMEBODY, lake};
 
 /// Returns the page of an export in review of a record with these resources, and the staff who review it.
-async fn reviewed(lines: &[Value]) -> (World, Answer, String) {
+async fn reviewed(lines: &[Value]) -> (World, TestResponse, String) {
     let patient = json!({ "resourceType": "Patient", "id": SOMEBODY });
     let lake = lake(&[&[patient], lines].concat(), &[]);
     let world = World::with("sandbox = true", lake.path());
@@ -59,15 +59,19 @@ async fn a_document_inside_a_resource_is_listed_and_shown_by_its_content() {
         let path = link_named(&listed, name).expect(name);
         let head = world.request(Method::HEAD, &path).cookie(&staff).send().await;
         assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0), "{name}");
-        let answer = world.get(&path).cookie(&staff).send().await;
-        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, media_type), "{name}");
-        assert_eq!(answer.header("content-disposition"), disposition);
-        assert_eq!(answer.header("x-content-type-options"), "nosniff");
-        assert!(
-            answer.header("content-security-policy").starts_with("sandbox; default-src 'none'"),
+        let response = world.get(&path).cookie(&staff).send().await;
+        assert_eq!(
+            (response.status, response.header("content-type")),
+            (StatusCode::OK, media_type),
             "{name}"
         );
-        assert_eq!(answer.header("cache-control"), "private, no-store");
+        assert_eq!(response.header("content-disposition"), disposition);
+        assert_eq!(response.header("x-content-type-options"), "nosniff");
+        assert!(
+            response.header("content-security-policy").starts_with("sandbox; default-src 'none'"),
+            "{name}"
+        );
+        assert_eq!(response.header("cache-control"), "private, no-store");
     }
     let letter = link_named(&listed, "Letter.pdf").expect("a link");
     assert_eq!(world.get(&letter).cookie(&staff).send().await.text(), "%PDF-1.7 a letter");
@@ -103,7 +107,7 @@ async fn a_search_for_documents_stops_and_goes_on() {
 }
 
 /// Returns what the pages of a search list, from a path on: the rows, and how many pages there are.
-async fn searched(world: &World, staff: &Answer, path: String) -> (usize, usize) {
+async fn searched(world: &World, staff: &TestResponse, path: String) -> (usize, usize) {
     let (mut next, mut found, mut pages) = (Some(path), 0, 0);
     while let Some(path) = next {
         let listed = page(world, staff, &path).await;

@@ -5,7 +5,7 @@ use platform::Platform;
 use serde_json::{Value, json};
 use tests::faults::{Faults, Faulty, Strike};
 use tests::packs::job_id;
-use tests::{ANNA, Answer, World, both_hosts, text};
+use tests::{ANNA, TestResponse, World, both_hosts, text};
 
 use super::{decide, hidden, link, link_named, page};
 use crate::admin::in_review;
@@ -13,7 +13,12 @@ use crate::admin::in_review;
 const REASON: &str = "It is about another person.";
 
 /// Returns the page that asks before the first resource of a type is left out, and the resource's id.
-pub(crate) async fn ask(world: &World, staff: &Answer, job: &str, resource_type: &str) -> (String, String) {
+pub(crate) async fn ask(
+    world: &World,
+    staff: &TestResponse,
+    job: &str,
+    resource_type: &str,
+) -> (String, String) {
     let rows = page(world, staff, &format!("/staff{job}/files/{resource_type}.ndjson")).await;
     let one = page(world, staff, &link(&rows, "one=1")).await;
     let title = one.split_once("<h1>").and_then(|(_, behind)| behind.split_once("</h1>"));
@@ -22,15 +27,21 @@ pub(crate) async fn ask(world: &World, staff: &Answer, job: &str, resource_type:
 }
 
 /// Sends the form of that page.
-pub(crate) async fn leave_out(world: &World, staff: &Answer, job: &str, asked: &str, reason: &str) -> Answer {
-    let fields: Vec<_> = ["file", "at", "hash"].iter().map(|name| (*name, hidden(asked, name))).collect();
+pub(crate) async fn leave_out(
+    world: &World,
+    staff: &TestResponse,
+    job: &str,
+    question: &str,
+    reason: &str,
+) -> TestResponse {
+    let fields: Vec<_> = ["file", "at", "hash"].iter().map(|name| (*name, hidden(question, name))).collect();
     let mut fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     fields.push(("reason", reason));
-    decide(world, staff, &format!("/staff{job}/leave-out"), &hidden(asked, "version"), &fields).await
+    decide(world, staff, &format!("/staff{job}/leave-out"), &hidden(question, "version"), &fields).await
 }
 
 /// Returns the manifest of a job as staff see it.
-async fn manifest(world: &World, staff: &Answer, job: &str) -> Value {
+async fn manifest(world: &World, staff: &TestResponse, job: &str) -> Value {
     world.get(&format!("/admin{job}")).cookie(staff).send().await.json()["manifest"].clone()
 }
 
@@ -42,16 +53,16 @@ fn file<'m>(manifest: &'m Value, list: &str, name: &str) -> Option<&'m Value> {
 async fn a_left_out_resource_is_not_in_the_copy_and_its_reason_is(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let before = manifest(&world, &staff, &job).await;
-    let (asked, id) = ask(&world, &staff, &job, "Observation").await;
-    assert!(asked.contains("Other resources may still refer to it"), "{asked}");
-    let silent = leave_out(&world, &staff, &job, &asked, "  ").await;
+    let (question, id) = ask(&world, &staff, &job, "Observation").await;
+    assert!(question.contains("Other resources may still refer to it"), "{question}");
+    let silent = leave_out(&world, &staff, &job, &question, "  ").await;
     assert_eq!(silent.status, StatusCode::BAD_REQUEST);
     assert!(silent.text().contains("Give a reason"), "{}", silent.text());
-    let long = leave_out(&world, &staff, &job, &asked, &"x".repeat(501)).await;
+    let long = leave_out(&world, &staff, &job, &question, &"x".repeat(501)).await;
     assert_eq!(long.status, StatusCode::BAD_REQUEST);
-    let done = leave_out(&world, &staff, &job, &asked, REASON).await;
+    let done = leave_out(&world, &staff, &job, &question, REASON).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
-    let again = leave_out(&world, &staff, &job, &asked, REASON).await;
+    let again = leave_out(&world, &staff, &job, &question, REASON).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "the page shows an earlier version");
     let shown = page(&world, &staff, &format!("/staff{job}")).await;
     assert!(shown.contains(&format!("Observation/{id}: {REASON}")), "{shown}");
@@ -66,12 +77,12 @@ async fn a_left_out_resource_is_not_in_the_copy_and_its_reason_is(world: World) 
     let lines = world.get(&text(&is["url"])).bearer(&token).send().await.lines();
     assert_eq!(is["count"], lines.len());
     assert!(lines.iter().all(|line| line["id"] != id.as_str()), "{id}");
-    let told =
+    let outcomes =
         world.get(&text(&file(&after, "error", "left-out.ndjson").expect("reasons")["url"])).bearer(&token);
-    let told = told.send().await.lines();
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["issue"][0]["diagnostics"], format!("staff left out one Observation: {REASON}"));
-    assert_eq!(told[0]["issue"][0]["code"], "suppressed");
+    let outcomes = outcomes.send().await.lines();
+    assert_eq!(outcomes.len(), 1);
+    assert_eq!(outcomes[0]["issue"][0]["diagnostics"], format!("staff left out one Observation: {REASON}"));
+    assert_eq!(outcomes[0]["issue"][0]["code"], "suppressed");
     assert_eq!(after["extension"]["ledger"]["resources"]["leftOut"], json!({ "staff": 1 }));
     assert_eq!(world.resources(&token, &job).await.len(), 97);
     let patient = crate::my::signed_in(&world, ANNA).await;
@@ -86,8 +97,8 @@ async fn a_file_whose_last_resource_is_left_out_is_removed(world: World) {
     let single =
         before["output"].as_array().expect("files").iter().find(|file| file["count"] == 1).expect("one");
     let kind = text(&single["type"]);
-    let (asked, _) = ask(&world, &staff, &job, &kind).await;
-    let done = leave_out(&world, &staff, &job, &asked, REASON).await;
+    let (question, _) = ask(&world, &staff, &job, &kind).await;
+    let done = leave_out(&world, &staff, &job, &question, REASON).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
     assert_eq!(approved.status, StatusCode::OK, "{}", approved.text());
@@ -95,7 +106,7 @@ async fn a_file_whose_last_resource_is_left_out_is_removed(world: World) {
     let files = after["output"].as_array().expect("files");
     assert!(files.iter().all(|file| file["url"] != single["url"]), "{files:?}");
     assert_eq!(world.resources(&token, &job).await.len(), 97);
-    let late = leave_out(&world, &staff, &job, &asked, REASON).await;
+    let late = leave_out(&world, &staff, &job, &question, REASON).await;
     assert_eq!(late.status, StatusCode::CONFLICT, "the export is already approved");
 }
 
@@ -113,8 +124,11 @@ async fn of_two_simultaneous_changes_one_is_recorded_and_the_other_gets_a_confli
     assert_eq!(statuses, [303, 409]);
     // The second member of staff loads the page again, and then both resources are left out.
     let lost = if one.status == StatusCode::CONFLICT { "Observation" } else { "Condition" };
-    let (asked, _) = ask(&world, &staff, &job, lost).await;
-    assert_eq!(leave_out(&world, &staff, &job, &asked, "Another reason").await.status, StatusCode::SEE_OTHER);
+    let (question, _) = ask(&world, &staff, &job, lost).await;
+    assert_eq!(
+        leave_out(&world, &staff, &job, &question, "Another reason").await.status,
+        StatusCode::SEE_OTHER
+    );
     world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
     let after = world.status(&token, &job).await.json();
     assert_eq!(after["extension"]["ledger"]["resources"]["leftOut"], json!({ "staff": 2 }));
@@ -126,24 +140,25 @@ async fn of_two_simultaneous_changes_one_is_recorded_and_the_other_gets_a_confli
 async fn a_document_is_no_longer_served(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let shown = page(&world, &staff, &format!("/staff{job}")).await;
-    let asked = page(&world, &staff, &link(&shown, "leave-out?document=")).await;
-    let name = hidden(&asked, "document");
+    let question = page(&world, &staff, &link(&shown, "leave-out?document=")).await;
+    let name = hidden(&question, "document");
     let fields = [("document", name.as_str()), ("reason", REASON)];
     let done =
-        decide(&world, &staff, &format!("/staff{job}/leave-out"), &hidden(&asked, "version"), &fields).await;
+        decide(&world, &staff, &format!("/staff{job}/leave-out"), &hidden(&question, "version"), &fields)
+            .await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     let shown = page(&world, &staff, &format!("/staff{job}")).await;
     assert!(!shown.contains(&format!("/documents/{name}")) && shown.contains(REASON), "{shown}");
     let opened = world.get(&format!("/staff{job}/documents/{name}")).cookie(&staff).send().await;
     assert_eq!(opened.status, StatusCode::NOT_FOUND);
     world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
-    let asked = world.get(&format!("{job}/download/attachments/{name}")).bearer(&token).send().await;
-    assert_eq!(asked.status, StatusCode::NOT_FOUND);
+    let question = world.get(&format!("{job}/download/attachments/{name}")).bearer(&token).send().await;
+    assert_eq!(question.status, StatusCode::NOT_FOUND);
     let after = world.status(&token, &job).await.json();
-    let told =
+    let outcomes =
         world.get(&text(&file(&after, "error", "left-out.ndjson").expect("reasons")["url"])).bearer(&token);
-    let told = told.send().await.lines();
-    assert_eq!(told[0]["issue"][0]["diagnostics"], format!("staff left out one document: {REASON}"));
+    let outcomes = outcomes.send().await.lines();
+    assert_eq!(outcomes[0]["issue"][0]["diagnostics"], format!("staff left out one document: {REASON}"));
 }
 
 /// A document is copied only with a resource that names it.
@@ -166,8 +181,8 @@ async fn the_documents_that_a_left_out_resource_names_are_left_out_too(world: Wo
         }
     }
     let found = found.ok_or_else(|| std::io::Error::other("no resource names the document"))?;
-    let asked = page(&world, &staff, &found).await;
-    let done = leave_out(&world, &staff, &job, &asked, REASON).await;
+    let question = page(&world, &staff, &found).await;
+    let done = leave_out(&world, &staff, &job, &question, REASON).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
     let served = world.get(&format!("{job}/download/attachments/{name}")).bearer(&token).send().await;
@@ -186,12 +201,14 @@ async fn a_cut_at_any_call_leaves_the_old_state_or_the_new_one() -> tests::Resul
         for strike in [Strike::Before, Strike::After] {
             let world = World::new();
             let (job, token, staff) = in_review(&world).await;
-            let (asked, _) = ask(&world, &staff, &job, "Observation").await;
+            let (question, _) = ask(&world, &staff, &job, "Observation").await;
             let faults = Faults::at(call, strike);
             let faulty = Faulty::new(world.platform().clone(), faults.clone());
             let app = web::host::host(ehi::server::routers(&faulty)?, faulty.context());
-            let mut fields: Vec<_> =
-                ["version", "file", "at", "hash"].iter().map(|name| (*name, hidden(&asked, name))).collect();
+            let mut fields: Vec<_> = ["version", "file", "at", "hash"]
+                .iter()
+                .map(|name| (*name, hidden(&question, name)))
+                .collect();
             fields.push(("reason", REASON.to_owned()));
             let form = world.post(&format!("/staff{job}/leave-out")).cookie(&staff).form(&fields);
             form.send_over(app).await;
@@ -230,13 +247,13 @@ async fn the_object_with_the_left_out_resource_is_removed() -> tests::Result {
     std::fs::write(directory.join("all.ndjson"), lines)?;
     let world = World::with("sandbox = true", records.path());
     let (job, token, staff) = in_review(&world).await;
-    let (asked, _) = ask(&world, &staff, &job, "Observation").await;
+    let (question, _) = ask(&world, &staff, &job, "Observation").await;
     let stored = world.platform().jobs().get(&job_id(&job)).await?.expect("a job");
     let before =
         web::manifest::stored_page(&stored.job, 0, &*world.platform().files()).await?.expect("a page");
     let named = before.find("Observation").expect("a file");
     assert!(named.file.place.is_none(), "the file is an object of its own");
-    assert_eq!(leave_out(&world, &staff, &job, &asked, REASON).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(leave_out(&world, &staff, &job, &question, REASON).await.status, StatusCode::SEE_OTHER);
     assert_eq!(world.platform().files().size(&named.file.key).await?, None);
     world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
     let resources = world.resources(&token, &job).await;

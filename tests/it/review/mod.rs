@@ -7,10 +7,10 @@ pub(crate) mod left_out;
 mod preview;
 
 use http::StatusCode;
-use tests::{Answer, World};
+use tests::{TestResponse, World};
 
 /// Returns the page of a job as a member of staff sees it.
-pub(crate) async fn page(world: &World, staff: &Answer, path: &str) -> String {
+pub(crate) async fn page(world: &World, staff: &TestResponse, path: &str) -> String {
     let page = world.get(path).cookie(staff).send().await;
     assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text());
     page.text()
@@ -41,11 +41,11 @@ pub(crate) fn link_named(page: &str, words: &str) -> Option<String> {
 /// Sends the form of a confirmation page as it was loaded, with more fields.
 pub(crate) async fn decide(
     world: &World,
-    staff: &Answer,
+    staff: &TestResponse,
     path: &str,
     version: &str,
     more: &[(&str, &str)],
-) -> Answer {
+) -> TestResponse {
     let fields = [&[("version", version)], more].concat();
     world.post(path).cookie(staff).form(&fields).send().await
 }

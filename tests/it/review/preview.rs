@@ -24,22 +24,22 @@ async fn a_resource_is_shown_as_fields_and_as_json(world: World) {
     let rows = page(&world, &staff, &file).await;
     assert!(rows.contains("Resources 1 to ") && rows.contains("final"), "{rows}");
     let one = page(&world, &staff, &link(&rows, "one=1")).await;
-    for said in
+    for expected in
         ["Main fields", "All fields", "code.coding[0].code", "&#34;resourceType&#34;: &#34;Observation&#34;"]
     {
-        assert!(one.contains(said), "{said}: {one}");
+        assert!(one.contains(expected), "{expected}: {one}");
     }
     for wrong in
         ["/files/Nothing.ndjson", "/files/Observation.ndjson?at=x", "/files/Observation.ndjson?at=1&one=1"]
     {
-        let answer = world.get(&format!("/staff{job}{wrong}")).cookie(&staff).send().await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{wrong}");
+        let response = world.get(&format!("/staff{job}{wrong}")).cookie(&staff).send().await;
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{wrong}");
     }
     // An offset at which no line begins shows no resource.
     for nowhere in ["1", "99999999"] {
-        let answer =
+        let response =
             page(&world, &staff, &format!("/staff{job}/files/Observation.ndjson?at={nowhere}")).await;
-        assert!(answer.contains("There is nothing here"), "{answer}");
+        assert!(response.contains("There is nothing here"), "{response}");
     }
 }
 
@@ -96,10 +96,10 @@ async fn pages_of(observations: usize) -> Vec<(String, u64)> {
     let mut path = format!("/staff{job}/files/Observation.ndjson");
     for _ in 0..3 {
         let before = counter.0.load(Ordering::SeqCst);
-        let answer = world.get(&path).cookie(&staff).send_over(app.clone()).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        pages.push((answer.text(), counter.0.load(Ordering::SeqCst) - before));
-        match link_named(&answer.text(), "Next page") {
+        let response = world.get(&path).cookie(&staff).send_over(app.clone()).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        pages.push((response.text(), counter.0.load(Ordering::SeqCst) - before));
+        match link_named(&response.text(), "Next page") {
             Some(next) => path = next,
             None => break,
         }
@@ -125,10 +125,10 @@ async fn pages_link_to_the_next_and_previous_and_show_every_resource_once() {
     let world = World::with("sandbox = true", records.path());
     let (job, _, staff) = in_review(&world).await;
     let mut path = format!("/staff{job}/files/Observation.ndjson");
-    let (mut seen, mut paths) = (Vec::new(), Vec::new());
+    let (mut numbers, mut paths) = (Vec::new(), Vec::new());
     loop {
         let shown = page(&world, &staff, &path).await;
-        seen.extend(shown.match_indices("Glucose ").map(|(at, _)| {
+        numbers.extend(shown.match_indices("Glucose ").map(|(at, _)| {
             let digits = shown[at + 8..].chars().take_while(char::is_ascii_digit);
             digits.collect::<String>().parse::<usize>().expect("a number")
         }));
@@ -138,7 +138,7 @@ async fn pages_link_to_the_next_and_previous_and_show_every_resource_once() {
             None => break,
         }
     }
-    assert_eq!(seen, (0..230).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..230).collect::<Vec<_>>());
     assert_eq!(paths.len(), 5);
     for (before, path) in paths.iter().zip(&paths[1..]).rev() {
         let shown = page(&world, &staff, path).await;

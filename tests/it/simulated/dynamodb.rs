@@ -39,7 +39,7 @@ fn put(job: &str, value: &str) -> TransactWriteItem {
 
 async fn value_of(client: &DynamoDb, job: &str) -> Option<AttributeValue> {
     let get = client.get_item().table_name(JOBS_TABLE).key("job_id", text(job)).key("part", text("row"));
-    get.send().await.expect("an answer").item.and_then(|item| item.get("chosen").cloned())
+    get.send().await.expect("a response").item.and_then(|item| item.get("chosen").cloned())
 }
 
 #[test]

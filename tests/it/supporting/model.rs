@@ -9,11 +9,11 @@ use domain::selection::Provenance;
 
 use self::lake::{Node, PATIENTS, patient_of, random_lake};
 use self::request::any_request;
-use self::rule::{Fate, Rule};
+use self::rule::{Decision, Rule};
 use super::*;
 
-/// Returns the outcome by the choices of an EHI export, for the groups that these lakes can have.
-fn fate_by_choices(node: &Node, visits: bool, medical_record: bool, mental_health: bool) -> Fate {
+/// Returns the decision by the choices of an EHI export, for the groups that these lakes can have.
+fn decision_by_choices(node: &Node, visits: bool, medical_record: bool, mental_health: bool) -> Decision {
     let always = ["Patient", "Practitioner", "Organization"].contains(&node.resource_type);
     let chosen = match node.resource_type {
         "Observation" => true,
@@ -21,9 +21,9 @@ fn fate_by_choices(node: &Node, visits: bool, medical_record: bool, mental_healt
         _ => medical_record,
     };
     match (always, node.is_sensitive && !mental_health, chosen) {
-        (true, _, _) | (false, false, true) => Fate::Exported,
-        (false, false, false) => Fate::NotChosen,
-        (false, true, _) => Fate::Out,
+        (true, _, _) | (false, false, true) => Decision::Exported,
+        (false, false, false) => Decision::NotChosen,
+        (false, true, _) => Decision::Out,
     }
 }
 
@@ -57,14 +57,14 @@ proptest! {
             let directory = lake.write();
             let world = World::with("sandbox = true", directory.path());
             // The export is of one patient: nothing follows from the record of the other one.
-            let of_ann = |number: usize, fate: Fate| if patient_of(number) == PATIENTS[0] { fate } else { Fate::Out };
+            let of_ann = |number: usize, decision: Decision| if patient_of(number) == PATIENTS[0] { decision } else { Decision::Out };
             let (found, expected) = if whole {
                 let token = world.token(PATIENTS[0]).await;
                 let job = world.exported(&token, PATIENTS[0]).await;
                 let found = world.resources(&token, &job).await.iter().map(reference).collect();
                 let rule = Rule {
-                    of_record: |number| of_ann(number, Fate::Exported),
-                    of_shared: |_, _| Fate::Exported,
+                    of_record: |number| of_ann(number, Decision::Exported),
+                    of_shared: |_, _| Decision::Exported,
                     provenance: Provenance::All,
                 };
                 (found, rule.exported(&lake))
@@ -76,7 +76,7 @@ proptest! {
                     },
                     "authorizations": { "mentalHealth": { "value": mental_health } },
                 });
-                let by_choices = |node: &Node| fate_by_choices(node, visits, medical_record, mental_health);
+                let by_choices = |node: &Node| decision_by_choices(node, visits, medical_record, mental_health);
                 let rule = Rule {
                     of_record: |number: usize| of_ann(number, by_choices(&lake.records[number])),
                     of_shared: |number: usize, by_exported: bool| {
@@ -84,8 +84,8 @@ proptest! {
                         // If only resources refer to it that were not chosen, only people and organizations are exported.
                         let always = ["Practitioner", "Organization"].contains(&node.resource_type);
                         match by_choices(node) {
-                            Fate::Exported if !by_exported && !always => Fate::NotChosen,
-                            fate => fate,
+                            Decision::Exported if !by_exported && !always => Decision::NotChosen,
+                            decision => decision,
                         }
                     },
                     provenance: Provenance::All,

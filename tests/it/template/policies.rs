@@ -25,7 +25,7 @@ const SMALL_GROUP: &str =
 const SPREAD: &str = "the counters of a plan with many chunks are spread over items; no story has so many";
 
 /// The accesses that no story needs, by function and statement, each with its reason.
-const UNASKED: [(&str, &str, &str); 30] = [
+const UNUSED: [(&str, &str, &str); 30] = [
     ("AnnounceFunction", "Stream: dynamodb:DescribeStream", POLLER),
     ("AnnounceFunction", "Stream: dynamodb:GetRecords", POLLER),
     ("AnnounceFunction", "Stream: dynamodb:GetShardIterator", POLLER),
@@ -59,14 +59,14 @@ const UNASKED: [(&str, &str, &str); 30] = [
 ];
 
 /// Runs stories on the simulated AWS, several at once; returns the names of those that failed.
-fn tell(all: &[(Setup, &Story)], record: &Record) -> Vec<&'static str> {
+fn run_all(all: &[(Setup, &Story)], record: &Record) -> Vec<&'static str> {
     let (left, failed) = (Mutex::new(all.iter()), Mutex::new(Vec::new()));
-    let tell_the_rest = || {
+    let run_the_rest = || {
         while let Some((setup, story)) = { left.lock().expect("no panic").next() } {
-            let told = catch_unwind(AssertUnwindSafe(|| {
-                run(async { (story.tell)(Box::pin(World::simulated(*setup, record)).await).await });
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                run(async { (story.run)(Box::pin(World::simulated(*setup, record)).await).await });
             }));
-            if told.is_err() {
+            if outcome.is_err() {
                 failed.lock().expect("no panic").push(story.name);
             }
         }
@@ -74,7 +74,7 @@ fn tell(all: &[(Setup, &Story)], record: &Record) -> Vec<&'static str> {
     std::thread::scope(|threads| {
         for _ in 0..std::thread::available_parallelism().map_or(2, std::num::NonZero::get) {
             let builder = std::thread::Builder::new().stack_size(16 << 20);
-            builder.spawn_scoped(threads, tell_the_rest).expect("a thread");
+            builder.spawn_scoped(threads, run_the_rest).expect("a thread");
         }
     });
     failed.into_inner().expect("no panic")
@@ -85,21 +85,21 @@ fn every_function_has_exactly_the_permissions_that_it_needs() {
     let record = Record::default();
     let shared = stories::all().map(|story| (Setup::default(), story));
     let all: Vec<_> = shared.chain(alone::ALL.iter().map(|(setup, story)| (*setup, story))).collect();
-    let failed = tell(&all, &record);
+    let failed = run_all(&all, &record);
     let mut wrong: Vec<String> = failed.into_iter().map(|name| format!("{name} failed")).collect();
     let deployed = deployed(&[("PatientMail", "true")]);
-    let mut unasked = BTreeSet::new();
+    let mut unused = BTreeSet::new();
     for (id, (_, function)) in deployed.template().functions() {
         let policy = Policy::of_function(&deployed, function);
-        let asked = record.of(id);
-        let refused = asked.iter().filter(|access| !policy.allows(access));
+        let recorded = record.of(id);
+        let refused = recorded.iter().filter(|access| !policy.allows(access));
         wrong.extend(refused.map(|access| format!("{id} lacks {access:?}")));
-        unasked.extend(policy.unused(&asked).into_iter().map(|what| (id.to_owned(), what)));
+        unused.extend(policy.unused(&recorded).into_iter().map(|what| (id.to_owned(), what)));
     }
     let known: BTreeSet<_> =
-        UNASKED.iter().map(|(id, what, _)| ((*id).to_owned(), (*what).to_owned())).collect();
-    wrong.extend(unasked.difference(&known).map(|(id, what)| format!("{id} does not need {what}")));
-    wrong.extend(known.difference(&unasked).map(|(id, what)| format!("{id} does need {what}")));
+        UNUSED.iter().map(|(id, what, _)| ((*id).to_owned(), (*what).to_owned())).collect();
+    wrong.extend(unused.difference(&known).map(|(id, what)| format!("{id} does not need {what}")));
+    wrong.extend(known.difference(&unused).map(|(id, what)| format!("{id} does need {what}")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -14,12 +14,19 @@ use tests::stories::Story;
 use tests::{ANNA, World, text};
 
 use crate::customize::begin_with_the_form;
+use crate::mails::announced::a_mail_is_sent_to_the_patient;
 use crate::review::left_out::{ask, leave_out};
 use crate::review::{link, page};
 
-const AS_ALL: Setup = Setup { settings: "", parameters: &[] };
+const DEFAULT: Setup = Setup { settings: "", parameters: &[] };
 /// With this limit no file is small enough for a response.
-const LINKS: Setup = Setup { settings: "max_direct_bytes = 1", parameters: &[] };
+const SMALL_RESPONSES: Setup = Setup { settings: "max_direct_bytes = 1", parameters: &[] };
+
+macro_rules! story {
+    ($setup:ident, $name:ident) => {
+        ($setup, Story { name: stringify!($name), run: |world| Box::pin($name(world)) })
+    };
+}
 
 /// The stories, and the deployment of each.
 pub(crate) const ALL: [(Setup, Story); 13] = [
@@ -49,10 +56,9 @@ fn state_of(world: &World, job: &str) -> Option<JobState> {
     world.account().simulation().job(&id_of(job)).map(|job| job.state())
 }
 
-/// A session lasts ten minutes after its last use.
-async fn comes_back(world: World) {
+async fn a_session_lasts_ten_minutes_after_its_last_use(world: World) {
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
-    let next = tests::parameter(&world.get(&path).send().await.location(), "next").expect("a way back");
+    let next = tests::parameter(&world.get(&path).send().await.location(), "next").expect("the form's path");
     let fields = [("next", next.as_str()), ("patient", ANNA)];
     let session = world.post("/patient-login").form(&fields).send().await;
     for _ in 0..3 {
@@ -62,30 +68,30 @@ async fn comes_back(world: World) {
     }
 }
 
-async fn deleted(world: World) {
+async fn deleting_an_export_removes_all_its_files(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
-    world.account().leave_behind(&id_of(&job));
+    world.account().leave_orphans(&id_of(&job));
     let deleted = world.request(Method::DELETE, &format!("{job}/status")).bearer(&token).send().await;
     assert_eq!(deleted.status, StatusCode::ACCEPTED);
     assert!(!world.account().has_files(&id_of(&job)));
 }
 
-async fn rejected(world: World) {
+async fn rejecting_an_export_removes_all_its_files(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
-    world.account().leave_behind(&id_of(&job));
+    world.account().leave_orphans(&id_of(&job));
     let staff = world.staff().await;
     let rejected = world.post(&format!("/admin{job}/reject")).cookie(&staff).send().await;
     assert_eq!(rejected.status, StatusCode::OK, "{}", rejected.text());
     assert!(!world.account().has_files(&id_of(&job)));
 }
 
-async fn expired(world: World) {
+async fn an_expired_export_and_its_files_are_removed(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
-    world.account().leave_behind(&id_of(&job));
+    world.account().leave_orphans(&id_of(&job));
     world.account().wait(24 * HOUR).await;
     world.account().clean().await;
     assert_eq!(state_of(&world, &job), Some(JobState::Expired));
@@ -95,7 +101,7 @@ async fn expired(world: World) {
     assert_eq!(state_of(&world, &job), None);
 }
 
-async fn woken(world: World) {
+async fn cleanup_restarts_exports_whose_messages_were_lost(world: World) {
     let patient = world.token(ANNA).await;
     let service = world.service("service", "system/*.rs").await;
     let small = world.kick_off(&patient, "/auto-approve/no-form", ANNA).await;
@@ -109,17 +115,17 @@ async fn woken(world: World) {
     }
 }
 
-async fn failed(world: World) {
+async fn dead_letters_fail_their_exports(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
-    world.account().leave_behind(&id_of(&job));
-    world.account().bury_messages();
+    world.account().leave_orphans(&id_of(&job));
+    world.account().move_to_dead_letters();
     world.work().await;
     assert_eq!(state_of(&world, &job), Some(JobState::Failed));
     assert!(!world.account().has_files(&id_of(&job)));
 }
 
-async fn too_many(world: World) {
+async fn a_client_has_a_limited_number_of_running_exports(world: World) {
     let token = world.service("direct-service", "system/*.read").await;
     let start = || world.get("/fhir/Patient/$export?_type=Patient").bearer(&token).send();
     for expected in [202, 202, 202, 429] {
@@ -129,7 +135,7 @@ async fn too_many(world: World) {
     assert_eq!(start().await.status, StatusCode::ACCEPTED, "finished exports do not count");
 }
 
-async fn announced(world: World) {
+async fn an_event_is_published(world: World) {
     let (sdk, resources) = world.account().configuration("AnnounceFunction").await;
     let event = CloudEvent {
         id: "1/complete".to_owned(),
@@ -141,7 +147,7 @@ async fn announced(world: World) {
     announce::bus(&sdk, &resources).expect("a bus").publish(&[event]).await.expect("published");
 }
 
-async fn links(world: World) {
+async fn large_files_are_served_by_signed_links(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
@@ -202,7 +208,7 @@ async fn uploaded(world: World) {
 /// A ZIP that is too large for a response is made in the store, once, and goes with the copy.
 async fn zip_in_the_store(world: World) {
     let session = crate::my::signed_in(&world, ANNA).await;
-    let copy = crate::my::asked(&world, &session, &["hiv"]).await;
+    let copy = crate::my::requested_copy(&world, &session, &["hiv"]).await;
     world.work().await;
     crate::my::approved(&world, &copy).await;
     for _ in 0..2 {
@@ -212,7 +218,7 @@ async fn zip_in_the_store(world: World) {
     }
     let id = id_of(&copy);
     assert!(world.account().has_files(&id));
-    world.account().leave_behind(&id);
+    world.account().leave_orphans(&id);
     let fields = [("seen", "ready")];
     let deleted = world.post(&format!("{copy}/cancel")).cookie(&session).form(&fields).send().await;
     assert!(deleted.location().ends_with("said=deleted"), "{}", deleted.location());
@@ -220,10 +226,10 @@ async fn zip_in_the_store(world: World) {
 }
 
 /// Half of all deliveries are duplicated at once: one of two attempts is recorded, and the other one removes its files.
-async fn twice(world: World) {
+async fn exports_complete_despite_duplicate_deliveries(world: World) {
     let (patient, service) = (world.token(ANNA).await, world.service("service", "system/*.rs").await);
     let storm = Storm { seed: 3, throttled: 0, lost: 0, dead: 0, duplicates: 500 };
-    world.account().simulation().suffer(Faults::Storm(storm));
+    world.account().simulation().set_faults(Faults::Storm(storm));
     for _ in 0..5 {
         let small = world.kick_off(&patient, "/auto-approve/no-form", ANNA).await;
         let large = world.get("/fhir/Patient/$export").bearer(&service).send().await.job();

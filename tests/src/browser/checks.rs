@@ -150,29 +150,29 @@ impl Audience {
 /// Checks a page in every look, takes a screenshot of each, and moves through it by the keyboard; returns the problems.
 pub async fn inspect(page: &Page, name: &str, audience: Audience) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut tell = |check, look, what: Vec<String>| {
+    let mut report = |check, look, what: Vec<String>| {
         found.extend(brief(what).map(|what| Finding { page: name.to_owned(), check, look, what }));
     };
     for look in Look::all() {
         page.look(look).await;
-        tell(Check::Axe, look, page.axe().await.iter().map(ToString::to_string).collect());
-        tell(Check::Sideways, look, page.sideways().await);
+        report(Check::Axe, look, page.axe().await.iter().map(ToString::to_string).collect());
+        report(Check::Sideways, look, page.sideways().await);
         if look.width == Look::DESK.width {
-            tell(Check::Edges, look, page.faint_edges().await);
+            report(Check::Edges, look, page.faint_edges().await);
         }
         page.screenshot(name, look).await;
     }
     let look = audience.look();
     page.look(look).await;
-    tell(Check::Target, look, page.small_targets(audience.least_target()).await);
+    report(Check::Target, look, page.small_targets(audience.least_target()).await);
     let stops = page.tab_stops().await;
-    tell(Check::SkipLink, look, skip_link(page, stops.first()).await);
+    report(Check::SkipLink, look, skip_link(page, stops.first()).await);
     let name_of = |stop: &Stop| format!("{} '{}'", stop.role, stop.name);
     let unseen = stops.iter().filter(|stop| !(stop.is_outlined && stop.is_uncovered));
-    tell(Check::Focus, look, unseen.map(name_of).collect());
-    tell(Check::Name, look, stops.iter().filter(|stop| stop.name.is_empty()).map(name_of).collect());
-    tell(Check::LargeText, Look::DESK, large_text(page).await);
-    tell(Check::Console, look, page.console_errors());
+    report(Check::Focus, look, unseen.map(name_of).collect());
+    report(Check::Name, look, stops.iter().filter(|stop| stop.name.is_empty()).map(name_of).collect());
+    report(Check::LargeText, Look::DESK, large_text(page).await);
+    report(Check::Console, look, page.console_errors());
     found
 }
 

@@ -107,19 +107,19 @@ impl Page {
 
     /// Presses Tab until a matching element has the focus.
     pub async fn tab_until(&self, what: &str, is_wanted: impl Fn(&Stop) -> bool) {
-        let mut seen = Vec::new();
+        let mut passed = Vec::new();
         // The loop passes the end of the page once, and stops at the end of the next round.
         let mut ends = 0;
-        while ends < 2 && seen.len() < MANY {
+        while ends < 2 && passed.len() < MANY {
             match self.focused().await {
                 Some(stop) if is_wanted(&stop) => return,
-                Some(stop) => seen.push(format!("{} '{}'", stop.role, stop.name)),
-                None if seen.is_empty() => {}
+                Some(stop) => passed.push(format!("{} '{}'", stop.role, stop.name)),
+                None if passed.is_empty() => {}
                 None => ends += 1,
             }
             self.press(Key::Tab).await;
         }
-        panic!("Tab does not lead to {what} at {}, but to {seen:#?}", self.url().await);
+        panic!("Tab does not lead to {what} at {}, but to {passed:#?}", self.url().await);
     }
 
     /// Fills in a field by the keyboard.

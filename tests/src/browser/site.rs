@@ -88,9 +88,9 @@ impl Site {
     /// Exchanges the code with which a browser came back to the app for an access token.
     pub async fn token_for(&self, returned: &str) -> String {
         let code = parameter(returned, "code").expect("a code");
-        let answer = self.world.redeem(&self.launch(), &code).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        text(&answer.json()["access_token"])
+        let response = self.world.redeem(&self.launch(), &code).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        text(&response.json()["access_token"])
     }
 
     /// Returns an access token of Anna's, without a browser.

@@ -27,19 +27,19 @@ pub(super) fn form(bytes: &[u8]) {
 fn of_json(value: &Value) {
     let Ok(choices) = from_json(value) else { return };
     for category in Sensitive::ALL {
-        let said = &value["authorizations"][category.key()];
-        let given = said == &json!(true) || said["value"] == json!(true);
+        let authorization = &value["authorizations"][category.key()];
+        let given = authorization == &json!(true) || authorization["value"] == json!(true);
         assert_eq!(choices.authorizes(category), given, "{value}");
     }
     for group in RecordGroup::ALL {
         let enabled = value["parameters"][group.key()]["enabled"] == json!(true);
         assert_eq!(choices.choice(group).is_some_and(|choice| choice.enabled), enabled, "{value}");
     }
-    comes_back(&choices);
+    assert_round_trip(&choices);
 }
 
 /// Checks that the choices are the same after they are written as a Parameters resource and read again.
-fn comes_back(choices: &Choices) {
+fn assert_round_trip(choices: &Choices) {
     let parameters = to_parameters(choices);
     let back = from_parameters(&parameters).expect("the resource can be read");
     assert_eq!(back.as_ref(), Some(choices), "{parameters}");
@@ -81,7 +81,7 @@ fn of_form(source: &mut Source<'_>) {
         let enabled = is_on(format!("parameters.{}.enabled", group.key()));
         assert_eq!(choices.choice(group).is_some_and(|choice| choice.enabled), enabled, "{fields:?}");
     }
-    comes_back(&choices);
+    assert_round_trip(&choices);
 }
 
 fn of_parameters(source: &mut Source<'_>) {
@@ -108,7 +108,7 @@ fn of_parameters(source: &mut Source<'_>) {
         });
         assert_eq!(choices.authorizes(category), given, "{body}");
     }
-    comes_back(&choices);
+    assert_round_trip(&choices);
 }
 
 fn generated(source: &mut Source<'_>) -> Value {

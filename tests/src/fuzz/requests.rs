@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::Source;
-use crate::{ANNA, Answer, World};
+use crate::{ANNA, TestResponse, World};
 
 /// A server of this thread, which many cases share.
 pub(super) struct Server {
@@ -19,7 +19,7 @@ pub(super) struct Server {
     app: String,
     /// The path of a file of a finished export, and its content.
     file: (String, Vec<u8>),
-    staff: Answer,
+    staff: TestResponse,
     /// The path of a job in review, and the number of its attachments.
     review: std::cell::RefCell<(String, usize)>,
 }
@@ -61,9 +61,9 @@ pub(super) fn parameters(bytes: &[u8]) {
         if source.once_in(4) {
             let call =
                 server.world.post("/fhir/$export").bearer(&server.service).header("prefer", "respond-async");
-            let answer = server.runtime.block_on(call.body("application/fhir+json", source.rest()).send());
-            assert!(!answer.status.is_server_error(), "{}", answer.text());
-            forget(server, &answer);
+            let response = server.runtime.block_on(call.body("application/fhir+json", source.rest()).send());
+            assert!(!response.status.is_server_error(), "{}", response.text());
+            delete_job(server, &response);
             return;
         }
         let parameters: Vec<_> = (0..=source.below(4)).map(|_| parameter(&mut source)).collect();
@@ -81,8 +81,8 @@ pub(super) fn parameters(bytes: &[u8]) {
         assert!(!by_query.status.is_server_error(), "{}", by_query.text());
         assert_eq!(by_query.status, by_body.status, "{body}: {} {}", by_query.text(), by_body.text());
         assert_eq!(selected(server, &by_query), selected(server, &by_body), "{body}");
-        forget(server, &by_query);
-        forget(server, &by_body);
+        delete_job(server, &by_query);
+        delete_job(server, &by_body);
     });
 }
 
@@ -127,23 +127,25 @@ fn parameter(source: &mut Source<'_>) -> (String, &'static str, String) {
     (name.to_owned(), kind, value)
 }
 
-fn job_of(answer: &Answer) -> Option<JobId> {
-    let accepted = answer.status == StatusCode::ACCEPTED;
-    accepted.then(|| JobId::parse(answer.job().trim_start_matches("/jobs/")).expect("an id"))
+fn job_of(response: &TestResponse) -> Option<JobId> {
+    let accepted = response.status == StatusCode::ACCEPTED;
+    accepted.then(|| JobId::parse(response.job().trim_start_matches("/jobs/")).expect("an id"))
 }
 
 /// Returns the selection of the job that a response started.
-fn selected(server: &Server, answer: &Answer) -> Option<Value> {
-    let id = job_of(answer)?;
+fn selected(server: &Server, response: &TestResponse) -> Option<Value> {
+    let id = job_of(response)?;
     let stored =
         server.runtime.block_on(server.world.platform().jobs().get(&id)).expect("stored").expect("the job");
     serde_json::to_value(&stored.job.header().request.selection).ok()
 }
 
-fn forget(server: &Server, answer: &Answer) {
-    if job_of(answer).is_some() {
-        let call =
-            server.world.request(Method::DELETE, &format!("{}/status", answer.job())).bearer(&server.service);
+fn delete_job(server: &Server, response: &TestResponse) {
+    if job_of(response).is_some() {
+        let call = server
+            .world
+            .request(Method::DELETE, &format!("{}/status", response.job()))
+            .bearer(&server.service);
         assert!(server.runtime.block_on(call.send()).status.is_success());
     }
 }
@@ -186,10 +188,10 @@ pub(super) fn range(bytes: &[u8]) {
             return;
         }
         let call = server.world.get(path).bearer(&server.app).header("range", &spec);
-        let answer = server.runtime.block_on(call.send());
+        let response = server.runtime.block_on(call.send());
         let size = u128::try_from(file.len()).expect("a size");
         let place = |number: u128| usize::try_from(number.min(size)).expect("within the file");
-        let (status, expected) = match asked(&spec) {
+        let (status, expected) = match requested_range(&spec) {
             None => (StatusCode::OK, &file[..]),
             Some((Some(first), _)) if first >= size => (StatusCode::RANGE_NOT_SATISFIABLE, &[][..]),
             Some((None, Some(0))) => (StatusCode::RANGE_NOT_SATISFIABLE, &[][..]),
@@ -201,15 +203,15 @@ pub(super) fn range(bytes: &[u8]) {
                 (StatusCode::PARTIAL_CONTENT, &file[place(size - size.min(last.unwrap_or(0)))..])
             }
         };
-        assert_eq!(answer.status, status, "{spec}");
+        assert_eq!(response.status, status, "{spec}");
         if status != StatusCode::RANGE_NOT_SATISFIABLE {
-            assert!(answer.body == expected, "{spec}");
+            assert!(response.body == expected, "{spec}");
         }
     });
 }
 
 /// Returns the first and last byte of a single range; `None` if the header must be ignored.
-fn asked(spec: &str) -> Option<(Option<u128>, Option<u128>)> {
+fn requested_range(spec: &str) -> Option<(Option<u128>, Option<u128>)> {
     let (unit, range) = spec.trim_matches([' ', '\t']).split_once('=')?;
     let (first, last) = range.trim_matches([' ', '\t']).split_once('-')?;
     // All numbers beyond the end of every file are equivalent.
@@ -240,11 +242,11 @@ pub(super) fn multipart(bytes: &[u8]) {
         };
         if source.once_in(4) {
             let body = [b"--the-boundary-0\r\n", source.rest()].concat();
-            let answer = send(body);
-            assert!(!answer.status.is_server_error(), "{}", answer.text());
-            if answer.status == StatusCode::OK {
+            let response = send(body);
+            assert!(!response.status.is_server_error(), "{}", response.text());
+            if response.status == StatusCode::OK {
                 server.review.borrow_mut().1 =
-                    answer.json()["attachments"].as_array().map_or(known, Vec::len);
+                    response.json()["attachments"].as_array().map_or(known, Vec::len);
             }
             return;
         }
@@ -264,23 +266,23 @@ pub(super) fn multipart(bytes: &[u8]) {
             }
         }
         body.extend_from_slice(b"--the-boundary-0--\r\n");
-        let answer = send(body);
+        let response = send(body);
         let expected = match files.len() {
             0 => StatusCode::BAD_REQUEST,
             1..=5 => StatusCode::OK,
             _ => StatusCode::PAYLOAD_TOO_LARGE,
         };
         assert_eq!(
-            answer.status,
+            response.status,
             expected,
             "{} files, {others} other fields: {}",
             files.len(),
-            answer.text()
+            response.text()
         );
         if expected != StatusCode::OK {
             return;
         }
-        let listed = answer.json()["attachments"].as_array().expect("a list").clone();
+        let listed = response.json()["attachments"].as_array().expect("a list").clone();
         assert_eq!(listed.len(), known + files.len());
         server.review.borrow_mut().1 = listed.len();
         let id = JobId::parse(job.trim_start_matches("/jobs/")).expect("an id");

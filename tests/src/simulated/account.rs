@@ -31,7 +31,7 @@ use super::platform::{
 use super::recorder::{Record, Recorder};
 use super::sqs::{DEAD_LETTERS, LARGE_QUEUE, SMALL_QUEUE};
 use super::{Client, Simulation, Stage};
-use crate::Answer;
+use crate::TestResponse;
 use crate::template::{Deployed, Routes, Template};
 
 /// The functions that take messages, and their queues.
@@ -145,12 +145,12 @@ impl Account {
         }
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> TestResponse {
         // API Gateway decodes the path before it matches it.
         let path = request.uri().path().replace("%24", "$");
         let function = self.routes.function(request.method().as_str(), &path);
         let app = self.apps.get(function).unwrap_or_else(|| panic!("{path} reaches {function}")).clone();
-        Answer::of(app, request).await
+        TestResponse::of(app, request).await
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -193,7 +193,7 @@ impl Account {
     }
 
     /// Stores what a worker that died leaves behind: a file that no manifest names, and an upload that is not completed.
-    pub fn leave_behind(&self, job: &JobId) {
+    pub fn leave_orphans(&self, job: &JobId) {
         let key = format!("exports/{job}/left/Patient.ndjson");
         let mut state = self.simulation.state();
         let bucket = state.s3.bucket_mut(FILES_BUCKET).expect("the bucket of files");
@@ -222,7 +222,7 @@ impl Account {
     }
 
     /// Moves all messages to the dead letters, as after the maximum number of deliveries.
-    pub fn bury_messages(&self) {
+    pub fn move_to_dead_letters(&self) {
         let now = self.simulation.clock().elapsed();
         for body in self.lose_messages() {
             self.simulation.state().sqs.send(DEAD_LETTERS, body, now, now).expect("the queue exists");

@@ -13,8 +13,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use http_body_util::BodyExt;
 use tokio::sync::Notify;
 
-use super::answer::Answer;
 use super::request::Call;
+use super::response::SimulatedResponse;
 use super::{Served, Simulation, Stage, sqs};
 
 /// An HTTP client for the SDK. Clones belong to the same worker.
@@ -77,7 +77,7 @@ impl Client {
     }
 
     /// Returns the response to a request; never returns if the worker is dead.
-    async fn answer(&self, call: Option<Call>) -> Result<HttpResponse, ConnectorError> {
+    async fn send(&self, call: Option<Call>) -> Result<HttpResponse, ConnectorError> {
         let Some(call) = call else {
             return Err(ConnectorError::other("the simulation does not know this request".into(), None));
         };
@@ -86,17 +86,17 @@ impl Client {
                 return std::future::pending().await;
             }
             match outside(|| self.serve(&call)) {
-                Served::Answered(after, answer) => {
+                Served::Response(after, response) => {
                     tokio::time::sleep(after).await;
                     if call.operation == "ReceiveMessage"
-                        && let Some(wait) = sqs::waits(&call.body, &answer)
+                        && let Some(wait) = sqs::waits(&call.body, &response)
                     {
                         self.wait_for_messages(wait).await;
                         return Ok(self.last_look(&call));
                     }
-                    let response = answer.response();
-                    outside(|| drop((answer, call)));
-                    return Ok(response);
+                    let sent = response.for_sdk();
+                    outside(|| drop((response, call)));
+                    return Ok(sent);
                 }
                 Served::Broken(after) => {
                     tokio::time::sleep(after).await;
@@ -128,8 +128,8 @@ impl Client {
 
     fn last_look(&self, call: &Call) -> HttpResponse {
         match self.serve(call) {
-            Served::Answered(_, answer) => answer.response(),
-            Served::Broken(_) | Served::Dead => Answer::new(500).response(),
+            Served::Response(_, response) => response.for_sdk(),
+            Served::Broken(_) | Served::Dead => SimulatedResponse::new(500).for_sdk(),
         }
     }
 }
@@ -147,7 +147,7 @@ impl HttpConnector for Client {
         match known {
             Some(call) => {
                 drop(request);
-                HttpConnectorFuture::new(async move { client.answer(call).await })
+                HttpConnectorFuture::new(async move { client.send(call).await })
             }
             // The body is a stream.
             None => HttpConnectorFuture::new(async move {
@@ -155,7 +155,7 @@ impl HttpConnector for Client {
                 let body =
                     body.collect().await.map_err(|error| ConnectorError::other(error, None))?.to_bytes();
                 let call = Call::read(&parts, &body);
-                client.answer(call).await
+                client.send(call).await
             }),
         }
     }

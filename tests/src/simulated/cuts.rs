@@ -108,14 +108,14 @@ pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exp
         let simulation = Simulation::new();
         lake(&simulation, patients);
         let id = begun(&simulation).await;
-        simulation.suffer(faults);
+        simulation.set_faults(faults);
         let begun = simulation.clock().elapsed();
         let worked = worked(&simulation, &id, concurrency).await;
         let took = simulation.clock().elapsed().saturating_sub(begun);
         let victim = simulation.victim();
         let (job, died) = worked.map_err(|problem| format!("{victim}: {problem}"))?;
-        let (requests, struck) = simulation.suffered();
-        simulation.suffer(Faults::None);
+        let (requests, struck) = simulation.fault_counts();
+        simulation.set_faults(Faults::None);
         if job.state() != JobState::Complete {
             return Err(format!("{victim}: {:?}: {:?}", job.state(), job.header().history));
         }

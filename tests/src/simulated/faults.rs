@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::answer::Answer;
 use super::limits::GETS;
 use super::random::{mixed, strikes};
 use super::request::Service;
+use super::response::SimulatedResponse;
 use super::sqs::Duplicates;
 
 /// The fault at one request.
@@ -116,10 +116,12 @@ fn f64_of(number: u64) -> f64 {
 }
 
 /// Returns the response by which a service throttles a request.
-pub(crate) fn throttling(service: Service, number: u64) -> Answer {
-    let json = |code: &str| Answer::json(400, &serde_json::json!({ "__type": code, "message": "slow down" }));
+pub(crate) fn throttling(service: Service, number: u64) -> SimulatedResponse {
+    let json = |code: &str| {
+        SimulatedResponse::json(400, &serde_json::json!({ "__type": code, "message": "slow down" }))
+    };
     match service {
-        Service::S3 => Answer::xml_error(503, "SlowDown"),
+        Service::S3 => SimulatedResponse::xml_error(503, "SlowDown"),
         Service::Sqs => json("com.amazonaws.sqs#RequestThrottled"),
         Service::DynamoDb if number.is_multiple_of(2) => {
             json("com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException")

@@ -11,7 +11,6 @@
 
 mod access;
 pub mod account;
-mod answer;
 mod client;
 mod clock;
 pub mod cuts;
@@ -28,6 +27,7 @@ pub mod prices;
 pub(crate) mod random;
 mod recorder;
 mod request;
+mod response;
 mod s3;
 pub mod scale;
 mod sqs;
@@ -46,10 +46,10 @@ pub use self::recorder::Record;
 pub use self::request::Service;
 pub use self::s3::Generated;
 
-use self::answer::Answer;
 use self::limits::{Limited, Limits};
 use self::random::mixed;
 use self::request::Call;
+use self::response::SimulatedResponse;
 
 /// Runs a story in simulated time: on a runtime of one thread whose clock jumps to the next timer.
 pub fn run<T>(story: impl Future<Output = T>) -> T {
@@ -92,7 +92,7 @@ pub(crate) struct State {
 /// The outcome of a request.
 pub(crate) enum Served {
     /// The response arrives after this time; the caller may need its body.
-    Answered(Duration, Answer),
+    Response(Duration, SimulatedResponse),
     /// The connection breaks after this time.
     Broken(Duration),
     /// The worker is dead.
@@ -186,7 +186,7 @@ impl Simulation {
     }
 
     /// Sets the faults, and resets the count of requests.
-    pub fn suffer(&self, faults: Faults) {
+    pub fn set_faults(&self, faults: Faults) {
         let mut state = self.state();
         (state.faults, state.requests, state.struck) = (faults, 0, 0);
         state.sqs.duplicates = faults.duplicates();
@@ -194,7 +194,7 @@ impl Simulation {
     }
 
     /// Returns the number of workers' requests since the faults were set, and how many of them were struck.
-    pub fn suffered(&self) -> (u64, u64) {
+    pub fn fault_counts(&self) -> (u64, u64) {
         let state = self.state();
         (state.requests, state.struck)
     }
@@ -269,39 +269,39 @@ impl State {
         match cut {
             Some(Cut::DieBefore) => return Served::Dead,
             Some(Cut::LoseBefore) => return Served::Broken(early),
-            Some(Cut::Throttle) => return Served::Answered(early, faults::throttling(call.service, number)),
+            Some(Cut::Throttle) => return Served::Response(early, faults::throttling(call.service, number)),
             Some(Cut::DieAfter | Cut::LoseAfter) | None => {}
         }
-        let answer = self.answer(stage, call, now, early);
-        let keys = answer.headers.iter().find(|(name, _)| *name == "x-keys");
+        let response = self.response(stage, call, now, early);
+        let keys = response.headers.iter().find(|(name, _)| *name == "x-keys");
         let keys = keys.and_then(|(_, keys)| keys.parse().ok()).unwrap_or_default();
-        let (sent, got) = (call.body.len(), answer.body.len());
+        let (sent, got) = (call.body.len(), response.body.len());
         self.meter.size(stage, call.operation, sent.max(got));
         let after = latency::of(call.operation, number, sent, got, keys);
         match cut {
             Some(Cut::DieAfter) => Served::Dead,
             Some(Cut::LoseAfter) => Served::Broken(after),
-            _ => Served::Answered(after, answer),
+            _ => Served::Response(after, response),
         }
     }
 
-    fn answer(&mut self, stage: Stage, call: &Call, now: Duration, early: Duration) -> Answer {
+    fn response(&mut self, stage: Stage, call: &Call, now: Duration, early: Duration) -> SimulatedResponse {
         match call.service {
             Service::DynamoDb => {
                 let mut context =
                     dynamodb::Context { now, holds: early, used: Vec::new(), limits: &mut self.limits };
-                let answer = self.dynamodb.call(call.operation, &call.body, &mut context);
+                let response = self.dynamodb.call(call.operation, &call.body, &mut context);
                 let used = context.used;
                 for used in &used {
                     self.meter.units(stage, used, now);
                 }
-                answer
+                response
             }
             Service::S3 => {
                 let (limited, writes) = self.partition(call);
                 if !self.limits.admits_one(&limited, self.number, now) {
                     self.meter.throttle();
-                    return Answer::xml_error(503, "SlowDown");
+                    return SimulatedResponse::xml_error(503, "SlowDown");
                 }
                 if let Limited::Gets(part) | Limited::Puts(part) = &limited {
                     self.meter.objects(stage, ("S3", part.clone()), writes, 1.0, now);

@@ -14,7 +14,7 @@ use domain::clock::Clock;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::response::SimulatedResponse;
 use super::{Client, access};
 use crate::template::Access;
 
@@ -45,7 +45,7 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Returns the response to a call for secrets, roles or events; `None` if the simulation responds.
-    fn answer(&self, request: &HttpRequest, body: &[u8]) -> Option<Answer> {
+    fn own_response(&self, request: &HttpRequest, body: &[u8]) -> Option<SimulatedResponse> {
         if request.uri().starts_with("https://sts.") {
             return Some(self.assumed());
         }
@@ -53,29 +53,33 @@ impl Recorder {
             "secretsmanager.GetSecretValue" => {
                 Some(self.secret(&serde_json::from_slice(body).unwrap_or_default()))
             }
-            "AWSEvents.PutEvents" => {
-                Some(Answer::json(200, &json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "1" }] })))
-            }
+            "AWSEvents.PutEvents" => Some(SimulatedResponse::json(
+                200,
+                &json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "1" }] }),
+            )),
             _ => None,
         }
     }
 
     /// Returns a secret that was never rotated.
-    fn secret(&self, request: &Value) -> Answer {
+    fn secret(&self, request: &Value) -> SimulatedResponse {
         if request["VersionStage"] == "AWSPREVIOUS" {
-            return Answer::json(
+            return SimulatedResponse::json(
                 400,
                 &json!({ "__type": "ResourceNotFoundException", "Message": "no such version" }),
             );
         }
         let is_settings = request["SecretId"].as_str().is_some_and(|id| id.ends_with("SettingsSecret"));
         let text = if is_settings { self.settings.to_string() } else { "k".repeat(64) };
-        Answer::json(200, &json!({ "SecretString": text, "VersionId": "1", "CreatedDate": 1_700_000_000 }))
+        SimulatedResponse::json(
+            200,
+            &json!({ "SecretString": text, "VersionId": "1", "CreatedDate": 1_700_000_000 }),
+        )
     }
 
-    fn assumed(&self) -> Answer {
+    fn assumed(&self) -> SimulatedResponse {
         let expires = self.client.simulation().clock().now() + SignedDuration::from_hours(1);
-        Answer::xml(
+        SimulatedResponse::xml(
             200,
             format!(
                 "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
@@ -92,8 +96,8 @@ impl Recorder {
             ConnectorError::other(format!("unknown to IAM: {}", request.uri()).into(), None)
         })?;
         self.record.add(&self.function, needed.iter().cloned());
-        if let Some(answer) = self.answer(&request, &body) {
-            return Ok(answer.response());
+        if let Some(response) = self.own_response(&request, &body) {
+            return Ok(response.for_sdk());
         }
         let response = HttpConnector::call(&self.client, request).await?;
         if response.status().as_u16() == 404 {

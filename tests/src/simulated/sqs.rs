@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::random::strikes;
+use super::response::SimulatedResponse;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
@@ -95,7 +95,7 @@ impl Sqs {
         }
     }
 
-    pub(crate) fn call(&mut self, operation: &str, body: &[u8], now: Duration) -> Answer {
+    pub(crate) fn call(&mut self, operation: &str, body: &[u8], now: Duration) -> SimulatedResponse {
         let request: Request = match serde_json::from_slice(body) {
             Ok(request) => request,
             Err(error) => return refused("InvalidParameterValue", &error.to_string()),
@@ -124,7 +124,7 @@ impl Sqs {
             _ => None,
         };
         match done {
-            Some(body) => Answer::json(200, &body),
+            Some(body) => SimulatedResponse::json(200, &body),
             None => {
                 refused("ReceiptHandleIsInvalid", "there is no such message, or the request is incomplete")
             }
@@ -282,9 +282,9 @@ impl Sqs {
 }
 
 /// Returns how long a receive waits, if it found no message and asked to wait.
-pub(crate) fn waits(body: &[u8], answer: &Answer) -> Option<Duration> {
+pub(crate) fn waits(body: &[u8], response: &SimulatedResponse) -> Option<Duration> {
     let request: Request = serde_json::from_slice(body).ok()?;
-    let found: Value = serde_json::from_slice(&answer.body).ok()?;
+    let found: Value = serde_json::from_slice(&response.body).ok()?;
     let is_empty = found["Messages"].as_array().is_some_and(Vec::is_empty);
     request.wait_time_seconds.filter(|seconds| *seconds > 0 && is_empty).map(Duration::from_secs)
 }
@@ -295,6 +295,9 @@ pub(crate) const DEAD_LETTERS: &str = "dead-letters";
 /// The maximum of SQS, which `template.yaml` uses.
 const MAX_RECEIVES: u32 = 1_000;
 
-fn refused(code: &str, message: &str) -> Answer {
-    Answer::json(400, &json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": message }))
+fn refused(code: &str, message: &str) -> SimulatedResponse {
+    SimulatedResponse::json(
+        400,
+        &json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": message }),
+    )
 }

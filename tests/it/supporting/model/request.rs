@@ -3,7 +3,7 @@
 use domain::selection::Provenance;
 
 use super::lake::{IN_RECORDS, IN_SHARED, Node, RandomLake, patient_of};
-use super::rule::{Fate, Rule, names_patients_resource};
+use super::rule::{Decision, Rule, names_patients_resource};
 use super::*;
 
 /// A bulk request, and the settings that it depends on.
@@ -69,9 +69,9 @@ impl BulkRequest {
     pub(super) fn expected(&self, lake: &RandomLake) -> BTreeSet<String> {
         let rule = Rule {
             of_record: |number: usize| {
-                self.fate(&lake.records[number], self.is_whole(lake, patient_of(number)))
+                self.decision(&lake.records[number], self.is_whole(lake, patient_of(number)))
             },
-            of_shared: |number: usize, by_exported| self.fate(&lake.shared[number], by_exported),
+            of_shared: |number: usize, by_exported| self.decision(&lake.shared[number], by_exported),
             provenance: self.provenance,
         };
         rule.exported(lake)
@@ -100,16 +100,16 @@ impl BulkRequest {
         granted && (is_associated || self.types.is_empty() || self.types.contains(&resource_type))
     }
 
-    fn fate(&self, node: &Node, ignore_since: bool) -> Fate {
+    fn decision(&self, node: &Node, ignore_since: bool) -> Decision {
         let constrained = self.granted_active == Some(node.resource_type) && !node.is_active;
         let wanted = self.includes(node.resource_type) && !constrained;
         let early = node.updated.is_none_or(|at| self.until.is_none_or(|until| at < until));
         let filtered = self.active_only.is_none_or(|name| name != node.resource_type || node.is_active);
         let recent = node.updated.is_none_or(|at| self.since.is_none_or(|since| at > since));
         match wanted && early && filtered && (node.is_open || !self.open_only) {
-            true if recent || ignore_since => Fate::Exported,
-            true => Fate::TooOld,
-            false => Fate::Out,
+            true if recent || ignore_since => Decision::Exported,
+            true => Decision::TooOld,
+            false => Decision::Out,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 
 /// The outcome of the rule for a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Decision {
     Exported,
     /// Only `_since` excludes it.
     TooOld,
@@ -26,48 +26,50 @@ pub(super) struct Rule<R, S> {
     pub(super) provenance: Provenance,
 }
 
-impl<R: Fn(usize) -> Fate, S: Fn(usize, bool) -> Fate> Rule<R, S> {
+impl<R: Fn(usize) -> Decision, S: Fn(usize, bool) -> Decision> Rule<R, S> {
     /// Returns the `Type/id` of the exported resources, without the Patients.
     pub(super) fn exported(&self, lake: &RandomLake) -> BTreeSet<String> {
         let records = self.records(lake);
-        let mut shared = vec![Fate::Out; lake.shared.len()];
+        let mut shared = vec![Decision::Out; lake.shared.len()];
         loop {
             let before = shared.clone();
             for (number, node) in lake.shared.iter().enumerate() {
-                let fate = match node.is_provenance() {
+                let decision = match node.is_provenance() {
                     true => self.shared_provenance(lake, &before, number),
                     false => self.referred_to(lake, &records, &before, number),
                 };
-                shared[number] = fate;
+                shared[number] = decision;
             }
             if shared == before {
                 break;
             }
         }
-        let named = |fates: &[Fate], target: fn(usize) -> Target| -> Vec<String> {
-            let exported = fates.iter().enumerate().filter(|(_, fate)| **fate == Fate::Exported);
+        let named = |decisions: &[Decision], target: fn(usize) -> Target| -> Vec<String> {
+            let exported =
+                decisions.iter().enumerate().filter(|(_, decision)| **decision == Decision::Exported);
             exported.map(|(number, _)| lake.name(target(number))).collect()
         };
         let records = named(&records, Target::Record);
         records.into_iter().chain(named(&shared, Target::Shared)).collect()
     }
 
-    /// The fates of the resources in the records. With `includeAssociatedData`, Provenance is exported with the resources
-    /// of the same record that it is about.
-    fn records(&self, lake: &RandomLake) -> Vec<Fate> {
-        let mut fates: Vec<_> = (0..lake.records.len()).map(&self.of_record).collect();
+    /// Returns the decisions about the resources in the records. With `includeAssociatedData`, Provenance is exported with its target
+    /// resources in the same record.
+    fn records(&self, lake: &RandomLake) -> Vec<Decision> {
+        let mut decisions: Vec<_> = (0..lake.records.len()).map(&self.of_record).collect();
         if self.provenance == Provenance::All {
-            return fates;
+            return decisions;
         }
-        let is_candidate =
-            |number: &usize| lake.records[*number].is_provenance() && fates[*number] == Fate::Exported;
-        let candidates: Vec<_> = (0..fates.len()).filter(is_candidate).collect();
+        let is_candidate = |number: &usize| {
+            lake.records[*number].is_provenance() && decisions[*number] == Decision::Exported
+        };
+        let candidates: Vec<_> = (0..decisions.len()).filter(is_candidate).collect();
         let is_exported = |number: usize, target: Target| match target {
             Target::Patient(patient) => patient == patient_of(number),
             Target::Record(other) => {
                 patient_of(other) == patient_of(number)
                     && !lake.records[other].is_provenance()
-                    && fates[other] == Fate::Exported
+                    && decisions[other] == Decision::Exported
             }
             Target::Shared(_) => false,
         };
@@ -90,44 +92,50 @@ impl<R: Fn(usize) -> Fate, S: Fn(usize, bool) -> Fate> Rule<R, S> {
             })
             .collect();
         for number in candidates.into_iter().filter(|number| !kept.contains(number)) {
-            fates[number] = Fate::Out;
+            decisions[number] = Decision::Out;
         }
-        fates
+        decisions
     }
 
-    /// The fate of a resource of `shared/` by what refers to it.
-    fn referred_to(&self, lake: &RandomLake, records: &[Fate], shared: &[Fate], number: usize) -> Fate {
-        // What a Provenance of a patient is about is exported because of it; what one of `shared/` is about is not.
+    /// Returns the decision about a resource of `shared/`, which depends on the resources that refer to it.
+    fn referred_to(
+        &self,
+        lake: &RandomLake,
+        records: &[Decision],
+        shared: &[Decision],
+        number: usize,
+    ) -> Decision {
+        // The target of a patient's Provenance is exported because of it; the target of a Provenance in `shared/` is not.
         let in_records = lake.records.iter().zip(records).filter(|(node, _)| {
             let is_target = node.is_provenance() && node.about.contains(&Target::Shared(number));
             is_target || node.refers_to.contains(&number)
         });
         let in_shared = lake.shared.iter().zip(shared).filter(|(node, _)| node.refers_to.contains(&number));
-        let referrers: Vec<_> = in_records.chain(in_shared).map(|(_, fate)| *fate).collect();
-        if referrers.contains(&Fate::Exported) {
+        let referrers: Vec<_> = in_records.chain(in_shared).map(|(_, decision)| *decision).collect();
+        if referrers.contains(&Decision::Exported) {
             (self.of_shared)(number, true)
-        } else if referrers.contains(&Fate::TooOld) || referrers.contains(&Fate::NotChosen) {
+        } else if referrers.contains(&Decision::TooOld) || referrers.contains(&Decision::NotChosen) {
             (self.of_shared)(number, false)
         } else {
-            Fate::Out
+            Decision::Out
         }
     }
 
-    /// The fate of a Provenance of `shared/` by what it is about; who refers to it does not matter.
-    fn shared_provenance(&self, lake: &RandomLake, shared: &[Fate], number: usize) -> Fate {
+    /// Returns the decision about a Provenance of `shared/`, which depends on its targets and not on the resources that refer to it.
+    fn shared_provenance(&self, lake: &RandomLake, shared: &[Decision], number: usize) -> Decision {
         if names_patients_resource(lake, number) {
-            return Fate::Out;
+            return Decision::Out;
         }
-        let is_about = |number: usize, fate: Fate| {
-            targets(lake, number).filter(move |target| shared[*target] == fate).collect::<Vec<_>>()
+        let is_about = |number: usize, decision: Decision| {
+            targets(lake, number).filter(move |target| shared[*target] == decision).collect::<Vec<_>>()
         };
-        let exported = is_about(number, Fate::Exported);
+        let exported = is_about(number, Decision::Exported);
         match self.provenance {
-            Provenance::All if exported.is_empty() => match is_about(number, Fate::TooOld).is_empty() {
-                true => Fate::Out,
+            Provenance::All if exported.is_empty() => match is_about(number, Decision::TooOld).is_empty() {
+                true => Decision::Out,
                 false => (self.of_shared)(number, false),
             },
-            Provenance::Relevant if exported.is_empty() => Fate::Out,
+            Provenance::Relevant if exported.is_empty() => Decision::Out,
             Provenance::All | Provenance::Relevant => (self.of_shared)(number, true),
             Provenance::Latest => {
                 let order = |number: usize| {
@@ -138,11 +146,11 @@ impl<R: Fn(usize) -> Fate, S: Fn(usize, bool) -> Fate> Rule<R, S> {
                         lake.shared[*other].is_provenance()
                             && !names_patients_resource(lake, *other)
                             && targets(lake, *other).any(|about| about == *target)
-                            && (self.of_shared)(*other, true) == Fate::Exported
+                            && (self.of_shared)(*other, true) == Decision::Exported
                     });
                     others.max_by_key(|other| order(*other)) == Some(number)
                 };
-                if exported.iter().any(is_latest) { Fate::Exported } else { Fate::Out }
+                if exported.iter().any(is_latest) { Decision::Exported } else { Decision::Out }
             }
         }
     }

@@ -65,7 +65,7 @@ fn element(source: &mut Source<'_>) -> (&'static str, Tree) {
         "presentedForm",
     ]);
     if source.once_in(12) {
-        return (name, junk(source, 3));
+        return (name, arbitrary(source, 3));
     }
     let value = match name {
         "meta" => meta(source),
@@ -99,7 +99,7 @@ fn element(source: &mut Source<'_>) -> (&'static str, Tree) {
 
 fn meta(source: &mut Source<'_>) -> Tree {
     let labels = (0..source.below(3)).map(|_| match source.below(8) {
-        0 => junk(source, 2),
+        0 => arbitrary(source, 2),
         1 => Tree::object([("display", Tree::text("HIV"))]),
         _ => Tree::object([(
             "code",
@@ -178,7 +178,7 @@ fn number(source: &mut Source<'_>) -> Tree {
 }
 
 /// Generates an arbitrary value.
-fn junk(source: &mut Source<'_>, depth: usize) -> Tree {
+fn arbitrary(source: &mut Source<'_>, depth: usize) -> Tree {
     match source.below(if depth == 0 { 5 } else { 8 }) {
         0 => Tree::Null,
         1 => Tree::Flag(source.once_in(2)),
@@ -187,14 +187,14 @@ fn junk(source: &mut Source<'_>, depth: usize) -> Tree {
         4 => {
             Tree::text(source.pick(&["meta", "reference", "HIV", "Patient/a", "\"reference\":\"Patient/b\""]))
         }
-        5 => Tree::List((0..source.below(4)).map(|_| junk(source, depth - 1)).collect()),
+        5 => Tree::List((0..source.below(4)).map(|_| arbitrary(source, depth - 1)).collect()),
         _ => {
             let names = ["a", "code", "security", "meta", "reference", "x\"reference", "url", ""];
             let mut members: Vec<(String, Tree)> = Vec::new();
             for _ in 0..source.below(4) {
                 let name = source.pick(&names).to_owned();
                 if members.iter().all(|(known, _)| *known != name) {
-                    members.push((name, junk(source, depth - 1)));
+                    members.push((name, arbitrary(source, depth - 1)));
                 }
             }
             Tree::Object(members)

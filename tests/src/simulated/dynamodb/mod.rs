@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::items::Item;
 use self::tables::Table;
-use super::answer::Answer;
 use super::limits::{Limited, Limits};
+use super::response::SimulatedResponse;
 
 /// The inputs of a request beside its body, and the capacity that it used.
 pub(crate) struct Context<'c> {
@@ -117,7 +117,12 @@ impl DynamoDb {
         Self { tables, transactions: transactions::Tokens::default() }
     }
 
-    pub(crate) fn call(&mut self, operation: &str, body: &[u8], context: &mut Context<'_>) -> Answer {
+    pub(crate) fn call(
+        &mut self,
+        operation: &str,
+        body: &[u8],
+        context: &mut Context<'_>,
+    ) -> SimulatedResponse {
         let outcome = match operation {
             "GetItem" => read(body).and_then(|request| self.get_item(&request, context)),
             "BatchGetItem" => read(body).and_then(|request| self.batch_get_item(request, context)),
@@ -131,7 +136,7 @@ impl DynamoDb {
             }
             other => Err(Refusal::Invalid(format!("the simulation does not know {other}"))),
         };
-        answer(outcome)
+        response_of(outcome)
     }
 
     fn table(&self, name: &str) -> Result<(&'static str, &Table), Refusal> {
@@ -153,7 +158,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
         .map_err(|error| Refusal::Invalid(format!("the simulation cannot read the request: {error}")))
 }
 
-fn answer(outcome: Outcome) -> Answer {
+fn response_of(outcome: Outcome) -> SimulatedResponse {
     let error = |code: &str, message: &str, more: serde_json::Value| {
         let mut body = serde_json::json!({
             "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message,
@@ -161,11 +166,11 @@ fn answer(outcome: Outcome) -> Answer {
         if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
             body.extend(more.clone());
         }
-        Answer::json(400, &body)
+        SimulatedResponse::json(400, &body)
     };
     let none = serde_json::Value::Null;
     match outcome {
-        Ok(body) => Answer::json_bytes(200, body),
+        Ok(body) => SimulatedResponse::json_bytes(200, body),
         Err(Refusal::Invalid(message)) => error("ValidationException", &message, none),
         Err(Refusal::NoTable) => error("ResourceNotFoundException", "no such table", none),
         Err(Refusal::Throttled) => {
@@ -186,8 +191,8 @@ fn answer(outcome: Outcome) -> Answer {
     }
 }
 
-fn answered<T: Serialize>(answer: &T) -> Outcome {
-    serde_json::to_vec(answer).map_err(|error| Refusal::Invalid(error.to_string()))
+fn success<T: Serialize>(body: &T) -> Outcome {
+    serde_json::to_vec(body).map_err(|error| Refusal::Invalid(error.to_string()))
 }
 
 /// Returns the units of a read, in halves: an eventually consistent read of 4 kB is one half.

@@ -11,7 +11,7 @@ use super::expressions::{Bindings, Comparator, Condition, Invalid, Operand};
 use super::items::{Attribute, Item, size, text};
 use super::requests::{BatchGet, Get, Query};
 use super::tables::Schema;
-use super::{Context, DynamoDb, Outcome, Refusal, answered, half_reads};
+use super::{Context, DynamoDb, Outcome, Refusal, half_reads, success};
 
 /// A page of a query ends after this number of bytes (DynamoDB, Query).
 const MAX_PAGE: usize = 1024 * 1024;
@@ -29,8 +29,8 @@ impl DynamoDb {
         let found = table.get(&key);
         context.uses(name, key.0, half_reads(found.map_or(0, size), get.consistent_read), 0);
         match found {
-            Some(item) => answered(&json!({ "Item": Shown::of(item, projection.as_deref()) })),
-            None => answered(&json!({})),
+            Some(item) => success(&json!({ "Item": Shown::of(item, projection.as_deref()) })),
+            None => success(&json!({})),
         }
     }
 
@@ -56,7 +56,7 @@ impl DynamoDb {
             }
             responses.insert(name, items);
         }
-        answered(&json!({ "Responses": responses, "UnprocessedKeys": {} }))
+        success(&json!({ "Responses": responses, "UnprocessedKeys": {} }))
     }
 
     pub(super) fn query(&self, query: &Query, context: &mut Context<'_>) -> Outcome {
@@ -107,7 +107,7 @@ impl DynamoDb {
                 return Err(Refusal::Invalid(format!("the simulation does not know Select {other}")));
             }
         };
-        answered(&Queried {
+        success(&Queried {
             count: page.items.len(),
             scanned_count: page.evaluated,
             items: (!counts_only).then_some(page.items),

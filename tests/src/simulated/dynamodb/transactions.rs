@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::requests::{Transact, Transacted};
 use super::writes::{Decided, Kind};
-use super::{Context, DynamoDb, Outcome, Reason, Refusal, answered};
+use super::{Context, DynamoDb, Outcome, Reason, Refusal, success};
 
 /// The maximum number of items in a transaction (DynamoDB, limits), and of bytes of all items.
 const MAX_ITEMS: usize = 100;
@@ -42,7 +42,7 @@ impl DynamoDb {
             return match *known == fingerprint {
                 true => {
                     self.reread(items, context)?;
-                    answered(&json!({}))
+                    success(&json!({}))
                 }
                 false => Err(Refusal::Invalid("IdempotentParameterMismatchException".to_owned())),
             };
@@ -65,13 +65,13 @@ impl DynamoDb {
             }
             self.transactions.0.insert(token.clone(), (context.now, fingerprint));
         }
-        answered(&json!({}))
+        success(&json!({}))
     }
 
     /// Returns the effect of each item; or the reasons, if one of the items is refused.
     fn decide_all(&self, items: &[Transacted], context: &mut Context<'_>) -> Result<Vec<Decided>, Refusal> {
         let mut all = Vec::new();
-        let (mut reasons, mut seen) = (Vec::new(), HashSet::new());
+        let (mut reasons, mut keys) = (Vec::new(), HashSet::new());
         for item in items {
             let write = item.write();
             let kind = match item {
@@ -82,7 +82,7 @@ impl DynamoDb {
             };
             let (name, table) = self.table(&write.table_name)?;
             let decided = self.decide(kind, write)?;
-            if !seen.insert((name, decided.key.clone())) {
+            if !keys.insert((name, decided.key.clone())) {
                 return Err(Refusal::Invalid("two operations of a transaction on one item".to_owned()));
             }
             reasons.push(if table.is_held(&decided.key, context.now) {

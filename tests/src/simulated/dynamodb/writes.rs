@@ -7,7 +7,7 @@ use super::expressions::Bindings;
 use super::items::{Item, MAX_ITEM, size};
 use super::requests::{BatchWrite, BatchWritten, Write};
 use super::tables::Key;
-use super::{Context, DynamoDb, Outcome, Refusal, answered, writes};
+use super::{Context, DynamoDb, Outcome, Refusal, success, writes};
 
 /// The kind of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,22 +100,22 @@ impl DynamoDb {
     }
 
     pub(super) fn put_item(&mut self, write: Write, context: &mut Context<'_>) -> Outcome {
-        self.single(Kind::Put, &write, context).and_then(|_| answered(&json!({})))
+        self.single(Kind::Put, &write, context).and_then(|_| success(&json!({})))
     }
 
     pub(super) fn delete_item(&mut self, write: &Write, context: &mut Context<'_>) -> Outcome {
-        self.single(Kind::Delete, write, context).and_then(|_| answered(&json!({})))
+        self.single(Kind::Delete, write, context).and_then(|_| success(&json!({})))
     }
 
     pub(super) fn update_item(&mut self, write: &Write, context: &mut Context<'_>) -> Outcome {
         let (before, after) = self.single(Kind::Update, write, context)?;
         match write.return_values.as_deref() {
-            None | Some("NONE") => answered(&json!({})),
+            None | Some("NONE") => success(&json!({})),
             Some("ALL_OLD") => match before {
-                Some(before) => answered(&json!({ "Attributes": before })),
-                None => answered(&json!({})),
+                Some(before) => success(&json!({ "Attributes": before })),
+                None => success(&json!({})),
             },
-            Some("ALL_NEW") => answered(&json!({ "Attributes": after })),
+            Some("ALL_NEW") => success(&json!({ "Attributes": after })),
             Some(other) => {
                 Err(Refusal::Invalid(format!("the simulation does not know ReturnValues {other}")))
             }
@@ -141,6 +141,6 @@ impl DynamoDb {
                 context.uses(name, hash, 0, units + indexes);
             }
         }
-        answered(&json!({ "UnprocessedItems": {} }))
+        success(&json!({ "UnprocessedItems": {} }))
     }
 }

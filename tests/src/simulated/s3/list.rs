@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{Bucket, Generated, escaped, lower_bound};
-use crate::simulated::answer::Answer;
 use crate::simulated::clock::at;
 use crate::simulated::random::mixed;
 use crate::simulated::request::Call;
+use crate::simulated::response::SimulatedResponse;
 
 /// The time at which the generated objects were written.
 const GENERATED_AT: &str = "2026-01-01T00:00:00.000Z";
@@ -21,7 +21,7 @@ struct Entry {
 
 impl Bucket {
     /// With `holes` a page may be short, or empty although more keys follow: S3 does not guarantee full pages.
-    pub(super) fn list(&self, call: &Call, page: usize, holes: bool) -> Answer {
+    pub(super) fn list(&self, call: &Call, page: usize, holes: bool) -> SimulatedResponse {
         let prefix = call.parameter("prefix").unwrap_or_default();
         let delimiter = call.parameter("delimiter").filter(|delimiter| !delimiter.is_empty());
         let mut most =
@@ -84,7 +84,7 @@ impl Bucket {
             let _ = write!(body, "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escaped(&prefix));
         }
         body.push_str("</ListBucketResult>");
-        Answer::xml(200, body).header("x-keys", count.to_string())
+        SimulatedResponse::xml(200, body).header("x-keys", count.to_string())
     }
 
     /// Returns all entries below a prefix and after a key.

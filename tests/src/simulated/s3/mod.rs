@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::answer::Answer;
 use super::request::Call;
+use super::response::SimulatedResponse;
 
 pub(crate) use self::objects::keys_to_delete;
 
@@ -73,12 +73,12 @@ impl S3 {
         Self { buckets, page: 1_000, holes: false, uploads: 0 }
     }
 
-    pub(crate) fn call(&mut self, call: &Call, now: Duration) -> Answer {
+    pub(crate) fn call(&mut self, call: &Call, now: Duration) -> SimulatedResponse {
         let (page, holes) = (self.page, self.holes);
         self.uploads += 1;
         let number = self.uploads;
         let Some(bucket) = self.buckets.get_mut(call.bucket.as_str()) else {
-            return Answer::xml_error(404, "NoSuchBucket");
+            return SimulatedResponse::xml_error(404, "NoSuchBucket");
         };
         let outcome = match call.operation {
             "ListObjectsV2" => Ok(bucket.list(call, page, holes)),
@@ -87,7 +87,7 @@ impl S3 {
             "PutObject" => bucket.put(call, now),
             "DeleteObject" => {
                 bucket.objects.remove(&call.key);
-                Ok(Answer::new(204))
+                Ok(SimulatedResponse::new(204))
             }
             "DeleteObjects" => Ok(bucket.delete_all(call)),
             "CreateMultipartUpload" => Ok(bucket.begin(call, number)),
@@ -97,7 +97,7 @@ impl S3 {
             "ListMultipartUploads" => Ok(bucket.list_uploads(call)),
             _ => Err((501, "NotImplemented")),
         };
-        outcome.unwrap_or_else(|(status, code)| Answer::xml_error(status, code))
+        outcome.unwrap_or_else(|(status, code)| SimulatedResponse::xml_error(status, code))
     }
 
     pub(crate) fn bucket(&self, name: &str) -> Option<&Bucket> {

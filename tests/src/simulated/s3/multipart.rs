@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::objects::{etag_of, sent_bytes, stored_encoding};
 use super::{Bucket, Object, Refused, escaped, texts};
-use crate::simulated::answer::Answer;
 use crate::simulated::request::Call;
+use crate::simulated::response::SimulatedResponse;
 
 /// The minimum size of every part except the last (S3, limits), in bytes.
 const SMALLEST: usize = 5 * 1024 * 1024;
@@ -24,12 +24,12 @@ pub(super) struct Upload {
 }
 
 impl Bucket {
-    pub(super) fn begin(&mut self, call: &Call, number: u64) -> Answer {
+    pub(super) fn begin(&mut self, call: &Call, number: u64) -> SimulatedResponse {
         let id = format!("upload-{number}");
         let content_type = call.header("content-type").unwrap_or("binary/octet-stream").to_owned();
         let upload = Upload { content_type, encoding: stored_encoding(call), parts: BTreeMap::new() };
         self.uploads.insert((call.key.clone(), id.clone()), upload);
-        Answer::xml(
+        SimulatedResponse::xml(
             200,
             format!(
                 "<InitiateMultipartUploadResult><Key>{}</Key><UploadId>{id}</UploadId></InitiateMultipartUploadResult>",
@@ -49,21 +49,21 @@ impl Bucket {
         Ok((call.key.clone(), call.parameter("uploadId").ok_or((400, "InvalidRequest"))?.to_owned()))
     }
 
-    pub(super) fn part(&mut self, call: &Call) -> Result<Answer, Refused> {
+    pub(super) fn part(&mut self, call: &Call) -> Result<SimulatedResponse, Refused> {
         let number = call.parameter("partNumber").and_then(|number| number.parse().ok());
         let number =
             number.filter(|number| (1..=MAX_PARTS).contains(number)).ok_or((400, "InvalidArgument"))?;
         let bytes = sent_bytes(call).ok_or((400, "IncompleteBody"))?;
         let upload = self.uploads.get_mut(&Self::id(call)?).ok_or((404, "NoSuchUpload"))?;
-        let mut answer = Answer::new(200).header("etag", etag_of(&bytes));
+        let mut response = SimulatedResponse::new(200).header("etag", etag_of(&bytes));
         if let Some(checksum) = call.header("x-amz-checksum-crc32") {
-            answer = answer.header("x-amz-checksum-crc32", checksum);
+            response = response.header("x-amz-checksum-crc32", checksum);
         }
         upload.parts.insert(number, bytes);
-        Ok(answer)
+        Ok(response)
     }
 
-    pub(super) fn complete(&mut self, call: &Call, now: Duration) -> Result<Answer, Refused> {
+    pub(super) fn complete(&mut self, call: &Call, now: Duration) -> Result<SimulatedResponse, Refused> {
         let id = Self::id(call)?;
         let upload = self.uploads.get(&id).ok_or((404, "NoSuchUpload"))?;
         let xml = String::from_utf8_lossy(&call.body);
@@ -90,20 +90,23 @@ impl Bucket {
             "<CompleteMultipartUploadResult><Key>{}</Key><ETag>{etag}</ETag></CompleteMultipartUploadResult>",
             escaped(&call.key)
         );
-        Ok(Answer::xml(200, body))
+        Ok(SimulatedResponse::xml(200, body))
     }
 
-    pub(super) fn abort(&mut self, call: &Call) -> Result<Answer, Refused> {
-        self.uploads.remove(&Self::id(call)?).map(|_| Answer::new(204)).ok_or((404, "NoSuchUpload"))
+    pub(super) fn abort(&mut self, call: &Call) -> Result<SimulatedResponse, Refused> {
+        self.uploads
+            .remove(&Self::id(call)?)
+            .map(|_| SimulatedResponse::new(204))
+            .ok_or((404, "NoSuchUpload"))
     }
 
-    pub(super) fn list_uploads(&self, call: &Call) -> Answer {
+    pub(super) fn list_uploads(&self, call: &Call) -> SimulatedResponse {
         let prefix = call.parameter("prefix").unwrap_or_default();
         let mut body = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>".to_owned();
         for (key, id) in self.uploads.keys().filter(|(key, _)| key.starts_with(prefix)) {
             let _ = write!(body, "<Upload><Key>{}</Key><UploadId>{id}</UploadId></Upload>", escaped(key));
         }
         body.push_str("</ListMultipartUploadsResult>");
-        Answer::xml(200, body)
+        SimulatedResponse::xml(200, body)
     }
 }

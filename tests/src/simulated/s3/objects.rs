@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Bucket, Object, Refused, lower_bound, texts};
-use crate::simulated::answer::Answer;
 use crate::simulated::request::Call;
+use crate::simulated::response::SimulatedResponse;
 
 impl Object {
     pub(super) fn new(bytes: Bytes, content_type: &str, encoding: Option<String>, changed: Duration) -> Self {
@@ -51,8 +51,9 @@ pub(super) fn sent_bytes(call: &Call) -> Option<Bytes> {
         let head = std::str::from_utf8(&rest[..end]).ok()?;
         let length = usize::from_str_radix(head.split(';').next()?, 16).ok()?;
         if length == 0 {
-            let told = call.header("x-amz-decoded-content-length").and_then(|length| length.parse().ok());
-            return told.is_none_or(|told: usize| told == all.len()).then(|| all.into());
+            let announced =
+                call.header("x-amz-decoded-content-length").and_then(|length| length.parse().ok());
+            return announced.is_none_or(|announced: usize| announced == all.len()).then(|| all.into());
         }
         all.extend_from_slice(rest.get(end + 2..end + 2 + length)?);
         rest = rest.get(end + 2 + length + 2..)?;
@@ -74,35 +75,35 @@ impl Bucket {
         })
     }
 
-    pub(super) fn get(&self, call: &Call, head: bool) -> Result<Answer, Refused> {
+    pub(super) fn get(&self, call: &Call, head: bool) -> Result<SimulatedResponse, Refused> {
         let object = self.find(&call.key).ok_or((404, if head { "NotFound" } else { "NoSuchKey" }))?;
         if call.header("if-match").is_some_and(|etag| etag != object.etag) {
             return Err((412, "PreconditionFailed"));
         }
         let length = object.bytes.len();
         let range = call.header("range").map(|range| ranged(range, length)).transpose()?;
-        let mut answer = Answer::new(if range.is_some() { 206 } else { 200 })
+        let mut response = SimulatedResponse::new(if range.is_some() { 206 } else { 200 })
             .header("etag", object.etag)
             .header("content-type", object.content_type)
             .header("accept-ranges", "bytes");
         if let Some(encoding) = object.encoding {
-            answer = answer.header("content-encoding", encoding);
+            response = response.header("content-encoding", encoding);
         }
         let bytes = match range {
             Some(Range { start, end }) => {
-                answer = answer.header("content-range", format!("bytes {start}-{}/{length}", end - 1));
+                response = response.header("content-range", format!("bytes {start}-{}/{length}", end - 1));
                 object.bytes.slice(start..end)
             }
             None => object.bytes,
         };
-        answer = answer.header("content-length", bytes.len().to_string());
+        response = response.header("content-length", bytes.len().to_string());
         if !head {
-            answer.body = bytes;
+            response.body = bytes;
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    pub(super) fn put(&mut self, call: &Call, now: Duration) -> Result<Answer, Refused> {
+    pub(super) fn put(&mut self, call: &Call, now: Duration) -> Result<SimulatedResponse, Refused> {
         let known = self.objects.get(&call.key);
         if call.header("if-none-match") == Some("*") && known.is_some() {
             return Err((412, "PreconditionFailed"));
@@ -116,19 +117,19 @@ impl Bucket {
         let bytes = sent_bytes(call).ok_or((400, "IncompleteBody"))?;
         let content_type = call.header("content-type").unwrap_or("binary/octet-stream");
         let object = Object::new(bytes, content_type, stored_encoding(call), now);
-        let mut answer = Answer::new(200).header("etag", object.etag.clone());
+        let mut response = SimulatedResponse::new(200).header("etag", object.etag.clone());
         if let Some(checksum) = call.header("x-amz-checksum-crc32") {
-            answer = answer.header("x-amz-checksum-crc32", checksum);
+            response = response.header("x-amz-checksum-crc32", checksum);
         }
         self.objects.insert(call.key.clone(), object);
-        Ok(answer)
+        Ok(response)
     }
 
-    pub(super) fn delete_all(&mut self, call: &Call) -> Answer {
+    pub(super) fn delete_all(&mut self, call: &Call) -> SimulatedResponse {
         for key in keys_to_delete(call) {
             self.objects.remove(&key);
         }
-        Answer::xml(200, "<DeleteResult></DeleteResult>".to_owned())
+        SimulatedResponse::xml(200, "<DeleteResult></DeleteResult>".to_owned())
     }
 }
 

@@ -33,21 +33,27 @@ pub enum Fault {
     /// The connection breaks before the call arrives.
     Reset,
     /// The call has its effect, but its response is lost.
-    LostAnswer,
+    LostResponse,
     /// The response breaks in the middle of its body.
     BrokenBody,
     /// The second half of the response's body arrives late.
     SlowBody,
     /// No response ever arrives.
-    NoAnswer,
+    NoResponse,
     /// The call has its effect, and its response arrives after this time.
     Late(Duration),
 }
 
 impl Fault {
     /// The faults that a retry overcomes.
-    pub const ALL: [Self; 6] =
-        [Self::Throttle, Self::ServerError, Self::Reset, Self::LostAnswer, Self::BrokenBody, Self::SlowBody];
+    pub const ALL: [Self; 6] = [
+        Self::Throttle,
+        Self::ServerError,
+        Self::Reset,
+        Self::LostResponse,
+        Self::BrokenBody,
+        Self::SlowBody,
+    ];
 }
 
 /// The calls that a fault strikes.
@@ -64,9 +70,9 @@ pub enum Plan {
     Throttled(u64, u64),
 }
 
-/// A client around a real one.
+/// A client around a real one, which makes calls fail.
 #[derive(Debug, Clone)]
-pub struct Wire {
+pub struct FaultyClient {
     inner: SharedHttpClient,
     state: Arc<State>,
 }
@@ -80,7 +86,7 @@ struct State {
     operations: Mutex<BTreeMap<String, u64>>,
 }
 
-impl Wire {
+impl FaultyClient {
     pub fn over(inner: SharedHttpClient) -> Self {
         let state = State {
             plan: Mutex::new(Plan::Nothing),
@@ -161,7 +167,7 @@ fn operation(request: &HttpRequest) -> String {
     .to_owned()
 }
 
-impl HttpClient for Wire {
+impl HttpClient for FaultyClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -212,17 +218,17 @@ impl HttpConnector for Connector {
                 Some(Fault::Throttle) => Ok(refusal(400, "ThrottlingException")),
                 Some(Fault::ServerError) => Ok(refusal(500, "InternalServerError")),
                 Some(Fault::Reset) => Err(broken()),
-                Some(Fault::LostAnswer) => {
-                    let answer = inner.call(request).await?;
+                Some(Fault::LostResponse) => {
+                    let response = inner.call(request).await?;
                     // The whole response was sent, but the caller does not get it.
-                    let _ = answer.into_body().collect().await;
+                    let _ = response.into_body().collect().await;
                     Err(broken())
                 }
-                Some(Fault::NoAnswer) => std::future::pending().await,
+                Some(Fault::NoResponse) => std::future::pending().await,
                 Some(Fault::Late(after)) => {
-                    let answer = inner.call(request).await?;
+                    let response = inner.call(request).await?;
                     tokio::time::sleep(after).await;
-                    Ok(answer)
+                    Ok(response)
                 }
                 Some(Fault::BrokenBody) => cut(inner.call(request).await?, true).await,
                 Some(Fault::SlowBody) => cut(inner.call(request).await?, false).await,
@@ -239,9 +245,9 @@ struct Halves {
     breaks: bool,
 }
 
-async fn cut(answer: HttpResponse, breaks: bool) -> Result<HttpResponse, ConnectorError> {
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let whole = answer.into_body().collect().await.map_err(|_| broken())?.to_bytes();
+async fn cut(response: HttpResponse, breaks: bool) -> Result<HttpResponse, ConnectorError> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let whole = response.into_body().collect().await.map_err(|_| broken())?.to_bytes();
     let halves = Halves {
         first: Some(whole.slice(..whole.len() / 2)),
         second: Some(whole.slice(whole.len() / 2..)),
@@ -278,9 +284,9 @@ impl Body for Halves {
     }
 }
 
-/// Converts the wire into the type that the SDK needs.
-impl From<&Wire> for SharedHttpClient {
-    fn from(wire: &Wire) -> Self {
-        Self::new(wire.clone())
+/// Converts the client into the type that the SDK needs.
+impl From<&FaultyClient> for SharedHttpClient {
+    fn from(client: &FaultyClient) -> Self {
+        Self::new(client.clone())
     }
 }

@@ -37,9 +37,9 @@ async fn partial_pages(world: &World, base: &str) {
     let mut steps = 0;
     while world.step().await {
         steps += 1;
-        let answer = world.get(&status).bearer(&token).send().await;
-        let manifest = if answer.body.is_empty() { Value::Null } else { answer.json() };
-        let is_running = answer.status == StatusCode::ACCEPTED || manifest.get("status").is_some();
+        let response = world.get(&status).bearer(&token).send().await;
+        let manifest = if response.body.is_empty() { Value::Null } else { response.json() };
+        let is_running = response.status == StatusCode::ACCEPTED || manifest.get("status").is_some();
         if is_running && manifest.get("output").is_some() {
             if base == "/fhir/r4" {
                 assert_eq!(manifest["status"], "in_progress");
@@ -58,9 +58,9 @@ async fn partial_pages(world: &World, base: &str) {
     let mut all = Vec::new();
     let mut pages = 0;
     loop {
-        let answer = world.get(&url).bearer(&token).send().await;
-        assert_eq!(answer.status, StatusCode::OK);
-        let manifest = answer.json();
+        let response = world.get(&url).bearer(&token).send().await;
+        assert_eq!(response.status, StatusCode::OK);
+        let manifest = response.json();
         if pages == 0 {
             assert_eq!(early.as_ref().map(names), Some(names(&manifest)));
         }
@@ -122,8 +122,8 @@ async fn mistakes_are_refused_or_reported_in_the_manifest() {
         assert_eq!(lenient.status, StatusCode::ACCEPTED, "{shown}, lenient: {}", lenient.text());
         world.work().await;
         let manifest = world.get(lenient.header("content-location")).bearer(&token).send().await.json();
-        let told = resources(&world, &token, &manifest, "error").await;
-        let texts: Vec<_> = told.iter().map(ToString::to_string).collect();
+        let problems = resources(&world, &token, &manifest, "error").await;
+        let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert!(texts.len() == 1 && texts[0].contains(named), "{shown}: {texts:?}");
     }
     for (body, named) in [
@@ -147,24 +147,24 @@ async fn mistakes_are_refused_or_reported_in_the_manifest() {
         (json!({ "resourceType": "Parameters", "parameters": [] }), "'parameters'"),
         (json!({ "resourceType": "Patient" }), "Parameters"),
     ] {
-        let answer = world.post("/fhir/$export").bearer(&token).json(&body).send().await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
-        assert!(answer.outcome().contains(named), "{body}");
+        let response = world.post("/fhir/$export").bearer(&token).json(&body).send().await;
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(response.outcome().contains(named), "{body}");
     }
 }
 
 #[both_hosts]
 async fn the_dialects_match_their_table(world: World) {
     let token = world.service("service", EVERYTHING).await;
-    let mut said = BTreeMap::new();
+    let mut dialects = BTreeMap::new();
     for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
-        let answer = world
+        let response = world
             .get(&format!("{base}/Patient/$export?_type=Patient,Provenance"))
             .bearer(&token)
             .send()
             .await;
-        assert_eq!(answer.status, StatusCode::ACCEPTED, "{base}: {}", answer.text());
-        let status = answer.header("content-location");
+        assert_eq!(response.status, StatusCode::ACCEPTED, "{base}: {}", response.text());
+        let status = response.header("content-location");
         world.work().await;
         let done = world.get(status).bearer(&token).send().await;
         assert_eq!(done.status, StatusCode::OK);
@@ -184,7 +184,7 @@ async fn the_dialects_match_their_table(world: World) {
         assert_eq!(gone.status, StatusCode::NOT_FOUND);
         gone.outcome();
         let id = status.split('/').find(|part| part.len() == 36).expect("an id").to_owned();
-        said.insert(
+        dialects.insert(
             base,
             json!({
                 "status": status.strip_prefix(BASE_URL).expect("ours").replace(&id, "{job}"),
@@ -194,7 +194,7 @@ async fn the_dialects_match_their_table(world: World) {
             }),
         );
     }
-    insta::assert_json_snapshot!("dialects", said);
+    insta::assert_json_snapshot!("dialects", dialects);
 }
 
 #[tokio::test]
@@ -216,21 +216,21 @@ async fn a_running_export_shows_its_progress_in_each_dialect() {
         let mut last = 0;
         while world.step().await {
             world.advance(10);
-            let answer = world.get(&status).bearer(&token).send().await;
+            let response = world.get(&status).bearer(&token).send().await;
             match base {
-                "/fhir" if answer.status == StatusCode::ACCEPTED => {
-                    let progress = answer.header("x-progress");
+                "/fhir" if response.status == StatusCode::ACCEPTED => {
+                    let progress = response.header("x-progress");
                     let percent: u32 =
                         progress.split('%').next().expect("a number").parse().expect("a number");
                     assert!(percent >= last && progress.len() < 100, "{progress} after {last}%");
                     last = percent;
                 }
                 "/4_0_0" => {
-                    let word = if answer.status == StatusCode::OK { "completed" } else { "in-progress" };
-                    assert_eq!(answer.header("x-progress"), word);
+                    let word = if response.status == StatusCode::OK { "completed" } else { "in-progress" };
+                    assert_eq!(response.header("x-progress"), word);
                 }
-                "/fhir/r4" if answer.json().get("status").is_some() => {
-                    assert_eq!(answer.json()["status"], "in_progress");
+                "/fhir/r4" if response.json().get("status").is_some() => {
+                    assert_eq!(response.json()["status"], "in_progress");
                 }
                 _ => {}
             }
@@ -252,13 +252,13 @@ async fn the_separate_status_header_has_the_status_of_the_export_in_each_dialect
     for base in ["/fhir", "/4_0_0", "/fhir/r4"] {
         let kick_off = || world.get(&format!("{base}/$export")).bearer(&token);
         let prefer = "respond-async,separate-export-status";
-        let answer = kick_off().header("prefer", prefer).send().await;
-        assert_eq!(answer.header("preference-applied"), "respond-async, separate-export-status");
-        let url = answer.header("content-location").to_owned();
+        let response = kick_off().header("prefer", prefer).send().await;
+        assert_eq!(response.header("preference-applied"), "respond-async, separate-export-status");
+        let url = response.header("content-location").to_owned();
         let status = async || {
-            let answer = world.get(&url).bearer(&token).send().await;
-            assert_eq!(answer.status, StatusCode::OK, "{base}");
-            answer.header("x-export-status").to_owned()
+            let response = world.get(&url).bearer(&token).send().await;
+            assert_eq!(response.status, StatusCode::OK, "{base}");
+            response.header("x-export-status").to_owned()
         };
         assert_eq!(status().await, "202 Accepted", "{base}");
         world.step().await;
@@ -269,14 +269,14 @@ async fn the_separate_status_header_has_the_status_of_the_export_in_each_dialect
         let url = failing.header("content-location");
         let id = url.split('/').find(|part| part.len() == 36).expect("an id");
         let jobs = world.platform().jobs();
-        let stored = jobs.get(&JobId::parse(id).expect("an id")).await.expect("an answer").expect("a job");
+        let stored = jobs.get(&JobId::parse(id).expect("an id")).await.expect("a response").expect("a job");
         let now = world.platform().clock().now();
         let failed = stored.job.fail("no room", "no-store", "a test", now, &Retention::default());
         let failed = domain::job::Job::Failed(failed.expect("failed"));
         jobs.replace(&failed, stored.version).await?;
-        let answer = world.get(url).bearer(&token).send().await;
+        let response = world.get(url).bearer(&token).send().await;
         assert_eq!(
-            (answer.status, answer.header("x-export-status")),
+            (response.status, response.header("x-export-status")),
             (StatusCode::OK, "500 Internal Server Error")
         );
     }

@@ -1,4 +1,4 @@
-//! The response of a simulated service, before it travels.
+//! The response of a simulated service, before it is sent.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;
@@ -6,13 +6,13 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
+pub(crate) struct SimulatedResponse {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl SimulatedResponse {
     pub(crate) fn new(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Bytes::new() }
     }
@@ -41,7 +41,7 @@ impl Answer {
     }
 
     /// Converts the response for the SDK. The body is copied, so that the memory of its bytes is counted for the reader.
-    pub(crate) fn response(&self) -> HttpResponse {
+    pub(crate) fn for_sdk(&self) -> HttpResponse {
         let status = StatusCode::try_from(self.status).expect("a status");
         let mut response = HttpResponse::new(status, SdkBody::from(Bytes::copy_from_slice(&self.body)));
         for (name, value) in &self.headers {
