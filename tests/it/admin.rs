@@ -15,7 +15,7 @@ pub(crate) async fn in_review(world: &World) -> (String, String, TestResponse) {
 }
 
 #[tokio::test]
-async fn signing_in_gives_a_cookie_that_slides_and_ends() {
+async fn a_session_is_renewed_by_use_and_ends() {
     let world = World::new();
     let staff =
         world.post("/admin/login").json(&json!({ "username": "admin", "password": PASSWORD })).send().await;
@@ -38,7 +38,7 @@ async fn signing_in_gives_a_cookie_that_slides_and_ends() {
 }
 
 #[tokio::test]
-async fn five_failures_slow_down_and_tell_nothing() {
+async fn five_failed_sign_ins_are_slowed_down_and_reveal_nothing() {
     let world = World::new();
     let login = |username: &str, password: &str| {
         world.post("/admin/login").json(&json!({ "username": username, "password": password })).send()
@@ -190,7 +190,7 @@ async fn the_job_has_everything_a_staff_app_reads() {
 }
 
 #[both_hosts]
-async fn moves_that_the_state_does_not_allow_are_409(world: World) {
+async fn changes_that_the_state_does_not_allow_are_409(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let act = |job: &str, action: &str| world.post(&format!("/admin{job}/{action}")).cookie(&staff).send();
     let waiting = world.kick_off(&token, "", ANNA).await;
@@ -209,7 +209,7 @@ async fn moves_that_the_state_does_not_allow_are_409(world: World) {
 }
 
 #[both_hosts]
-async fn of_two_decisions_at_once_one_wins(world: World) {
+async fn of_two_simultaneous_decisions_one_is_recorded(world: World) {
     for _ in 0..10 {
         let (job, _, staff) = in_review(&world).await;
         let approve = || world.post(&format!("/admin{job}/approve")).cookie(&staff).send();
@@ -235,7 +235,7 @@ async fn of_two_decisions_at_once_one_wins(world: World) {
 }
 
 #[both_hosts]
-async fn another_site_cannot_ride_on_the_cookie(world: World) {
+async fn another_site_cannot_use_the_cookie(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let approve = |origin: &str| {
         world.post(&format!("/admin{job}/approve")).cookie(&staff).header("origin", origin).send()
@@ -249,7 +249,7 @@ async fn another_site_cannot_ride_on_the_cookie(world: World) {
 }
 
 #[both_hosts]
-async fn a_patient_is_no_staff(world: World) {
+async fn a_patient_has_no_access_to_routes_of_staff(world: World) {
     let (job, token, _) = in_review(&world).await;
     for path in ["approve", "reject", "add-files", "remove-files"] {
         let response = world.post(&format!("/admin{job}/{path}")).bearer(&token).send().await;
@@ -260,7 +260,7 @@ async fn a_patient_is_no_staff(world: World) {
 }
 
 #[both_hosts]
-async fn the_pages_do_what_the_api_does(world: World) {
+async fn pages_of_staff_do_the_same_as_the_api(world: World) {
     let (job, token, _) = in_review(&world).await;
     let page = format!("/staff{job}");
     for path in ["/staff", &page] {
@@ -304,7 +304,7 @@ async fn the_pages_do_what_the_api_does(world: World) {
 
 /// The pages before and after the workers are in it.
 #[tokio::test]
-async fn the_review_page_says_what_was_asked_for() {
+async fn the_review_page_shows_what_was_requested() {
     const COMPLETE: &str = "No form: the complete record";
     let world = World::new();
     let token = world.token(ANNA).await;
@@ -338,7 +338,7 @@ async fn the_review_page_says_what_was_asked_for() {
 
 /// The form says on which day the permission for private topics ends; the files are kept for a day after the approval.
 #[tokio::test]
-async fn what_the_patient_permitted_for_a_time_is_not_approved_after_it() {
+async fn an_export_is_not_approved_after_the_permission_has_ended() {
     let world = World::with("sandbox = true\npages.due_days = 10", &ehi::defaults::sample_records());
     let token = world.token(ANNA).await;
     let choose = async |hiv: bool| {

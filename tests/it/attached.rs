@@ -7,7 +7,7 @@ use tests::{ANNA, BASE_URL, World, both_hosts, text};
 use crate::admin::in_review;
 
 #[both_hosts]
-async fn approval_releases_the_files_with_what_staff_attached(world: World) {
+async fn approval_releases_the_files_and_the_attachments_of_staff(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let files: [(&str, &str, &[u8]); 2] =
         [("../../Letter to you.pdf", "application/pdf", b"%PDF-1"), ("notes.txt", "text/plain", b"hello")];
@@ -117,7 +117,7 @@ async fn uploads_have_limits() -> tests::Result {
 }
 
 #[both_hosts]
-async fn fields_beside_the_files_are_skipped(world: World) {
+async fn other_fields_of_an_upload_are_skipped(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let field = |name: &str, bytes: usize| {
         format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{}\r\n", "x".repeat(bytes))

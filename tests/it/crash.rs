@@ -171,7 +171,7 @@ async fn deleting_during_an_export_stops_it() -> tests::Result {
 }
 
 #[tokio::test]
-async fn a_worker_that_must_stop_leaves_the_rest_to_the_next() -> tests::Result {
+async fn a_worker_that_must_stop_leaves_the_rest_to_the_next_worker() -> tests::Result {
     struct Always;
     impl domain::ports::queue::Deadline for Always {
         fn is_near(&self, _: jiff::Timestamp) -> bool {

@@ -9,7 +9,7 @@ use tests::simulated::{Cut, Faults, Storm};
 const STRIDE: u64 = 13;
 
 #[test]
-fn cut_connections_do_not_change_the_export() {
+fn broken_connections_do_not_change_the_export() {
     let cuts = Cuts::of(8).expect("an export");
     for (offset, cut) in [(0, Cut::DieAfter), (4, Cut::LoseAfter), (8, Cut::DieBefore)] {
         let requests: Vec<_> =
@@ -35,7 +35,7 @@ fn export_in_a_storm(patients: usize, concurrency: usize, seed: u64) -> Exported
 }
 
 #[test]
-fn many_chunks_survive_a_storm() {
+fn an_export_of_many_chunks_survives_many_faults() {
     let expected = export(60, 8, Faults::None).expect("an export");
     for seed in 0..2 {
         let found = export_in_a_storm(60, 8, seed);

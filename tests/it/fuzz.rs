@@ -38,7 +38,7 @@ macro_rules! targets {
         })*
 
         #[test]
-        fn every_target_runs() {
+        fn every_fuzz_target_has_a_test() {
             let run = [$($name),*];
             assert_eq!(TARGETS.iter().map(|target| target.name).collect::<Vec<_>>(), run);
         }

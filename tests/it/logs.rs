@@ -85,7 +85,7 @@ fn logged(setting: &str) -> String {
 }
 
 #[test]
-fn a_line_for_each_request_and_each_action_of_staff() {
+fn each_request_and_each_action_of_staff_has_a_line() {
     let log = logged("");
     assert!(!log.contains('\u{1b}'), "no colours in a file: {log}");
     assert!(log.contains("/fhir/r4/$export-status/{job}"), "{log}");
@@ -99,7 +99,7 @@ fn a_line_for_each_request_and_each_action_of_staff() {
 }
 
 #[test]
-fn as_json_each_line_is_an_object() {
+fn each_line_of_the_json_log_is_an_object() {
     let log = logged("log_format = \"json\"");
     let lines: Vec<Value> = log
         .lines()

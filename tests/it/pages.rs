@@ -48,7 +48,7 @@ async fn a_page_loads_cacheable_files_and_nothing_else(world: World) {
 
 /// Patients come first, then staff, then developers; each has a sentence and a link.
 #[both_hosts]
-async fn the_landing_page_leads_everybody_on(world: World) {
+async fn the_landing_page_has_links_for_patients_staff_and_developers(world: World) {
     let page = world.get("/").send().await.text();
     let main = page.split("<main").nth(1).and_then(|rest| rest.split("</main>").next()).expect("the page");
     let parts: Vec<_> = main.split("<h2>").skip(1).collect();
@@ -288,7 +288,7 @@ async fn an_error_below_auth_is_in_the_json_of_oauth() {
 }
 
 #[tokio::test]
-async fn too_many_tries_say_how_long_to_wait() {
+async fn the_response_to_too_many_attempts_says_how_long_to_wait() {
     let world = World::with("sandbox = false", &ehi::defaults::sample_records());
     let login = world.get(&Launch::new("app").authorize()).send().await.location();
     let request = parameter(&login, "request").expect("a request");

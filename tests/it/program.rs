@@ -187,7 +187,7 @@ fn an_export_from_a_server_continues_after_a_broken_download() {
 }
 
 #[test]
-fn failures_are_one_clear_line() {
+fn a_failure_is_reported_in_one_clear_line() {
     let out = tempfile::tempdir().expect("a directory");
     for (arguments, named) in [
         (vec!["export", "--patient", "nobody"], "no such patient"),

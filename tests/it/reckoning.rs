@@ -215,7 +215,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn the_ledger_is_what_a_slow_count_of_the_lake_finds(
+    fn the_ledger_equals_a_slow_count_of_the_lake(
         patients in prop::collection::vec(prop::collection::vec(line(), 0..8), 0..5),
         shared in prop::collection::vec(line(), 0..5),
         request in request(),

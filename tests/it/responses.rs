@@ -41,7 +41,7 @@ fn shown(response: &TestResponse) -> Value {
 }
 
 #[tokio::test]
-async fn discovery_documents() {
+async fn discovery_documents_match_their_snapshots() {
     let world = World::new();
     for (name, path) in [
         ("capability-statement", "/fhir/metadata"),
@@ -57,7 +57,7 @@ async fn discovery_documents() {
 }
 
 #[tokio::test]
-async fn manifests() {
+async fn manifests_match_their_snapshots() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
@@ -79,7 +79,7 @@ async fn manifests() {
 }
 
 #[tokio::test]
-async fn the_job_of_a_patient_in_each_state() {
+async fn jobs_match_their_snapshot_in_each_state() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "", ANNA).await;
@@ -103,7 +103,7 @@ async fn the_job_of_a_patient_in_each_state() {
 }
 
 #[tokio::test]
-async fn operation_outcomes() {
+async fn operation_outcomes_match_their_snapshot() {
     let world = World::new();
     let (anna, bruno) = (world.token(ANNA).await, world.token(BRUNO).await);
     let service = world.service("service", "system/*.rs").await;
@@ -137,7 +137,7 @@ async fn operation_outcomes() {
 }
 
 #[tokio::test]
-async fn token_errors() {
+async fn token_errors_match_their_snapshot() {
     let world = World::new();
     let launch = Launch::new("app");
     let code = world.code(&launch, ANNA).await;

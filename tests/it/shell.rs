@@ -121,7 +121,7 @@ fn printed(output: &Output) -> String {
 }
 
 #[test]
-fn the_walk_is_one_export_step_by_step() {
+fn the_walkthrough_is_one_export_step_by_step() {
     let directory = empty();
     let output = run("infra/docs/walk.md", directory.path(), &Server::start(directory.path()));
     let text = printed(&output);

@@ -106,7 +106,7 @@ async fn staff_find_a_patient_and_start_an_export_with_a_reason(world: World) {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_form_is_said_and_everything_typed_stays() {
+async fn mistakes_in_the_form_are_reported_and_all_input_is_kept() {
     let world = World::new();
     let staff = world.staff().await;
     let long = "x".repeat(301);

@@ -173,7 +173,7 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "cargo xtask test deploys the stack that it needs"]
-async fn a_storm_over_the_emulator_does_not_change_the_export() {
+async fn throttling_by_the_emulator_does_not_change_the_export() {
     let world = World::new().await;
     let calm = world.export(None).await;
     assert!(matches!(calm.job, Job::Complete(_)), "{:?}", calm.job.header().history);

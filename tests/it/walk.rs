@@ -14,7 +14,7 @@ use crate::bulk;
 use crate::download::attachment_urls;
 
 #[both_hosts]
-async fn a_patients_export_and_a_bulk_export(world: World) {
+async fn an_export_of_a_patient_and_a_bulk_export_succeed(world: World) {
     one_patient(&world).await;
     all_patients(&world).await;
 }

@@ -23,7 +23,7 @@ const API_PORT: u16 = 8888;
 const BASE_URL: &str = "http://localhost:8888";
 
 /// The test of `tests/it` that runs against the API.
-const STORY: &str = "walk::a_patients_export_and_a_bulk_export::deployed";
+const STORY: &str = "walk::an_export_of_a_patient_and_a_bulk_export_succeed::deployed";
 
 /// The size of a chunk in bytes: so small that each patient becomes one chunk and a bulk export has several.
 const CHUNK_BYTES: u32 = 1000;

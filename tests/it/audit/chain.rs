@@ -149,7 +149,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn tampering_is_found_as_far_as_a_chain_can_find_it(
+    fn every_tampering_that_breaks_the_chain_is_found(
         hours in prop::collection::vec((0..4u8, 1..40u8), 0..25),
         tamperings in prop::collection::vec(tampering(), 0..3),
         expected in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
@@ -169,7 +169,7 @@ proptest! {
 
     /// Entries that have expired may be gone, whichever they are.
     #[test]
-    fn what_has_expired_may_be_missing(
+    fn expired_entries_may_be_missing(
         hours in prop::collection::vec((0..4u8, 1..40u8), 1..25),
         gone in prop::collection::vec(any::<bool>(), 25),
         later in 0..90i32,
@@ -210,7 +210,7 @@ fn the_first_broken_entry_is_named() {
 }
 
 #[test]
-fn a_head_in_words_is_read_as_it_was_written() {
+fn a_head_that_is_written_as_text_is_read_again() {
     let written = head(&chain(&[(1, 90); 3])[2]);
     assert_eq!(written.to_string().parse::<Head>().expect("a head"), written);
     for wrong in ["", "3 1", "9 1 aa 2026-03-01T12:00:00Z", &format!("{written} more")] {

@@ -84,7 +84,7 @@ async fn the_program_verifies_and_exports() -> tests::Result {
 
 /// What cannot be recorded is not shown and not done.
 #[tokio::test]
-async fn without_the_trail_nothing_is_shown_or_done() -> tests::Result {
+async fn nothing_is_shown_or_done_if_it_cannot_be_recorded() -> tests::Result {
     let state = tempfile::tempdir()?;
     let world = open(state.path(), "");
     let (job, token, staff) = in_review(&world).await;
@@ -111,7 +111,7 @@ async fn without_the_trail_nothing_is_shown_or_done() -> tests::Result {
 
 /// What an app and a patient hold is not used up by a request that cannot be recorded.
 #[tokio::test]
-async fn without_the_trail_a_consent_and_a_code_are_not_used_up() -> tests::Result {
+async fn a_consent_and_a_code_are_not_used_up_if_their_use_cannot_be_recorded() -> tests::Result {
     const HIDDEN: [&str; 2] =
         ["ALTER TABLE entries RENAME TO hidden_entries", "ALTER TABLE hidden_entries RENAME TO entries"];
     let state = tempfile::tempdir()?;

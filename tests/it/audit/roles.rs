@@ -33,7 +33,7 @@ async fn signed_in(world: &World, name: &str) -> TestResponse {
 }
 
 #[tokio::test]
-async fn each_role_reaches_what_is_its_own_and_nothing_else() {
+async fn each_role_has_access_to_its_own_routes_only() {
     let world = World::of(&with_members(""), &ehi::defaults::sample_records());
     let (job, token, _) = in_review(&world).await;
     let (reviewer, auditor) = (signed_in(&world, "reviewer").await, signed_in(&world, "auditor").await);
@@ -90,7 +90,7 @@ async fn each_role_reaches_what_is_its_own_and_nothing_else() {
 
 /// The settings say at each request who may do what, and not the session.
 #[tokio::test]
-async fn a_role_that_is_taken_away_is_gone_at_once() {
+async fn a_role_that_is_removed_from_the_settings_ends_at_once() {
     let state = tempfile::tempdir().expect("a directory");
     let open = |roles: &str| {
         let settings = Settings::parse(&with_members(roles), |_| None, None).expect("settings");
@@ -147,7 +147,7 @@ async fn the_roles_of_a_token_are_those_that_the_settings_map() {
 }
 
 #[test]
-fn roles_that_cannot_be_are_refused_at_start() {
+fn invalid_roles_are_refused_at_start() {
     for (roles, part) in [("[]", "has no roles"), ("[\"king\"]", "king")] {
         let text = with_members("").replace("roles = [\"auditor\"]", &format!("roles = {roles}"));
         let refused = Settings::parse(&text, |_| None, None).expect_err("refused").to_string();

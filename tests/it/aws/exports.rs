@@ -84,7 +84,7 @@ pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32>
 /// Over a breaking wire every export is whole or failed with a reason, whatever breaks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn whatever_call_breaks_each_resource_is_exported_once() -> tests::Result {
+async fn each_resource_is_exported_once_whichever_call_fails() -> tests::Result {
     let lake = sample_lake().await;
     let client = FaultyClient::over(sdk().await.http_client().expect("a client"));
     let broken = sdk().await.into_builder().http_client(SharedHttpClient::from(&client)).build();
@@ -139,7 +139,7 @@ async fn whatever_call_breaks_each_resource_is_exported_once() -> tests::Result 
 /// What one patient's export asks of AWS, which `infra/docs/cost.md` reckons with.
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
-async fn one_export_makes_the_calls_that_its_cost_is_reckoned_with() {
+async fn one_export_makes_the_calls_of_the_cost_calculation() {
     let lake = sample_lake().await;
     let client = FaultyClient::over(sdk().await.http_client().expect("a client"));
     let counted = sdk().await.into_builder().http_client(SharedHttpClient::from(&client)).build();

@@ -15,7 +15,7 @@ async fn shown(browser: &Browser, look: Look, script: Script, body: &str) -> Pag
 }
 
 #[in_browser]
-async fn what_is_wrong_with_a_page_is_seen() {
+async fn problems_of_a_page_are_found() {
     let browser = Browser::open().await;
     let body = "<style>:root { color-scheme: light dark; --pale: #bbbbbb; }
         input { border: 1px solid var(--pale); background: transparent; }</style>
@@ -45,7 +45,7 @@ async fn what_is_wrong_with_a_page_is_seen() {
 }
 
 #[in_browser]
-async fn errors_of_the_console_are_seen() {
+async fn errors_of_the_console_are_found() {
     let browser = Browser::open().await;
     let body = "<script>console.error('a message'); undefinedFunction();</script><img src='http://127.0.0.1:1/none.png' alt=''>";
     let page = shown(&browser, Look::DESK, Script::On, body).await;
@@ -56,7 +56,7 @@ async fn errors_of_the_console_are_seen() {
 }
 
 #[in_browser]
-async fn the_keyboard_reaches_what_it_should_and_no_script_runs() {
+async fn all_tab_stops_are_found_with_and_without_scripts() {
     let browser = Browser::open().await;
     let body = "<a href='/first'>First</a> <label>Name <input autofocus></label>
         <style>:focus { outline: none } .cover { position: fixed; inset: auto 0 0 0; height: 90px; background: red }</style>

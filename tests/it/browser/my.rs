@@ -97,7 +97,7 @@ async fn a_patient_uses_all_pages_without_scripts() {
 }
 
 #[in_browser]
-async fn a_copy_moves_by_itself_where_script_runs() {
+async fn the_page_of_a_copy_updates_itself_if_scripts_run() {
     let (site, _browser, page) = opened(Look::PHONE, Script::On).await;
     sign_in(&site, &page).await;
     ask(&page).await;
@@ -110,7 +110,7 @@ async fn a_copy_moves_by_itself_where_script_runs() {
 }
 
 #[in_browser]
-async fn the_patients_pages_in_every_look() {
+async fn the_patients_pages_pass_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     sign_in(&site, &page).await;
     passes(&page, "my-none", Audience::Patients).await;

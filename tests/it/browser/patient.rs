@@ -55,7 +55,7 @@ async fn a_patient_authorizes_an_app_and_sends_the_form_without_scripts() {
 }
 
 #[in_browser]
-async fn a_refusal_goes_back_to_the_app() {
+async fn a_refusal_returns_to_the_app() {
     let (site, _browser, page) = opened(Look::PHONE, Script::On).await;
     sign_in(&site, &page).await;
     page.leads(page.click("button", "Do not allow")).await;
@@ -65,7 +65,7 @@ async fn a_refusal_goes_back_to_the_app() {
 }
 
 #[in_browser]
-async fn a_wrong_password_is_said_and_a_right_one_leads_on() {
+async fn a_wrong_password_is_reported_and_the_right_one_is_accepted() {
     let (site, browser) = (Site::with("sandbox = false").await, Browser::open().await);
     let page = browser.page(Look::PHONE, Script::Off).await;
     page.open(&site.authorize()).await;
@@ -78,21 +78,21 @@ async fn a_wrong_password_is_said_and_a_right_one_leads_on() {
 }
 
 #[in_browser]
-async fn the_landing_page_in_every_look() {
+async fn the_landing_page_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.at("/")).await;
     passes(&page, "landing", Audience::Patients).await;
 }
 
 #[in_browser]
-async fn the_format_page_in_every_look() {
+async fn the_format_page_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.at("/format")).await;
     passes(&page, "format", Audience::Patients).await;
 }
 
 #[in_browser]
-async fn the_sign_in_page_in_every_look() {
+async fn the_sign_in_page_passes_in_every_appearance() {
     let (site, browser) = (Site::with("sandbox = false").await, Browser::open().await);
     let page = browser.page(Look::DESK, Script::On).await;
     page.open(&site.authorize()).await;
@@ -101,14 +101,14 @@ async fn the_sign_in_page_in_every_look() {
 }
 
 #[in_browser]
-async fn the_sandbox_sign_in_page_in_every_look() {
+async fn the_sandbox_sign_in_page_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.authorize()).await;
     passes(&page, "patient-sign-in-sandbox", Audience::Patients).await;
 }
 
 #[in_browser]
-async fn the_consent_page_in_every_look() {
+async fn the_consent_page_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     sign_in(&site, &page).await;
     assert!(page.has("button", "Do not allow").await);
@@ -116,7 +116,7 @@ async fn the_consent_page_in_every_look() {
 }
 
 #[in_browser]
-async fn the_form_in_every_look() {
+async fn the_form_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.form().await).await;
     assert!(page.url().await.contains("/customize"), "{}", page.url().await);
@@ -124,7 +124,7 @@ async fn the_form_in_every_look() {
 }
 
 #[in_browser]
-async fn the_steps_of_the_form_in_every_look() {
+async fn the_steps_of_the_form_pass_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.form().await).await;
     page.leads(page.click("button", "Continue")).await;
@@ -141,7 +141,7 @@ async fn the_steps_of_the_form_in_every_look() {
 }
 
 #[in_browser]
-async fn the_form_with_mistakes_in_every_look() {
+async fn the_form_with_mistakes_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.form().await).await;
     page.leads(page.click("button", "Clear all")).await;
@@ -151,7 +151,7 @@ async fn the_form_with_mistakes_in_every_look() {
 }
 
 #[in_browser]
-async fn few_stops_lead_through_a_step() {
+async fn a_step_has_few_tab_stops() {
     let (site, _browser, page) = opened(Look::PHONE, Script::On).await;
     page.open(&site.form().await).await;
     for (most, button) in [(40, "Continue"), (25, "Continue"), (25, "Send my request")] {
@@ -163,7 +163,7 @@ async fn few_stops_lead_through_a_step() {
 }
 
 #[in_browser]
-async fn the_page_after_the_form_in_every_look() {
+async fn the_page_after_the_form_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.form().await).await;
     send_form(&page).await;
@@ -171,7 +171,7 @@ async fn the_page_after_the_form_in_every_look() {
 }
 
 #[in_browser]
-async fn the_error_page_in_every_look() {
+async fn the_error_page_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.at("/nowhere")).await;
     assert_eq!(page.status().await, 404);

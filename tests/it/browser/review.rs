@@ -71,7 +71,7 @@ async fn a_reviewer_decides_without_scripts() {
 }
 
 #[in_browser]
-async fn the_contents_in_every_look() {
+async fn the_contents_pass_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     let review = reviewed(&site, &page).await;
     page.open(&site.at(&format!("/staff/jobs/{}/inside", review.id))).await;
@@ -90,7 +90,7 @@ async fn the_contents_in_every_look() {
 }
 
 #[in_browser]
-async fn the_decisions_in_every_look() {
+async fn the_decisions_pass_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     let review = reviewed(&site, &page).await;
     for decision in ["approve", "reject", "delete"] {
@@ -104,7 +104,7 @@ async fn the_decisions_in_every_look() {
 
 /// A picture in a tab of its own: nothing of it runs, and it is seen. A page that calls itself a PDF is not opened.
 #[in_browser]
-async fn a_script_that_calls_itself_a_document_does_not_run() {
+async fn a_script_that_is_labelled_as_a_document_does_not_run() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     let review = reviewed(&site, &page).await;
     let script = b"<html><script>document.title = 'Ran'</script></html>";

@@ -35,7 +35,7 @@ async fn staff_review_an_export_without_scripts() {
 }
 
 #[in_browser]
-async fn the_sign_in_page_in_every_look() {
+async fn the_sign_in_page_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     page.open(&site.at("/staff/login")).await;
     passes(&page, "staff-sign-in", Audience::Staff).await;
@@ -84,7 +84,7 @@ async fn several_exports_are_approved_without_scripts() {
 }
 
 #[in_browser]
-async fn the_queue_in_every_look() {
+async fn the_queue_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.sign_staff_in(&page).await;
     passes(&page, "staff-queue-empty", Audience::Staff).await;
@@ -106,7 +106,7 @@ async fn the_queue_in_every_look() {
 }
 
 #[in_browser]
-async fn the_pages_of_several_approvals_in_every_look() {
+async fn the_pages_of_several_approvals_pass_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.in_review().await;
     let review = site.in_review().await;
@@ -125,7 +125,7 @@ async fn the_pages_of_several_approvals_in_every_look() {
 }
 
 #[in_browser]
-async fn the_page_of_an_export_in_every_look() {
+async fn the_page_of_an_export_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     let review = site.in_review().await;
     site.sign_staff_in(&page).await;
@@ -134,7 +134,7 @@ async fn the_page_of_an_export_in_every_look() {
 }
 
 #[in_browser]
-async fn the_audit_trail_in_every_look() {
+async fn the_audit_trail_passes_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.in_review().await;
     site.sign_staff_in(&page).await;
@@ -143,7 +143,7 @@ async fn the_audit_trail_in_every_look() {
 }
 
 #[in_browser]
-async fn the_settings_in_every_look() {
+async fn the_settings_pass_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.sign_staff_in(&page).await;
     page.open(&site.at("/staff/settings")).await;
@@ -151,7 +151,7 @@ async fn the_settings_in_every_look() {
 }
 
 #[in_browser]
-async fn the_pages_of_a_new_export_in_every_look() {
+async fn the_pages_of_a_new_export_pass_in_every_appearance() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.in_review().await;
     site.sign_staff_in(&page).await;

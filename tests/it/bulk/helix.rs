@@ -13,7 +13,7 @@ async fn problems(world: &World, token: &str, manifest: &serde_json::Value) -> V
 }
 
 #[tokio::test]
-async fn its_values_are_accepted_and_unknown_values_are_reported() {
+async fn values_of_helix_are_accepted_and_unknown_values_are_reported() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;

@@ -9,7 +9,7 @@ use tests::{BASE_URL, text};
 use super::{EVERYTHING, Lake, begin, exported, resources};
 
 #[tokio::test]
-async fn registered_formats_and_signed_links() {
+async fn a_registered_client_gets_its_manifest_format_and_signed_links() {
     let lake = Lake::new();
     let world = lake.world("");
     let token = world.service("other-service", EVERYTHING).await;

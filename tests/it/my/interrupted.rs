@@ -83,7 +83,7 @@ async fn a_failed_exchange_leaves_no_app_with_access() -> tests::Result {
 
 /// During an update, the version before creates a code without an authorization, and this version exchanges it.
 #[tokio::test]
-async fn a_code_of_the_version_before_is_exchanged() -> tests::Result {
+async fn a_code_of_the_previous_version_is_exchanged() -> tests::Result {
     const AS_BEFORE: &str = "UPDATE grants SET value = json_remove(value, '$.listed') WHERE kind = 'code';
         DELETE FROM grants WHERE kind IN ('family', 'patient-apps')";
     let state = tempfile::tempdir()?;

@@ -10,7 +10,7 @@ const OFFICE: &str =
     "sandbox = true\npages = { office = \"Records office\", office_phone = \"+1 555 0100\" }";
 
 #[tokio::test]
-async fn a_rejection_says_where_to_turn_and_offers_a_second_look_against_harm_only() {
+async fn a_rejection_names_the_office_and_only_one_for_harm_offers_a_second_look() {
     for (settings, because, expected) in [
         (
             OFFICE,

@@ -90,7 +90,7 @@ async fn a_document_inside_a_resource_is_listed_and_shown_by_its_content() {
 }
 
 #[tokio::test]
-async fn a_search_for_documents_stops_and_goes_on() {
+async fn a_search_for_documents_stops_at_its_limit_and_continues() {
     let large = STANDARD.encode(vec![b'a'; 1 << 20]);
     let document = |number: usize| {
         reference(&format!("d{number}"), &[json!({ "title": format!("Part {number}"), "data": large })])
@@ -128,7 +128,7 @@ async fn a_page_of_documents_ends_within_a_resource() {
 }
 
 #[tokio::test]
-async fn a_search_begins_a_file_again_that_was_changed() {
+async fn a_search_reads_a_changed_file_from_its_start() {
     let document = |id: &str, count: usize| reference(id, &vec![json!({ "data": "QQ==" }); count]);
     let (world, staff, job) = reviewed(&[document("a", 1), document("bb", 100), document("ccc", 50)]).await;
     let first = page(&world, &staff, &format!("{job}/inside")).await;

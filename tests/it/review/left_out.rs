@@ -50,7 +50,7 @@ fn file<'m>(manifest: &'m Value, list: &str, name: &str) -> Option<&'m Value> {
 }
 
 #[both_hosts]
-async fn a_left_out_resource_is_not_in_the_copy_and_its_reason_is(world: World) {
+async fn a_left_out_resource_is_not_in_the_copy_but_its_reason_is(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let before = manifest(&world, &staff, &job).await;
     let (question, id) = ask(&world, &staff, &job, "Observation").await;
@@ -195,7 +195,7 @@ async fn the_documents_that_a_left_out_resource_names_are_left_out_too(world: Wo
 
 /// If the process dies at any call, the export is complete, in the old state or in the new one.
 #[tokio::test]
-async fn a_cut_at_any_call_leaves_the_old_state_or_the_new_one() -> tests::Result {
+async fn an_interruption_at_any_call_leaves_the_old_or_the_new_state() -> tests::Result {
     let mut outcomes = [0, 0];
     for call in 0.. {
         for strike in [Strike::Before, Strike::After] {

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_year_is_enough_and_an_invalid_date_is_none() {
+fn a_year_alone_is_a_date_and_an_invalid_date_is_not() {
     for (month, day, year, date) in [
         ("", "", "", Some("")),
         ("", "", "2020", Some("2020")),

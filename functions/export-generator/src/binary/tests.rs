@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn pieces_join_to_the_whole() {
+fn decoded_pieces_join_to_the_whole_binary() {
     let bytes: Vec<u8> = (0..=255).cycle().take(PIECE * 2 + 7).collect();
     let mut text = STANDARD.encode(&bytes);
     text.insert_str(100, "\n  ");

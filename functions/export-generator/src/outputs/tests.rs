@@ -26,7 +26,7 @@ async fn texts(files: &dyn Files, written: &[OutputFile]) -> Vec<String> {
 
 proptest! {
     #[test]
-    fn no_file_exceeds_the_maximum_but_for_a_single_line(lengths in prop::collection::vec(0_usize..90, 1..40)) {
+    fn a_file_exceeds_the_maximum_only_if_it_has_a_single_line(lengths in prop::collection::vec(0_usize..90, 1..40)) {
         run(async {
             let platform = crate::spool::tests::platform();
             let (files, options) = (platform.files(), options());
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn no_file_exceeds_the_maximum_but_for_a_single_block(blocks in prop::collection::vec(prop::collection::vec(0_usize..40, 1..5), 1..20)) {
+    fn a_file_exceeds_the_maximum_only_if_it_has_a_single_block(blocks in prop::collection::vec(prop::collection::vec(0_usize..40, 1..5), 1..20)) {
         run(async {
             let platform = crate::spool::tests::platform();
             let (files, options) = (platform.files(), options());

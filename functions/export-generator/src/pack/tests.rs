@@ -102,7 +102,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn what_is_packed_reads_back_whole_and_by_ranges(members in prop::collection::vec(member(), 0..24), compress in any::<bool>()) {
+    fn packed_files_are_read_as_a_whole_and_by_ranges(members in prop::collection::vec(member(), 0..24), compress in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(reads_back(members, compress));
     }
@@ -123,7 +123,7 @@ async fn a_pack_has_a_maximum_number_of_attachments() {
 }
 
 #[tokio::test]
-async fn without_files_there_is_no_object() {
+async fn a_pack_without_files_has_no_object() {
     let platform = crate::spool::tests::platform();
     let files = platform.files();
     assert_eq!(Pack::new(&*files, "exports/a/", None).finish().await.expect("finished"), None);

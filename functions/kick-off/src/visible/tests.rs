@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn all_labels_are_read_or_none() {
+fn one_unreadable_label_makes_all_labels_unreadable() {
     let set = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<BTreeSet<_>>();
     let labelled = |code: &str| json!({ "security": [{ "system": "s", "code": code }] });
     let labels = |resource: &Value| labels(resource.as_object()?);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn sizes_are_whole_and_never_too_small() {
+fn sizes_are_rounded_up_to_whole_units() {
     for (bytes, text) in [
         (0, "0 KB"),
         (1, "1 KB"),

@@ -159,7 +159,7 @@ async fn stopping_closes_all_connections() {
 }
 
 #[tokio::test]
-async fn an_order_to_finish_lets_the_request_finish() {
+async fn a_connection_that_must_finish_completes_its_request() {
     let limits = Limits { stop_seconds: 60, ..Limits::default() };
     let served = start(limits).await;
     let mut stream = connect(&served).await;

@@ -191,7 +191,7 @@ fn rows_are_bounded_and_what_is_beyond_is_counted() {
 }
 
 #[test]
-fn what_is_no_row_is_damage() {
+fn bytes_that_are_not_a_row_are_reported_as_damage() {
     for line in ["", "name:a", "name:a\ta\t\t\tno id!", "a\tb\tc\td\te\tf"] {
         assert!(matches!(Row::parse(line.as_bytes()), Err(Error::Damaged(_))), "{line}");
     }

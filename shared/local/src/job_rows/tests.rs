@@ -38,7 +38,7 @@ fn every_list_reads_an_index_in_its_order() {
 
 /// Jobs in a database of an earlier version are found like others.
 #[tokio::test]
-async fn jobs_that_were_stored_before_are_found() {
+async fn jobs_that_an_earlier_version_stored_are_found() {
     use domain::ports::jobs::{JobQuery, Jobs as _};
 
     let directory = tempfile::tempdir().expect("a directory");

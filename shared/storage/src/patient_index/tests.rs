@@ -288,7 +288,7 @@ fn ten_thousand_people_of_one_name_are_searched_in_pages() {
 }
 
 #[test]
-fn a_page_that_is_none_and_a_damaged_index_are_errors() {
+fn an_invalid_page_and_a_damaged_index_are_errors() {
     block_on(async {
         let lake = Lake::new();
         assert!(PatientIndex::open(&*lake.records).await.expect("no lake is needed").is_none());
@@ -344,7 +344,7 @@ fn an_index_of_an_earlier_version_is_read() {
 }
 
 #[test]
-fn an_index_of_nobody_finds_nobody() {
+fn an_empty_index_finds_no_patient() {
     block_on(async {
         let lake = Lake::new();
         let made = lake.index("1", &[], 500, None).await;

@@ -21,7 +21,7 @@ fn the_name_of_a_file_depends_on_its_content() {
 /// The minimum contrasts of WCAG 2.2, level AA: 4.5 for text, 3 for edges and the focus ring. Each colour is measured on the page and
 /// on a soft background.
 #[test]
-fn every_colour_of_the_stylesheet_has_its_contrast() {
+fn every_colour_of_the_stylesheet_has_enough_contrast() {
     let (light, dark) = STYLE.split_once("@media (prefers-color-scheme: dark)").expect("two schemes");
     for (scheme, text) in [("light", light), ("dark", dark)] {
         let colour = |name: &str| {

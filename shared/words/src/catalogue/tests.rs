@@ -14,7 +14,7 @@ fn every_language_has_every_message_with_the_same_variables() {
 }
 
 #[test]
-fn a_number_chooses_its_words() {
+fn a_number_selects_the_singular_or_the_plural() {
     let text = |tag: &str, count: &str| {
         let language = Language::of_tag(tag).expect("a language");
         language.text("note-too-long", &[("part", "X"), ("count", count)])

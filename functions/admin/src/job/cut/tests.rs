@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_line_is_cut_out_of_a_stream_however_it_comes() {
+fn a_line_is_cut_out_of_a_stream_with_pieces_of_any_size() {
     let lines = [
         "{\"resourceType\":\"A\",\"id\":\"1\"}\n",
         "{\"resourceType\":\"B\",\"id\":\"2\"}\n",

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn the_main_fields_of_many_shapes() {
+fn the_main_fields_of_many_shapes_are_found() {
     for (resource, expected) in [
         (
             json!({ "effectiveDateTime": "2020", "code": { "coding": [{ "display": "Glucose" }] },

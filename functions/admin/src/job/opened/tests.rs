@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn an_entry_is_small_and_tells_when_it_is_full() {
+fn a_list_of_opened_documents_is_small_and_has_a_maximum() {
     let long = "a".repeat(300);
     let name = |number: usize| format!("000000.0-{long}-{number}.pdf");
     let mut opened = Opened::default();

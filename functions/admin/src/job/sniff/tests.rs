@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn only_what_runs_nothing_is_shown() {
+fn only_content_that_cannot_run_scripts_is_shown() {
     for (head, expected) in [
         (&b"%PDF-1.7\n"[..], Some("application/pdf")),
         (b"\x89PNG\r\n\x1a\n....", Some("image/png")),

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn lines_are_found_however_the_pieces_are_cut() {
+fn lines_are_found_in_pieces_of_any_size() {
     let text = b"{\"a\":1}\n\n{\"b\":2}\n";
     for size in 1..=text.len() {
         let (mut lines, mut found) = (Lines::default(), Vec::new());
