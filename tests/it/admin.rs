@@ -100,7 +100,7 @@ async fn the_list_is_newest_first_filtered_and_paged() {
     }
 }
 
-/// Its times are in the snapshot.
+/// The snapshot contains times, so this story needs a fixed clock.
 #[tokio::test]
 async fn the_job_has_everything_a_staff_app_reads() {
     let world = World::new();
@@ -219,12 +219,12 @@ async fn of_two_simultaneous_decisions_one_is_recorded(world: World) {
         let won = statuses.iter().filter(|status| **status == StatusCode::OK).count();
         let lost = statuses.iter().filter(|status| **status == StatusCode::CONFLICT).count();
         assert_eq!((won, lost), (1, 2), "{statuses:?}");
-        // A DELETE always ends it, whoever decides at the same time.
+        // A DELETE always ends the job, even if staff decide about it at the same time.
         let (job, token, staff) = in_review(&world).await;
         let approve = world.post(&format!("/admin{job}/approve")).cookie(&staff).send();
         let delete = world.request(Method::DELETE, &format!("{job}/status")).bearer(&token).send();
         let (approved, deleted) = tokio::join!(approve, delete);
-        // Before the DELETE the approval is done, and says so; behind it there is no job.
+        // An approval before the DELETE succeeds; after the DELETE there is no job to approve.
         match approved.status {
             StatusCode::OK => assert_eq!(approved.json()["status"], "approved"),
             status => assert_eq!(status, StatusCode::NOT_FOUND, "{}", approved.text()),
@@ -271,7 +271,7 @@ async fn pages_of_staff_do_the_same_as_the_api(world: World) {
     let staff =
         world.post("/staff/login").form(&[("username", "admin"), ("password", PASSWORD)]).send().await;
     assert_eq!(staff.status, StatusCode::SEE_OTHER);
-    // With `no-referrer` a browser sends its own forms with `Origin: null`, which is nobody we know.
+    // With `no-referrer` a browser would send the forms of this page with `Origin: null`, which the server refuses.
     assert_eq!(staff.header("referrer-policy"), "same-origin");
     let list = world.get("/staff").cookie(&staff).send().await.text();
     assert!(list.contains("Anna Lindqvist") && list.contains(&page), "{list}");
@@ -302,7 +302,7 @@ async fn pages_of_staff_do_the_same_as_the_api(world: World) {
     assert_eq!(world.get("/staff").cookie(&staff).send().await.status, StatusCode::SEE_OTHER);
 }
 
-/// The pages before and after the workers are in it.
+/// The page is checked before and after the workers have run.
 #[tokio::test]
 async fn the_review_page_shows_what_was_requested() {
     const COMPLETE: &str = "No form: the complete record";
@@ -336,7 +336,7 @@ async fn the_review_page_shows_what_was_requested() {
     assert!(!shown.contains(COMPLETE));
 }
 
-/// The form says on which day the permission for private topics ends; the files are kept for a day after the approval.
+/// The form states the day on which the permission for private topics ends. The files are kept for a day after the approval.
 #[tokio::test]
 async fn an_export_is_not_approved_after_the_permission_has_ended() {
     let world = World::with("sandbox = true\npages.due_days = 10", &ehi::defaults::sample_records());

@@ -89,7 +89,7 @@ async fn uploads_have_limits() -> tests::Result {
         "--XX\r\nContent-Disposition: form-data; name=\"attachments\"; filename=\"a\"\r\n\r\nhalf",
     );
     assert_eq!(cut_off.send().await.status, StatusCode::BAD_REQUEST);
-    // No failed upload left anything behind.
+    // The failed uploads have left no files.
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
     assert_eq!(shown["attachments"], json!([]));
     let uploads = world

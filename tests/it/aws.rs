@@ -309,9 +309,8 @@ async fn a_missing_resource_is_503_with_its_cause_in_the_log() {
 /// The inbox of the contract suite.
 struct OfContract(SqsInbox);
 
-/// Returns a dead letter of the contract suite, or one of another test: the tests share one dead-letter queue. The contract's jobs were
-/// created on
-/// 14 November 2023, which their ids begin with.
+/// Returns a dead letter of the contract suite, or one of another test: the tests share one dead-letter queue. The ids of the contract's
+/// jobs begin with the date of their creation, 14 November 2023.
 async fn dead_letter(inbox: &SqsInbox, of_contract: bool) -> Result<Option<Delivery>> {
     let letter = inbox.dead().await?;
     Ok(letter.filter(|letter| letter.task.job().as_str().starts_with("018bcfe5") == of_contract))

@@ -72,7 +72,7 @@ impl Deployed {
         sign(&self.platform.keys().expect("keys"), &claims).expect("signed")
     }
 
-    /// Returns the response, body included, as the host on Lambda gets it, and how long it took.
+    /// Returns the response with its body, as the host on Lambda gets it, and the time that it took.
     async fn send(&self, method: &Method, path: &str, form: &str) -> (Response<Vec<u8>>, Duration) {
         let mut request = Request::builder()
             .method(method)
@@ -99,7 +99,7 @@ fn assert_is_503(response: &Response<Vec<u8>>, what: &str) {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{what}: {text}");
     assert_eq!(response.headers()[RETRY_AFTER], "5", "{what}");
     let request = response.headers()["x-request-id"].to_str().expect("text");
-    // A page has a text of its own, and shows the request id.
+    // An error page has its own text, and shows the request id.
     let is_page = response.headers()[CONTENT_TYPE].as_bytes().starts_with(b"text/html");
     let expected = if is_page { request } else { "the server cannot respond now; try again later" };
     assert!(text.contains(expected), "{what}: {text}");
@@ -114,7 +114,7 @@ fn no_route_waits_longer_than_api_gateway_for_a_store_that_never_responds() {
         for Route { method, path, .. } in routes() {
             let what = format!("{method} {path}");
             let path = filled_in(&path, job, ANNA).replace("{upload}", "one");
-            // The fields that some route requires, so that the request gets as far as the stores.
+            // These are the fields that some routes require, so that the request reaches the stores.
             let form =
                 "grant_type=refresh_token&refresh_token=a&client_id=app&token=a&username=admin&password=a";
             deployed.client.follow(Plan::Always(Fault::NoResponse));

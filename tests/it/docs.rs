@@ -1,4 +1,4 @@
-//! The documentation: every link leads somewhere, and the tables match the code.
+//! The documentation: every link has a target, and the tables match the code.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -264,7 +264,7 @@ fn decisions_are_counted_and_reported() -> tests::Result {
         "a reference alone does not make a patient"
     );
     named(&loaded.without_patient, &["Patient/ghost: 1 resources"]);
-    // All of it exists already, and the loader says so.
+    // All of the resources exist already, and the loader reports this.
     let again = self::loaded(&[("all.ndjson", lines(&text))], lake.path());
     assert_eq!((again.replaced.count, again.updated), (1, 0));
     assert_eq!(again.repeated, 6);

@@ -76,7 +76,7 @@ fn a_list_of_ten_thousand_jobs_costs_as_little_as_one_of_a_hundred() {
             jobs.create(&job(number)).await.expect("created");
         }
         for (name, (requests, half_units)) in taken(&client, &*jobs).await {
-            // One page, and a few more for a name with a state that few of its jobs have.
+            // A list reads one page of an index. It reads a few more if few of the jobs with the name have the state.
             let (most, units) = if name == "a name in a state" { (8, 420) } else { (4, 200) };
             assert!(
                 requests <= most && half_units <= units,

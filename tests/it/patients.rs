@@ -1,4 +1,4 @@
-//! The search for patients of the record store: what is found by which words, and what the index and `ehi index` do.
+//! The search for patients of the record store: which words find a patient, and how the index and `ehi index` work.
 
 #[cfg(feature = "aws")]
 mod bucket;
@@ -23,7 +23,7 @@ async fn search(world: &World, staff: &TestResponse, text: &str) -> String {
     page.text()
 }
 
-/// The ids of the patients on a page, in their order.
+/// Returns the ids of the patients on a page, in their order.
 fn ids(page: &str) -> Vec<String> {
     let links = page.split("/staff/patients/").skip(1);
     links.filter_map(|link| Some(link.split_once("/export\"")?.0.to_owned())).collect()
@@ -125,7 +125,7 @@ async fn without_an_index_the_page_says_how_to_make_one_and_an_id_is_found() {
     let page = search(&world, &staff, "smith").await;
     assert!(ids(&page).is_empty() && page.contains("cannot be read") && !page.contains(NOBODY), "{page}");
     assert_eq!(ids(&search(&world, &staff, "a1").await), ["a1"]);
-    // The store refuses to read it.
+    // The store cannot read the index.
     let current = lake.path().join("index/current.json");
     std::fs::remove_file(&current).expect("removed");
     std::fs::create_dir(&current).expect("a directory");
@@ -186,7 +186,7 @@ async fn many_patients_of_one_name_are_shown_page_by_page() {
         pages.push(ids(&page).len());
         all.extend(ids(&page));
         let links = page.split("href=\"/staff/patients?q=smith&#38;page=").skip(1);
-        // The switch of languages has the page as well.
+        // The links to other languages contain the page as well; they are skipped.
         let mut links = links.filter_map(|link| link.split('"').next()).filter(|page| !page.contains('&'));
         next = links.next().map(|page| format!("/staff/patients?q=smith&page={page}"));
     }
@@ -293,7 +293,7 @@ async fn loading_renews_the_index_for_the_patients_it_wrote() {
     let page = search(&world, &staff, "smith").await;
     assert!(ids(&page) == ["a", "c"] && !page.contains("left out"), "{page}");
     assert_eq!(ids(&search(&world, &staff, "jones").await), ["b"]);
-    // A lake that is loaded into another one has an index, which is not read.
+    // The lake that is loaded into another one has an index, which the loader does not read.
     let copy = directory.path().join("copy");
     let loaded = run(ehi().arg("load").arg(&lake).arg("--into").arg(&copy));
     assert!(loaded.status.success(), "{}", printed(&loaded));
@@ -334,7 +334,7 @@ async fn a_record_that_cannot_be_read_does_not_stop_the_index_or_the_search() {
         put(lake.path(), &patient(id, given, "Smith", "1980-03-14"));
     }
     index(lake.path());
-    // It points to itself, so that it is listed and cannot be opened.
+    // The link points to itself, so the file is listed but cannot be opened.
     let file = lake.path().join("Patient/b/records.ndjson");
     std::fs::remove_file(&file).expect("removed");
     std::os::unix::fs::symlink("records.ndjson", &file).expect("a link");

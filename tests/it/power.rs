@@ -1,4 +1,4 @@
-//! A power cut on one machine: the database loses its last commits, back to the last one that a client was told about. Files
+//! A power cut on one machine: the database loses the commits after the last one whose result was sent to a client. Files
 //! that were written in the meantime still exist. The export continues and has each resource once.
 
 use std::path::{Path, PathBuf};

@@ -58,7 +58,7 @@ async fn a_patient_is_found_by_name_birth_date_record_number_and_id(world: World
     assert!(numbered.location().ends_with(&format!("/staff{anna}")), "{}", numbered.location());
 }
 
-/// Check 30.
+/// This is check 30.
 #[tokio::test]
 async fn exports_in_review_are_listed_oldest_first_and_all_others_newest_first() {
     let world = World::new();

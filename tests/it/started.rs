@@ -1,4 +1,4 @@
-//! Exports that staff start: the search of a patient, the form, and what the export has.
+//! Exports that staff start: the search for a patient, the form, and the contents of the export.
 
 use http::StatusCode;
 use serde_json::json;

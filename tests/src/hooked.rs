@@ -1,6 +1,5 @@
 //! Ports with a hook around each of their calls. A test implements [`Hook`] to make calls fail, to count them, or to respond in place of
-//! the store;
-//! the forwarding of the ports' methods is written here only.
+//! the store; the forwarding of the ports' methods is written here only.
 
 mod records;
 mod stores;

@@ -67,7 +67,7 @@ impl<'w> Call<'w> {
         self.header(CONTENT_TYPE.as_str(), content_type)
     }
 
-    /// `multipart/form-data` with files in `attachments`.
+    /// Sets a body of `multipart/form-data` with files in `attachments`.
     pub fn files(self, files: &[(&str, &str, &[u8])]) -> Self {
         let mut body = Vec::new();
         for (name, content_type, bytes) in files {

@@ -1,5 +1,5 @@
-//! The World: a whole server with which a test takes three lines. It runs in memory with a clock that stands still, on the simulated AWS,
-//! or as a deployment.
+//! The World: a complete server, with which a test needs only a few lines. It runs in memory with a clock that stands still, on the
+//! simulated AWS, or as a deployment.
 
 pub mod browser;
 pub mod deployed;

@@ -9,7 +9,7 @@ const MANY: usize = 200;
 const WORKERS: usize = 20;
 const SEEDS: u64 = 20;
 
-/// Runs all. An error says what differed.
+/// Runs all fault runs. The error describes the differences.
 pub(crate) fn run() -> Result<(), String> {
     let mut problems = Vec::new();
     let cuts = Cuts::of(PATIENTS)?;

@@ -1,6 +1,6 @@
 //! Each function that serves requests, under AWS's runtime interface emulator: the time from its start to the first
-//! response, and its resident memory then, compared with a function that says hello. A stand-in for Secrets Manager and
-//! DynamoDB on loopback serves what the function reads at its cold start.
+//! response, and its resident memory then, compared with a function that only returns "hello". A stand-in for Secrets Manager and
+//! DynamoDB on loopback serves the data that the function reads at its cold start.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,13 +1,13 @@
-//! The attributes of stories. `#[both_hosts]`: a story that is told to both hosts, the process in memory and the deployment of
-//! `cargo xtask test`. `#[in_browser]`: a story in Chromium.
+//! The attributes of stories. `#[both_hosts]` marks a story that runs on both hosts: the process in memory and the deployment of
+//! `cargo xtask test`. `#[in_browser]` marks a story that runs in Chromium.
 
 use proc_macro::{Delimiter, TokenStream, TokenTree};
 
-/// Makes two tests of `async fn name(world: World)`: `name::here`, and `name::deployed`, which is ignored where nothing is
-/// deployed. The story is one of `tests::stories` as well, which are told to the simulated AWS.
+/// Makes two tests of `async fn name(world: World)`: `name::here`, and `name::deployed`, which plain `cargo test` ignores. It also
+/// adds the story to `tests::stories`, which run on the simulated AWS.
 ///
-/// `#[both_hosts(alone)]` leaves out `name::deployed`: for a story that other stories of a deployment would disturb, or that would
-/// disturb them.
+/// `#[both_hosts(alone)]` leaves out `name::deployed`. It is for a story that other stories of a deployment would disturb, or that
+/// would disturb them.
 #[proc_macro_attribute]
 pub fn both_hosts(how: TokenStream, story: TokenStream) -> TokenStream {
     let Some((name, returns)) = signature(&story) else {
@@ -54,7 +54,7 @@ pub fn in_browser(_: TokenStream, story: TokenStream) -> TokenStream {
     attributes.parse::<TokenStream>().expect("Rust").into_iter().chain(story).collect()
 }
 
-/// The name of a function, and what stands between its parameters and its body.
+/// Returns the name of a function, and the tokens between its parameters and its body.
 fn signature(function: &TokenStream) -> Option<(String, String)> {
     let mut tokens = function.clone().into_iter().skip_while(|token| token.to_string() != "fn").skip(1);
     let name = tokens.next()?.to_string();

@@ -1,4 +1,4 @@
-//! Chains that somebody tampers with, against a slow reference.
+//! Verifies chains with random changes, and compares the results with a slow reference.
 
 use domain::audit::{Action, Actor, Entry, Event};
 use domain::ports::audit::{Keys, StoredEntry};
@@ -12,7 +12,7 @@ fn began() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().expect("a time")
 }
 
-/// A chain of entries: the hours between them, and for how many hours each is kept.
+/// Returns a chain of entries. Each pair has the hours since the previous entry, and the hours for which the entry is kept.
 fn chain(hours: &[(u8, u8)]) -> Vec<StoredEntry> {
     let mut entries: Vec<StoredEntry> = Vec::new();
     let mut now = began();
@@ -25,7 +25,7 @@ fn chain(hours: &[(u8, u8)]) -> Vec<StoredEntry> {
     entries
 }
 
-/// The same entry with another event and the hash of that, as somebody writes it who knows how.
+/// Returns the same entry with another event and the hash of this event, as an attacker who knows the format would write it.
 fn forged(stored: &StoredEntry) -> StoredEntry {
     let entry: Entry = serde_json::from_str(&stored.text).expect("an entry");
     let text = serde_json::to_string(&Entry {
@@ -37,7 +37,7 @@ fn forged(stored: &StoredEntry) -> StoredEntry {
     StoredEntry { hash: crypto::fingerprint(&text), text, keys: Keys::of(&entry) }
 }
 
-/// What somebody does to a chain.
+/// A change to a chain.
 #[derive(Debug, Clone)]
 enum Tampering {
     Remove(prop::sample::Index),
@@ -92,7 +92,7 @@ impl Tampering {
                 let at = at.index(length);
                 entries[at] = forged(&entries[at]);
             }
-            // The store finds an entry under the number of another one.
+            // The store returns an entry under the number of another one.
             Self::Swap(one, other) => {
                 let (one, other) = (one.index(length), other.index(length));
                 entries.swap(one, other);
@@ -107,8 +107,8 @@ impl Tampering {
     }
 }
 
-/// Whether nobody could tell that these are not all entries of a chain. An entry that none follows, because it is the newest or
-/// because the next one has expired, is as good as any other one with the same link, unless it is expected.
+/// Returns whether the chain alone cannot show a change. If no entry follows an entry, because it is the newest or because the next
+/// one has expired, it may be replaced by another entry with the same link, unless its head is expected.
 fn is_sound(made: &[StoredEntry], found: &[StoredEntry], now: Timestamp, expected: &[Head]) -> bool {
     let is_followed =
         |stored: &StoredEntry| found.iter().any(|other| other.keys.sequence == stored.keys.sequence + 1);
@@ -167,7 +167,7 @@ proptest! {
         prop_assert_eq!(result.is_ok(), is_sound(&made, &found, now, &expected), "{:?}", result);
     }
 
-    /// Entries that have expired may be gone, whichever they are.
+    /// Any of the expired entries may be missing.
     #[test]
     fn expired_entries_may_be_missing(
         hours in prop::collection::vec((0..4u8, 1..40u8), 1..25),

@@ -1,4 +1,4 @@
-//! AuditEvents against the structure of FHIR R4 (AuditEvent, resource content).
+//! Compares AuditEvents with the structure of FHIR R4 (AuditEvent, resource content).
 
 use domain::audit::{Action, Actor, Entry, Event, Origin, Outcome};
 use domain::ids::{ClientId, JobId, PatientId};
@@ -6,7 +6,7 @@ use fhir::mandatory::MANDATORY;
 use serde_json::Value;
 use web::audit_event::audit_event;
 
-/// An entry that has everything an entry may have.
+/// Returns an entry with every member that an entry may have.
 fn entry(actor: Actor, action: Action, outcome: Outcome) -> Entry {
     let at = "2026-03-01T12:00:00.123Z".parse().expect("a time");
     let job = JobId::parse("01a1fb95-ab0a-7a46-aeea-001492bd7651").expect("an id");
@@ -17,7 +17,7 @@ fn entry(actor: Actor, action: Action, outcome: Outcome) -> Entry {
     Entry { shard: 3, sequence: 41, previous: None, at, kept_until: at, event }
 }
 
-/// Checks the members of an element: those that must be there, and those that may.
+/// Checks the members of an element: it must have the required ones, and may have the optional ones.
 fn has(element: &Value, must: &[&str], may: &[&str]) {
     let members = element.as_object().unwrap_or_else(|| panic!("no element: {element}"));
     for name in must {
@@ -85,7 +85,7 @@ fn check(event: &Value, mandatory: &[&str]) {
     let entities = event["entity"].as_array().expect("entities");
     assert_eq!(entities.len(), 4);
     for entity in entities {
-        // Either a name or a query (sev-1); here neither.
+        // An entity must not have both a name and a query (sev-1); these entities have neither.
         has(entity, &[], &["what", "type", "role"]);
         has(&entity["what"], &[], &["reference", "identifier"]);
         coding(&entity["type"], &["http://terminology.hl7.org/CodeSystem/audit-entity-type"]);

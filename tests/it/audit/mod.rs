@@ -45,7 +45,7 @@ fn on_aws(story: fn(World) -> LocalBoxFuture<'static, tests::Result>) {
     assert!(passed.expect("the story holds"));
 }
 
-/// The AuditEvents that an auditor finds, the newest first, without those of reading them.
+/// Returns the AuditEvents that an auditor finds, newest first, without the events about this reading.
 pub(crate) async fn events(world: &World, query: &str) -> Vec<Value> {
     let auditor = world.staff().await;
     let response = world.get(&format!("/admin/audit?{query}")).cookie(&auditor).send().await;
@@ -69,7 +69,7 @@ async fn summaries_of(world: &World, query: &str) -> Vec<String> {
     summaries
 }
 
-/// Acceptance 36 and 38 of the pages.
+/// Checks 36 and 38.
 #[both_hosts(alone)]
 async fn one_view_and_one_decision_are_one_event_each_without_content(world: World) -> tests::Result {
     let (job, _, staff) = in_review(&world).await;
@@ -139,7 +139,7 @@ async fn every_step_of_a_patient_and_an_app_is_an_event(world: World) -> tests::
         "deleted by app: success",
     ];
     assert_eq!(found, expected);
-    // The job is gone, and what was recorded of it is not.
+    // The job is removed, but its audit entries are kept.
     let id = job.rsplit('/').next().expect("an id");
     let download = events(&world, "action=download").await.remove(0);
     assert!(download.to_string().contains(id), "{download}");
@@ -149,7 +149,7 @@ async fn every_step_of_a_patient_and_an_app_is_an_event(world: World) -> tests::
 
 here_and_on_aws!(failed_sign_ins_are_recorded_without_what_was_typed);
 
-/// What was typed may be a password.
+/// The name that was typed may be a password.
 async fn failed_sign_ins_are_recorded_without_what_was_typed(world: World) -> tests::Result {
     let sign_in = |name: &'static str| {
         world.post("/admin/login").json(&json!({ "username": name, "password": "a wrong one" })).send()
@@ -166,7 +166,7 @@ async fn failed_sign_ins_are_recorded_without_what_was_typed(world: World) -> te
 
 here_and_on_aws!(the_page_shows_what_its_filter_finds);
 
-/// 25 entries a page for people; what a filter finds is what the page and the lines show.
+/// A page for people has 25 entries. The page and the lines show exactly the entries that a filter selects.
 async fn the_page_shows_what_its_filter_finds(world: World) -> tests::Result {
     world.token(ANNA).await;
     world.token(BRUNO).await;
@@ -192,7 +192,7 @@ async fn the_page_shows_what_its_filter_finds(world: World) -> tests::Result {
 
 here_and_on_aws!(lines_are_paged);
 
-/// Pages of lines follow each other by their links, and no entry is missing or there twice.
+/// Each page of lines has a link to the next one, and every entry occurs exactly once.
 async fn lines_are_paged(world: World) -> tests::Result {
     world.token(ANNA).await;
     let auditor = world.staff().await;

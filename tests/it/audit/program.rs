@@ -19,7 +19,7 @@ use crate::program::{ehi, printed, run};
 
 pub(crate) fn open(state: &Path, more: &str) -> World {
     let settings = Settings::parse(&settings(&format!("sandbox = true\n{more}")), |_| None, None);
-    // The program verifies at the time of the machine: what is kept for a century has not expired.
+    // The program verifies at the machine's time. Entries that are kept for a century have not expired.
     let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
     let (now, random) = (Arc::new(clock.clone()), Arc::new(SeededRandom::new(5)));
     let records = ehi::defaults::sample_records();
@@ -37,7 +37,7 @@ fn tampered(state: &Path, statement: &str) {
     database.execute_batch(statement).expect("done");
 }
 
-/// The program reads while the server runs, and names what somebody changed.
+/// The program reads while the server runs, and names the changed entries.
 #[tokio::test]
 async fn the_program_verifies_and_exports() -> tests::Result {
     let state = tempfile::tempdir()?;
@@ -73,7 +73,7 @@ async fn the_program_verifies_and_exports() -> tests::Result {
         assert_eq!(broken.status.code(), Some(1), "{statement}: {}", printed(&broken));
         assert!(printed(&broken).contains(part), "{statement}: {}", printed(&broken));
     }
-    // The page says so as well.
+    // The page reports it as well.
     tampered(state.path(), "UPDATE entries SET outcome = 'failed' WHERE sequence = 2");
     let page = world.get("/staff/audit").cookie(&staff).send().await.text();
     assert!(page.contains("role=\"alert\"") && page.contains("Chain 0, entry 2"), "{page}");
@@ -82,7 +82,7 @@ async fn the_program_verifies_and_exports() -> tests::Result {
     Ok(())
 }
 
-/// What cannot be recorded is not shown and not done.
+/// If an audit entry cannot be written, the server shows nothing and changes nothing.
 #[tokio::test]
 async fn nothing_is_shown_or_done_if_it_cannot_be_recorded() -> tests::Result {
     let state = tempfile::tempdir()?;
@@ -109,7 +109,7 @@ async fn nothing_is_shown_or_done_if_it_cannot_be_recorded() -> tests::Result {
     Ok(())
 }
 
-/// What an app and a patient hold is not used up by a request that cannot be recorded.
+/// A request that cannot be recorded uses up neither the patient's consent nor the app's code.
 #[tokio::test]
 async fn a_consent_and_a_code_are_not_used_up_if_their_use_cannot_be_recorded() -> tests::Result {
     const HIDDEN: [&str; 2] =
@@ -142,7 +142,7 @@ async fn a_consent_and_a_code_are_not_used_up_if_their_use_cannot_be_recorded() 
     Ok(())
 }
 
-/// A start with other settings than before is one event, and one with the same settings is none.
+/// A start with changed settings records one event; a start with the same settings records none.
 #[tokio::test]
 async fn changes_of_the_settings_are_recorded_once() -> tests::Result {
     let state = tempfile::tempdir()?;

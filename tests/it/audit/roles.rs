@@ -1,4 +1,4 @@
-//! What each role of staff may see and do.
+//! The access of each role of staff.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tests::{PASSWORD, TestResponse, World, settings};
 use crate::admin::in_review;
 use crate::tokens::{Issuer, claims};
 
-/// The settings of all stories, with a member of staff of each role. `roles` are those of `changing`.
+/// Returns the settings of all stories with a member of staff for each role. `roles` are the roles of the user `changing`.
 fn with_members(roles: &str) -> String {
     let text = settings("sandbox = true");
     let hash =
@@ -88,7 +88,7 @@ async fn each_role_has_access_to_its_own_routes_only() {
     assert!(page.contains("href=\"/staff/audit\"") && page.contains("href=\"/staff\""), "{page}");
 }
 
-/// The settings say at each request who may do what, and not the session.
+/// The server reads the roles from the settings at each request, not from the session.
 #[tokio::test]
 async fn a_role_that_is_removed_from_the_settings_ends_at_once() {
     let state = tempfile::tempdir().expect("a directory");

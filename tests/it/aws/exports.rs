@@ -1,8 +1,8 @@
-//! Whole exports over the emulator, with every call broken once.
+//! Complete exports over the emulator, in which every call fails once.
 
 use super::*;
 
-/// A lake with the sample patients, loaded once for all exports of this process.
+/// Returns a lake with the sample patients, which is loaded once for all exports of this process.
 async fn sample_lake() -> &'static str {
     static LOADED: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
     LOADED
@@ -20,7 +20,7 @@ async fn begin(platform: &Aws, patients: Vec<PatientId>) -> Job {
     tests::exports::begin(platform, tests::exports::new_export(Cohort::of(patients))).await
 }
 
-/// An inbox whose messages come back soon: where the answer to a receive was lost, the message is hidden that long.
+/// An inbox whose messages become visible again soon: if the response to a receive is lost, the message is hidden until then.
 struct Brief(SqsInbox);
 
 #[async_trait::async_trait]
@@ -46,10 +46,10 @@ impl Inbox for Brief {
     }
 }
 
-/// How long a job may take to come to rest, whatever breaks.
+/// The time in which a job must end, whatever call fails.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Works as a Lambda would, one message after the other, until the job has ended.
+/// Handles one message after the other, like a Lambda function, until the job has ended.
 async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
     let worker = export_generator::worker(platform).expect("its ports");
     let begun = Instant::now();
@@ -60,12 +60,12 @@ async fn work(platform: &Aws, inbox: &Brief, job: &JobId) -> Job {
         {
             return stored.job;
         }
-        // A wire that breaks breaks the queue's loop as well; it goes on.
+        // A fault can also end a call of the queue's loop, which then continues.
         let _ = ehi::worker::step(inbox, &*worker, &NoDeadline).await;
     }
 }
 
-/// How often each resource is in the files of a complete job.
+/// Returns how often each resource is in the files of a complete job.
 pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32> {
     let files = platform.files().expect("the port");
     let manifest = web::manifest::stored_page(job, 0, &*files).await.expect("read").expect("a manifest");
@@ -81,7 +81,7 @@ pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32>
     counts
 }
 
-/// Over a breaking wire every export is whole or failed with a reason, whatever breaks.
+/// Whatever call fails, every export is complete or has failed with a reason.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn each_resource_is_exported_once_whichever_call_fails() -> tests::Result {
@@ -115,7 +115,7 @@ async fn each_resource_is_exported_once_whichever_call_fails() -> tests::Result 
         assert_eq!(exported(&platform, &done).await, expected, "call {call}, {fault:?}");
     }
     assert!(struck >= calls * 3 / 2, "{struck} of {}", 2 * calls);
-    // A wire that is bad all the time: whole, or failed with a reason.
+    // If many calls fail, each export is complete or has failed with a reason.
     let mut complete = 0;
     for seed in 0..8 {
         let job = begin(&platform, patient.clone()).await;
@@ -136,7 +136,7 @@ async fn each_resource_is_exported_once_whichever_call_fails() -> tests::Result 
     Ok(())
 }
 
-/// What one patient's export asks of AWS, which `infra/docs/cost.md` reckons with.
+/// Counts the calls to AWS for the export of one patient, from which `infra/docs/cost.md` calculates the costs.
 #[tokio::test]
 #[ignore = "cargo xtask test deploys what it needs"]
 async fn one_export_makes_the_calls_of_the_cost_calculation() {
@@ -146,7 +146,7 @@ async fn one_export_makes_the_calls_of_the_cost_calculation() {
     let clock = || Arc::new(SystemClock);
     let platform = platform(counted, resources(lake, &[]), clock(), Arc::new(OsRandom));
     let worker = export_generator::worker(&platform).expect("its ports");
-    // The one task of a short export as the queue would deliver it, without the calls that deliver it.
+    // A short export has one task. It is handled directly, without the calls that would deliver it.
     let calls = async || {
         let job = begin(&platform, vec![PatientId::parse(BRUNO).expect("an id")]).await;
         let id = job.id().clone();
@@ -157,7 +157,7 @@ async fn one_export_makes_the_calls_of_the_cost_calculation() {
         assert!(matches!(done.job, Job::Complete(_)));
         operations
     };
-    // A first export indexes the shared records.
+    // The first export indexes the shared records.
     calls().await;
     let calls = calls().await;
     let of = |names: &[&str]| names.iter().filter_map(|name| calls.get(*name)).sum::<u64>();

@@ -1,10 +1,10 @@
-//! The helpers see what is wrong with a page. Each is shown a page that is wrong on purpose: a helper that sees nothing
-//! would let every story pass.
+//! The helpers find the problems of a page. Each is tested on a page with these problems: a helper that finds nothing would let every
+//! story pass.
 
 use tests::browser::{Browser, Key, Look, Page, Scheme, Script};
 use tests::in_browser;
 
-/// A page of this text, without a server.
+/// Opens a page with this body, without a server.
 async fn shown(browser: &Browser, look: Look, script: Script, body: &str) -> Page {
     let page = browser.page(look, script).await;
     let html =
@@ -38,7 +38,7 @@ async fn problems_of_a_page_are_found() {
     assert!((1.9..2.0).contains(&pale), "{pale}");
     page.look(Look { width: 1280, scheme: Scheme::Dark }).await;
     assert!(page.sideways().await.is_empty());
-    // Pale on black is well seen.
+    // The pale colour has enough contrast on black.
     assert!(page.faint_edges().await.is_empty() && page.contrast("var(--pale)", "Canvas").await > 7.0);
     let grown = page.zoom_text().await;
     assert!((1.99..2.01).contains(&grown), "{grown}");

@@ -1,4 +1,4 @@
-//! The patient's whole way on the patient's own pages: sign in, ask for a copy, see it become ready, download it, stop an app.
+//! The patient's own pages, from the first to the last: sign in, request a copy, see it become ready, download it, stop an app.
 
 use tests::ANNA;
 use tests::browser::{Audience, Key, Look, Page, Script, Site};
@@ -6,7 +6,7 @@ use tests::in_browser;
 
 use super::{assert_none, opened, passes};
 
-/// Signs Anna in, from the landing page.
+/// Signs Anna in from the landing page.
 async fn sign_in(site: &Site, page: &Page) {
     page.open(&site.at("/")).await;
     page.tab_until("Sign in", |stop| stop.role == "link" && stop.href.ends_with("/my")).await;
@@ -16,7 +16,7 @@ async fn sign_in(site: &Site, page: &Page) {
     assert_eq!(page.heading().await, "My copies");
 }
 
-/// Asks for a copy with HIV in it.
+/// Requests a copy that includes HIV.
 async fn ask(page: &Page) {
     page.tab_to("link", "Ask for a copy").await;
     page.leads(page.press(Key::Enter)).await;

@@ -1,4 +1,4 @@
-//! What patients see, and their whole way: from the app, through sign-in, consent and form, back to the app.
+//! The pages that patients see, and the complete path from the app through sign-in, consent and form back to the app.
 
 use tests::PASSWORD;
 use tests::browser::{Audience, Browser, Key, Look, Page, Script, Site};
@@ -6,14 +6,14 @@ use tests::in_browser;
 
 use super::{assert_none, opened, passes};
 
-/// From the app to the question of consent.
+/// Goes from the app to the consent page.
 async fn sign_in(site: &Site, page: &Page) {
     page.open(&site.authorize()).await;
     page.tab_until("Anna", |stop| stop.role == "button" && stop.name.starts_with("Anna Lindqvist")).await;
     page.leads(page.press(Key::Enter)).await;
 }
 
-/// Fills in the form with whatever it begins with, and sends it.
+/// Sends the form with its initial values.
 async fn send_form(page: &Page) {
     for button in ["Continue", "Continue", "Send my request"] {
         page.tab_to("button", button).await;

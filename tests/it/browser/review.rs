@@ -1,11 +1,11 @@
-//! The clerk's way on the page of one export: look at what is in it, leave something out, decide, and undo.
+//! The pages of one export, as a reviewer uses them: look at the contents, leave a resource out, decide, and undo.
 
 use tests::browser::{Audience, Key, Look, Page, Review, Script, Site};
 use tests::in_browser;
 
 use super::{assert_none, opened, passes};
 
-/// The page of an export in review.
+/// Opens the page of an export in review.
 async fn reviewed(site: &Site, page: &Page) -> Review {
     let review = site.in_review().await;
     site.sign_staff_in(page).await;
@@ -102,7 +102,7 @@ async fn the_decisions_pass_in_every_appearance() {
     passes(&page, "staff-deleted", Audience::Staff).await;
 }
 
-/// A picture in a tab of its own: nothing of it runs, and it is seen. A page that calls itself a PDF is not opened.
+/// An image opens in a tab of its own, where it is visible and runs no script. A page that is labelled as a PDF is not opened.
 #[in_browser]
 async fn a_script_that_is_labelled_as_a_document_does_not_run() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
@@ -116,7 +116,7 @@ async fn a_script_that_is_labelled_as_a_document_does_not_run() {
     let before = page.title().await;
     for name in ["letter.pdf", "scan.png"] {
         let address = site.at(&format!("/staff/jobs/{}/documents/{name}", review.id));
-        // A download leaves the page where it is.
+        // A download does not leave the page.
         page.evaluate::<Option<bool>>(&format!("(location.assign('{address}'), null)")).await;
         tokio::task::yield_now().await;
         let title = page.title().await;
@@ -124,7 +124,7 @@ async fn a_script_that_is_labelled_as_a_document_does_not_run() {
     }
 }
 
-/// Files that are too large are not sent where script runs.
+/// If scripts run, the page does not send files that are too large.
 #[in_browser]
 async fn a_file_that_is_too_large_is_not_sent() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;

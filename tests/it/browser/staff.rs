@@ -1,4 +1,4 @@
-//! What staff see, and their whole way by the keyboard alone: sign in, open an export, approve it.
+//! The pages that staff see, and the complete path by keyboard alone: sign in, open an export, approve it.
 
 use tests::browser::{Audience, Key, Look, Script};
 use tests::in_browser;
@@ -89,7 +89,7 @@ async fn the_queue_passes_in_every_appearance() {
     site.sign_staff_in(&page).await;
     passes(&page, "staff-queue-empty", Audience::Staff).await;
     site.in_review().await;
-    // Its due date is near.
+    // The export is due soon.
     site.world.advance(26 * 24 * 3600);
     site.in_review().await;
     site.form().await;

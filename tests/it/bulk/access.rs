@@ -70,7 +70,7 @@ async fn tokens_give_access_to_what_they_cover_only() {
         assert!(!theirs.as_array().expect("jobs").is_empty());
         assert_eq!(world.get("/jobs").bearer(&others).send().await.json(), json!([]));
     }
-    // In the dialect with roles, a patient exports the own record, at whatever URL.
+    // In the dialect with roles, a patient can export their own record at every URL.
     let launch =
         tests::Launch { scope: "launch/patient patient/*.rs".to_owned(), ..tests::Launch::new("app") };
     let code = world.code(&launch, "p1").await;

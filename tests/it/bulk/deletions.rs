@@ -46,7 +46,7 @@ async fn many_deletions_of_patients_without_records_are_listed() {
         let (patient, id) = (format!("gone-{}", number % 700), format!("o{number}"));
         expected.insert(format!("Observation/{id}"));
         let line = json!({ "resourceType": "Observation", "id": id, "patient": patient, "deleted": "2025-08-01T00:00:00Z" });
-        // Some of them occur twice, some with a reference.
+        // Every third deletion occurs twice, the second time with a reference to the patient.
         let again = json!({ "resourceType": "Observation", "id": id, "patient": format!("Patient/{patient}"), "deleted": "2025-07-01" });
         let _ = writeln!(lines, "{line}");
         if number % 3 == 0 {

@@ -1,4 +1,4 @@
-//! Random requests: every export equals a plain filter over the lake, in every division into chunks.
+//! Random requests: every export equals a plain filter over the lake, for every size of chunks.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ struct BulkRequest {
 
 type Passes = fn(&Value) -> bool;
 
-/// Searches, and their meanings as closures.
+/// Searches, each with a closure that has the same meaning.
 const FILTERS: [(&str, &str, Passes); 8] = [
     ("Observation", "category=laboratory", |resource| {
         resource["category"][0]["coding"][0]["code"] == "laboratory"

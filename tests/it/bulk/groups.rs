@@ -11,7 +11,7 @@ use crate::program::{Served, ehi, printed, run};
 
 /// The number of members of the large group.
 const MEMBERS: usize = 500_000;
-/// The memory that a function of 256 MB has beside the server's usual need, in kilobytes.
+/// The memory in kilobytes that a function of 256 MB has in addition to the server's usual memory.
 const MOST_KILOBYTES: u64 = 120_000;
 
 fn group(id: &str, members: usize) -> String {

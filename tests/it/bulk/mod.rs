@@ -1,7 +1,7 @@
 //! Bulk exports.
 //!
 //! - [`content`]: their content; [`deletions`]: many deletions; [`filter`]: random requests, compared with a plain filter over the lake.
-//! - [`helix`]: parameter values of Helix; [`wire`]: the protocol: errors, dialects, progress.
+//! - [`helix`]: parameter values of Helix; [`protocol`]: the protocol: errors, dialects, progress.
 //! - [`manifests`]: formats, signed links, pages.
 //! - [`access`]: access and limits; [`groups`]: large groups.
 

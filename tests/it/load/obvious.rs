@@ -1,4 +1,4 @@
-//! Compares the loader with a simple reference: it has all data in memory, and one loop follows the other.
+//! Compares the loader with a simple reference, which has all data in memory and runs one loop after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -180,7 +180,7 @@ fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value
     lake
 }
 
-/// The known owners of a resource, before others are followed.
+/// The owners of a resource that are known before other resources are followed.
 #[derive(Default)]
 struct Known {
     direct: BTreeSet<String>,

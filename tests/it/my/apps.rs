@@ -70,7 +70,7 @@ async fn access_tokens_of_a_stopped_app_are_refused_at_once(world: World) {
     assert_eq!(read().await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// An app that has a code and no token yet is on the page, and has nothing after it is stopped.
+/// An app that has a code but no token yet is on the page. Its code is refused after it is stopped.
 #[both_hosts(alone)]
 async fn a_code_of_a_stopped_app_is_refused(world: World) {
     let launch = Launch::new("app");

@@ -1,4 +1,4 @@
-//! What the page of a copy says of its contents.
+//! The contents of a copy, as its page shows them.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{approved, page, requested_copy, signed_in};
 use crate::documents::{SOMEBODY, lake};
 use crate::review::left_out::{ask, leave_out};
 
-/// Returns the cells of a type on the page: how many, and from when to when.
+/// Returns the cells of a type on the page: the number of resources, and their first and last date.
 fn row(shown: &str, kind: &str) -> (String, String) {
     let row = shown.split("<tr><td>").find(|row| row.contains(&format!(">{kind}</span>"))).expect(kind);
     let cell = |begins: &str| {

@@ -178,7 +178,7 @@ async fn deleted_by_staff(world: &World, staff: &tests::TestResponse, copy: &str
     path
 }
 
-/// What staff can still bring back, the patient ends at once.
+/// A patient can end a copy at once and finally, even if staff could still undo its deletion.
 #[both_hosts(alone)]
 async fn a_patient_takes_back_the_permission_while_staff_can_undo_their_deletion(world: World) {
     let session = signed_in(&world, ANNA).await;
@@ -211,7 +211,7 @@ async fn a_patient_takes_back_the_permission_while_staff_can_undo_their_deletion
     }
 }
 
-/// The files do not wait for cleanup.
+/// The files are removed at once; they do not wait for cleanup.
 #[tokio::test]
 async fn a_permission_that_is_taken_back_after_a_deletion_by_staff_removes_the_files() -> tests::Result {
     let world = World::new();
@@ -273,7 +273,7 @@ async fn another_site_changes_nothing_and_sign_in_after_a_session_leads_back(wor
     }
 }
 
-/// Without script a page reloads itself if the patient wants this; the reloads do not extend the session.
+/// Without scripts a page reloads itself if the patient wants this; the reloads do not extend the session.
 #[tokio::test]
 async fn a_page_that_reloads_itself_can_be_stopped_and_does_not_extend_the_session() {
     let world = World::new();

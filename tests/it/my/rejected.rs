@@ -1,4 +1,4 @@
-//! What a patient reads and can do when a request was rejected.
+//! The texts and choices that a patient gets after a request was rejected.
 
 use http::StatusCode;
 use tests::{ANNA, World};

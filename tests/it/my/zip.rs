@@ -1,4 +1,4 @@
-//! The ZIP of a copy: its hashes, its page for people, and a ZIP that breaks off.
+//! The ZIP of a copy: its hashes, its page for people, and an incomplete ZIP.
 
 use platform::Platform;
 use std::collections::BTreeMap;

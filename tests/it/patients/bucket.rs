@@ -51,7 +51,7 @@ fn the_index_of_a_bucket_is_made_renewed_and_cleaned() {
         };
         assert_eq!(complete().await, first.made);
         assert_eq!(found("jones").await, ["b"]);
-        // The generation before stays for searches that have begun; earlier ones go.
+        // The previous generation stays for searches that have begun; earlier ones are removed.
         let again = lake.index_all(&bar).await.expect("made");
         assert_eq!(complete().await, again.made);
         let mut left = files.list("index/").await.expect("listed");
@@ -114,7 +114,7 @@ async fn renewals_at_the_same_time_lose_no_patient() {
         tokio::join!(begun, renew(&second));
         assert_eq!(patients().await, 2 * (round + 1));
     }
-    // A scan that does not have what was added during it is not published.
+    // A scan is not published if it lacks patients that were added during the scan.
     let mut refused = 0;
     for round in 16..24_u64 {
         let id = format!("c{round}");

@@ -53,7 +53,7 @@ async fn a_reviewer_sees_how_many_documents_were_not_opened(world: World) {
     }
 }
 
-/// What did not reach the reviewer was not opened, and neither was another file of the same name.
+/// A document that did not reach the reviewer is not marked as opened, and neither is another file with the same name.
 #[both_hosts]
 async fn a_document_is_opened_by_its_content_and_when_it_is_sent(world: World) {
     let (job, _, staff) = in_review(&world).await;

@@ -182,7 +182,7 @@ async fn documents_are_found_anywhere_and_in_every_spelling_of_base64() {
     assert_eq!(texts, [">>>>", "????"]);
 }
 
-/// The marks of documents in files and of those inside resources do not share their room.
+/// The marks of documents in files and the marks of documents inside resources have separate limits.
 #[tokio::test]
 async fn pages_say_when_no_more_documents_are_marked() {
     let (world, staff, job) = reviewed(&[reference("d1", &[json!({ "data": "QQ==" })])]).await;

@@ -161,14 +161,14 @@ async fn a_document_is_no_longer_served(world: World) {
     assert_eq!(outcomes[0]["issue"][0]["diagnostics"], format!("staff left out one document: {REASON}"));
 }
 
-/// A document is copied only with a resource that names it.
+/// A document is in the copy only if a resource in the copy names it.
 #[both_hosts]
 async fn the_documents_that_a_left_out_resource_names_are_left_out_too(world: World) -> tests::Result {
     let (job, token, staff) = in_review(&world).await;
     let shown = page(&world, &staff, &format!("/staff{job}")).await;
     let name = hidden(&page(&world, &staff, &link(&shown, "leave-out?document=")).await, "document");
     let all = manifest(&world, &staff, &job).await;
-    // The resource that names the document.
+    // Finds the resource that names the document.
     let mut found = None;
     for file in all["output"].as_array().into_iter().flatten() {
         let url = text(&file["url"]);
@@ -188,7 +188,7 @@ async fn the_documents_that_a_left_out_resource_names_are_left_out_too(world: Wo
     let served = world.get(&format!("{job}/download/attachments/{name}")).bearer(&token).send().await;
     assert_eq!(served.status, StatusCode::NOT_FOUND);
     let after = world.status(&token, &job).await.json();
-    // The DocumentReference of the three documents that nothing in the record names, and these.
+    // One resource and its three documents are left out.
     assert_eq!(file(&after, "error", "left-out.ndjson").map(|file| file["count"].clone()), Some(json!(4)));
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Fuzzes the reader of lines, compared with trees: decision, references, compartment, labels and documents are the same in every spelling
-//! of
-//! a resource.
+//! of a resource.
 
 use std::collections::BTreeSet;
 

@@ -13,14 +13,14 @@ pub(super) struct Node {
     pub(super) is_open: bool,
     pub(super) is_sensitive: bool,
     pub(super) is_active: bool,
-    /// The numbers of resources in `shared/` that it refers to. What a Provenance is about is not among them.
+    /// The numbers of resources in `shared/` that it refers to, without the target of a Provenance.
     pub(super) refers_to: Vec<usize>,
     pub(super) about: Vec<Target>,
     /// When a Provenance was recorded.
     pub(super) recorded: Option<&'static str>,
 }
 
-/// What a Provenance is about.
+/// The target of a Provenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     Patient(&'static str),
@@ -35,7 +35,7 @@ pub(super) struct RandomLake {
     /// All resources of records except the Patients.
     pub(super) records: Vec<Node>,
     pub(super) shared: Vec<Node>,
-    /// The days on which ann and bob joined the Group: each has as many entries in it.
+    /// The days on which ann and bob joined the Group, one for each of their entries in it.
     pub(super) joined: [Vec<Option<&'static str>>; 2],
 }
 
@@ -78,7 +78,7 @@ impl Node {
 }
 
 impl RandomLake {
-    /// The `Type/id` of a resource.
+    /// Returns the `Type/id` of a resource.
     pub(super) fn name(&self, target: Target) -> String {
         match target {
             Target::Patient(patient) => format!("Patient/{patient}"),
@@ -141,8 +141,8 @@ fn node(
     )
 }
 
-/// What a Provenance is about: in the given shares a Patient, a resource of the records, or one of `shared/`. Most are about
-/// the first two, so that several are about the same one; those two are no Provenance.
+/// Generates the target of a Provenance: in the given shares a Patient, a resource of the records, or one of `shared/`. Most targets
+/// are the first two resources, so that several Provenance have the same target; these two are not Provenance themselves.
 fn target(records: usize, shared: usize, shares: [u32; 3]) -> impl Strategy<Value = Target> + Clone {
     let number = |count: usize| prop_oneof![2 => 0..count.min(2), 1 => 0..count];
     prop_oneof![

@@ -1,4 +1,4 @@
-//! Random bulk requests, and what each of them decides on a resource.
+//! Random bulk requests, and the decision of each of them about a resource.
 
 use domain::selection::Provenance;
 
@@ -65,7 +65,7 @@ impl BulkRequest {
         format!("/fhir/{cohort}/$export?{}", query.finish())
     }
 
-    /// Returns the `Type/id` of what the rule exports, without the Patients.
+    /// Returns the `Type/id` of the resources that the rule exports, without the Patients.
     pub(super) fn expected(&self, lake: &RandomLake) -> BTreeSet<String> {
         let rule = Rule {
             of_record: |number: usize| {
@@ -87,7 +87,7 @@ impl BulkRequest {
         (0..lake.shared.len()).filter(is_misplaced).count()
     }
 
-    /// Whether all of the patient's data are exported: the patient joined the Group after `_since`.
+    /// Returns whether all data of the patient are exported, because the patient joined the Group after `_since`.
     fn is_whole(&self, lake: &RandomLake, patient: &str) -> bool {
         let joined = PATIENTS.iter().position(|name| *name == patient).map(|number| &lake.joined[number]);
         let is_new = |since: &str| joined.into_iter().flatten().flatten().any(|day| *day > since);

@@ -1,11 +1,11 @@
-//! The slow model of what is exported. It evaluates everything repeatedly until nothing changes.
+//! The slow model of the rule. It evaluates all resources repeatedly until no decision changes.
 
 use domain::selection::Provenance;
 
 use super::lake::{RandomLake, Target, patient_of};
 use super::*;
 
-/// The outcome of the rule for a resource.
+/// The decision of the rule about a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     Exported,
@@ -16,12 +16,12 @@ pub(super) enum Decision {
     Out,
 }
 
-/// What an export decides on a resource by itself.
+/// The decisions of an export about single resources.
 pub(super) struct Rule<R, S> {
-    /// On the resource with this number in the records.
+    /// Returns the decision about the resource with this number in the records.
     pub(super) of_record: R,
-    /// On the resource with this number in `shared/`; the second argument is true if an exported resource refers to it, and
-    /// false if only resources do that are too old or not chosen.
+    /// Returns the decision about the resource with this number in `shared/`. The second argument is true if an exported resource refers
+    /// to it, and false if only resources refer to it that are too old or not chosen.
     pub(super) of_shared: S,
     pub(super) provenance: Provenance,
 }
@@ -156,7 +156,7 @@ impl<R: Fn(usize) -> Decision, S: Fn(usize, bool) -> Decision> Rule<R, S> {
     }
 }
 
-/// The numbers of the resources in `shared/` that a Provenance there is about.
+/// Returns the numbers of the resources in `shared/` that are targets of a Provenance there.
 fn targets(lake: &RandomLake, number: usize) -> impl Iterator<Item = usize> {
     lake.shared[number].about.iter().filter_map(|target| match target {
         Target::Shared(number) => Some(*number),
@@ -164,7 +164,7 @@ fn targets(lake: &RandomLake, number: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Whether a Provenance of `shared/` is about a resource that belongs to a patient, as every Provenance does.
+/// Returns whether a target of a Provenance in `shared/` belongs to a patient, as every Provenance in a record does.
 pub(super) fn names_patients_resource(lake: &RandomLake, number: usize) -> bool {
     lake.shared[number].about.iter().any(|target| match target {
         Target::Patient(_) | Target::Record(_) => true,

@@ -38,7 +38,7 @@ impl DynamoDb {
             request.client_request_token.as_ref().and_then(|token| self.transactions.0.get(token))
             && context.now < *at + REMEMBERED
         {
-            // The transaction was done before: it changes nothing, and its rows are read.
+            // A transaction that was done before changes nothing; its rows are read.
             return match *known == fingerprint {
                 true => {
                     self.reread(items, context)?;
