@@ -33,12 +33,14 @@ const MAX_PAGE: usize = 1_000;
 pub(crate) const LIST: [Parameter; 4] = [
     Parameter::query("status", "Only jobs of this status"),
     Parameter::query("patient", "Only jobs of this patient"),
-    Parameter::query("_count", "Jobs of a page").of(Kind::Integer),
-    Parameter::query("page", "The page, as the link to it has it"),
+    Parameter::query("_count", "The number of jobs on a page").of(Kind::Integer),
+    Parameter::query("page", "The page token from the link to a page"),
 ];
-pub(crate) const REASON: Parameter = Parameter::field("reason", "Why the export is rejected, for its client");
+pub(crate) const REASON: Parameter =
+    Parameter::field("reason", "The reason for the rejection, which the client receives");
 pub(crate) const ATTACHMENTS: Parameter = Parameter::field("attachments", "The files").of(Kind::Files);
-pub(crate) const NAMES: Parameter = Parameter::field("params", "The names of the files").of(Kind::Texts);
+pub(crate) const NAMES: Parameter =
+    Parameter::field("params", "The names of the files to remove").of(Kind::Texts);
 
 /// `GET /admin/jobs` and `GET /jobs`: all jobs for staff, their own for others.
 pub(crate) async fn list(

@@ -39,10 +39,10 @@ pub(crate) const FILTER: [Parameter; 7] = [
     Parameter::query("result", "Only entries with this result: success, refused or failed"),
     Parameter::query("from", "Only entries from this date or instant on"),
     Parameter::query("until", "Only entries until the end of this date, or before this instant"),
-    Parameter::query("page", "The page, as the link to it has it"),
+    Parameter::query("page", "The page token from the link to a page"),
 ];
 pub(crate) const COUNT: Parameter =
-    Parameter::query("_count", "Entries of a response, at most 2000").of(Kind::Integer);
+    Parameter::query("_count", "The maximum number of entries in a response, up to 2000").of(Kind::Integer);
 
 /// `GET /staff/audit`.
 pub(crate) async fn page(

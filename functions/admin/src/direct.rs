@@ -31,8 +31,8 @@ use crate::uploads::{PIECE, described};
 
 pub(crate) const FILE: [Parameter; 3] = [
     Parameter::field("name", "The name of the file"),
-    Parameter::field("contentType", "Its media type"),
-    Parameter::field("size", "Its bytes").of(Kind::Integer),
+    Parameter::field("contentType", "The media type of the file"),
+    Parameter::field("size", "The size of the file in bytes").of(Kind::Integer),
 ];
 
 /// How long a form is valid. An upload that has begun may take longer.

@@ -1,4 +1,4 @@
-//! What staff can do: list, inspect, approve, reject, attach and delete; as an API (contract, section 4) and as pages.
+//! The actions of staff: list, inspect, approve, reject, attach and delete, as an API (contract, section 4) and as pages.
 //!
 //! - [`caller`]: authenticates the caller; [`login`]: sessions;
 //! - [`review`]: the decisions of staff about a job, for API and pages; [`uploads`]: files that staff attach, and
@@ -46,7 +46,7 @@ web::ports! {
     }
 }
 
-/// The routes of staff, and the job list of clients.
+/// Returns the routes of staff, and the job list of clients.
 pub fn routes() -> Vec<Route> {
     declared().list()
 }
@@ -116,7 +116,7 @@ fn declared() -> Routes<Admin> {
                 .post(
                     "/admin/jobs/{job}/uploads/{upload}/complete",
                     staff,
-                    with_job("Attaches what was uploaded"),
+                    with_job("Attaches the uploaded file"),
                     direct::complete,
                 )
                 .returning(&[json(200, "Job")])
@@ -144,7 +144,7 @@ fn declared() -> Routes<Admin> {
                 .get(
                     "/staff/approve",
                     page,
-                    with_job("Asks whether several exports are approved"),
+                    with_job("Asks for confirmation before several exports are approved"),
                     several::ask,
                 )
                 .reading(&[several::TICKED])
@@ -200,6 +200,6 @@ fn declared() -> Routes<Admin> {
 }
 
 pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
-    // An upload is counted while it is read. Every other body is read with a limit of its own.
+    // The size of an upload is checked while it is read. Every other body is read with its own limit.
     Ok(declared().with_state(Admin::of(platform)?).layer(DefaultBodyLimit::disable()))
 }

@@ -18,8 +18,10 @@ use web::{ApiError, request_context};
 
 use crate::Admin;
 
-pub(crate) const CREDENTIALS: [Parameter; 2] =
-    [Parameter::field("username", "The name of the account"), Parameter::field("password", "Its password")];
+pub(crate) const CREDENTIALS: [Parameter; 2] = [
+    Parameter::field("username", "The name of the account"),
+    Parameter::field("password", "The password of the account"),
+];
 
 /// `POST /admin/login`, JSON or a form.
 pub(crate) async fn by_api(

@@ -34,9 +34,9 @@ pub(crate) const LIST: [Parameter; 6] = [
         "Beginnings of the words of a name, a birth date, an identifier, or the number of an export",
     ),
     Parameter::query("app", "Only exports for this client"),
-    Parameter::query("from", "Only exports that were asked for on this day or later"),
-    Parameter::query("to", "Only exports that were asked for on this day or before"),
-    Parameter::query("page", "The page, as the link to it has it"),
+    Parameter::query("from", "Only exports that were requested on this day or later"),
+    Parameter::query("to", "Only exports that were requested on this day or earlier"),
+    Parameter::query("page", "The page token from the link to a page"),
 ];
 
 /// A tab of the list: its name in the address, the key of its words, and the states of its exports.

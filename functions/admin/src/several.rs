@@ -21,9 +21,9 @@ use crate::{Admin, job};
 const JOB: &str = "job";
 /// The exports, each with the version that staff have seen.
 pub(crate) const TICKED: Parameter =
-    Parameter::query(JOB, "An export and the version of it that was seen: id.version").repeated();
+    Parameter::query(JOB, "The id of an export and the version that the page showed: id.version").repeated();
 pub(crate) const CONFIRMED: Parameter =
-    Parameter::field(JOB, "An export and the version of it that was seen: id.version")
+    Parameter::field(JOB, "The id of an export and the version that the page showed: id.version")
         .of(Kind::Text)
         .repeated();
 

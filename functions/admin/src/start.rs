@@ -35,14 +35,14 @@ const MAX_TEXT: usize = 300;
 /// What the form sends.
 pub(crate) fn fields() -> Vec<Parameter> {
     let others = [
-        Parameter::field(REASON, "Why the export is made"),
-        Parameter::field(RECEIVER, "Who gets the copy"),
+        Parameter::field(REASON, "The reason for the export"),
+        Parameter::field(RECEIVER, "The person who receives the copy"),
         Parameter::field(NUMBER, "The number of the new export, so that a repeated request starts it once"),
         Parameter::field(FROM, "The first day of the record that is exported"),
-        Parameter::field(TO, "The last day"),
+        Parameter::field(TO, "The last day of the record that is exported"),
         Parameter::field(VERSION, "The group and its members that the page showed, as a digest"),
     ];
-    let choice = |name| Parameter::field(name, "on, if it is part of the export");
+    let choice = |name| Parameter::field(name, "on: this part of the record is exported");
     let named = PARTS.into_iter().chain(TOPICS).map(choice);
     others.into_iter().chain(named).collect()
 }

@@ -24,7 +24,8 @@ use crate::launch::response_url;
 use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
 
 pub(crate) const REQUEST: Parameter = Parameter::query("request", "The app's request");
-pub(crate) const DECISION: Parameter = Parameter::field("decision", "allow, or anything else to refuse");
+pub(crate) const DECISION: Parameter =
+    Parameter::field("decision", "allow: the patient agrees; every other value is a refusal");
 
 pub(crate) async fn show(
     State(state): State<Authorize>,

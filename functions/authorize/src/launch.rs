@@ -19,15 +19,18 @@ use crate::{AuthorizationRequest, Authorize, REQUEST_LIFETIME, repeated};
 /// The parameters of an app's request (RFC 6749, 4.1.1; RFC 7636, 4.3; SMART App Launch 2.2; OpenID Connect Core 1.0, 3.1.2.1).
 pub(crate) const PARAMETERS: [Parameter; 12] = [
     Parameter::query("response_type", "code"),
-    Parameter::query("client_id", "The app"),
-    Parameter::query("redirect_uri", "Where the code is sent: an address that the app registered"),
+    Parameter::query("client_id", "The client id of the app"),
+    Parameter::query("redirect_uri", "The URI to which the code is sent; the app must have registered it"),
     Parameter::query("scope", "The scopes that the app requests from the patient"),
     Parameter::query("state", "A value by which the app recognizes its request"),
     Parameter::query("aud", "A FHIR base URL of this server"),
-    Parameter::query("code_challenge", "The digest of the app's verifier"),
+    Parameter::query(
+        "code_challenge",
+        "The code challenge: the SHA-256 digest of the code verifier (RFC 7636)",
+    ),
     Parameter::query("code_challenge_method", "S256"),
     Parameter::query("nonce", "A value by which the app recognizes its ID token"),
-    Parameter::query("prompt", "The value none is refused: the patient must always sign in"),
+    Parameter::query("prompt", "none is refused, because the patient must always sign in"),
     Parameter::query("request", "Not supported"),
     Parameter::query("request_uri", "Not supported"),
 ];

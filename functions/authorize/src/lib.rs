@@ -51,7 +51,7 @@ pub fn routes() -> Vec<Route> {
 fn declared() -> Routes<Authorize> {
     let page = Access::PatientPage;
     let authorize = ("Checks an app's request and sends the patient to sign in", &[302][..]);
-    let userinfo = ("Returns who the token's patient is", &[200][..]);
+    let userinfo = ("Returns the claims about the user of the token", &[200][..]);
     Routes::new().below(Below::Root, |at| {
         at.get("/auth/authorize", Access::AppRedirect, authorize, launch::by_query)
             .reading(&launch::PARAMETERS)
@@ -67,13 +67,13 @@ fn declared() -> Routes<Authorize> {
             .reading(&login::PURPOSE.map(in_body))
             .reading(&login::CREDENTIALS)
             .post("/patient-logout", Access::SignIn, ("Signs a patient out", &[303]), login::leave)
-            .get("/authorize-app", page, ("Asks the patient to agree", &[200]), consent::show)
+            .get("/authorize-app", page, ("Shows the consent page", &[200]), consent::show)
             .reading(&[consent::REQUEST])
             .returning(&[described::page(200)])
             .post(
                 "/authorize-app",
                 page,
-                ("Takes the patient's decision back to the app", &[302]),
+                ("Redirects to the app with the patient's decision", &[302]),
                 consent::submit,
             )
             .taking(FORM)

@@ -26,17 +26,17 @@ use crate::{AuthorizationRequest, Authorize};
 /// The purpose of signing in.
 pub(crate) const PURPOSE: [Parameter; 2] = [
     Parameter::query("request", "The app's request that waits for the patient"),
-    Parameter::query("next", "The page of this server that needs the patient"),
+    Parameter::query("next", "The page of this server to which the patient is redirected after signing in"),
 ];
 pub(crate) const FROM: Parameter =
-    Parameter::query("from", "In a sandbox: the id at which the list of patients begins");
+    Parameter::query("from", "In a sandbox: the id with which the list of patients begins");
 pub(crate) const SAVED: Parameter =
-    Parameter::query("saved", "The patient was signed out, and the typed text is kept");
+    Parameter::query("saved", "The patient was signed out, and the input of the form was saved");
 /// The credentials of the patient.
 pub(crate) const CREDENTIALS: [Parameter; 3] = [
     Parameter::field("username", "The name of the account"),
-    Parameter::field("password", "Its password"),
-    Parameter::field("patient", "In a sandbox: the patient who is picked"),
+    Parameter::field("password", "The password of the account"),
+    Parameter::field("patient", "In a sandbox: the id of the chosen patient"),
 ];
 
 /// The number of patients on one page of the sandbox.

@@ -16,17 +16,20 @@ use crate::repeated;
 
 /// The fields by which a client authenticates in the form (RFC 6749, 2.3; RFC 7523, 2.2).
 pub(crate) const CLIENT: [Parameter; 4] = [
-    Parameter::field("client_id", "The client"),
-    Parameter::field("client_secret", "Its secret, if it has one and does not send it by Basic"),
+    Parameter::field("client_id", "The client id"),
+    Parameter::field(
+        "client_secret",
+        "The secret of the client, if it does not use HTTP Basic authentication",
+    ),
     Parameter::field("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
     Parameter::field("client_assertion", "A JWT that the client has signed"),
 ];
 /// The other fields that `/auth/token` reads.
 pub(crate) const GRANT: [Parameter; 6] = [
     Parameter::field("grant_type", "authorization_code, refresh_token or client_credentials"),
-    Parameter::field("code", "The code that the app was sent"),
-    Parameter::field("redirect_uri", "The address that the code was sent to"),
-    Parameter::field("code_verifier", "The verifier whose digest is the code's challenge"),
+    Parameter::field("code", "The authorization code that the app received"),
+    Parameter::field("redirect_uri", "The redirect URI of the authorization request"),
+    Parameter::field("code_verifier", "The code verifier (RFC 7636)"),
     Parameter::field("refresh_token", "A refresh token"),
     Parameter::field("scope", "The requested scopes; a refresh token gets all granted scopes by default"),
 ];

@@ -27,7 +27,7 @@ const PAGE: usize = 100;
 const CHUNKS: u32 = 64;
 /// Entries of each chain of the audit trail that are verified.
 const VERIFIED: usize = 200;
-/// If a job has waited for workers this long, its message was lost.
+/// If a job has waited for a worker for longer than this, its message was lost.
 const STANDS_STILL: SignedDuration = SignedDuration::from_mins(60);
 
 /// Runs one cleanup over all jobs and files.
@@ -66,8 +66,8 @@ struct Cleanup {
 }
 
 impl Cleanup {
-    /// Verifies the newest entries of the audit trail, and logs its heads. The log is a second place, which shows an
-    /// operator what the trail must still have.
+    /// Verifies the newest entries of the audit trail, and logs its heads. The log is a second copy, which shows an operator which
+    /// entries the trail must still have.
     async fn look_at_audit_trail(&self) -> Result<()> {
         let report = verify_newest(&*self.audit, self.now, VERIFIED).await?;
         for broken in &report.broken {
@@ -123,8 +123,8 @@ impl Cleanup {
         }
     }
 
-    /// Returns whether the deletion of a job can no longer be undone. The job's row says so before any of its files is
-    /// removed, so that a part of it cannot be restored.
+    /// Returns whether the deletion of a job can no longer be undone. The job's row records this before the first file is removed, so
+    /// that an incomplete export cannot be restored.
     async fn is_for_good(&self, stored: &StoredJob) -> Result<bool> {
         let Job::Cancelled(gone) = &stored.job else { return Ok(true) };
         match &gone.undo {

@@ -72,7 +72,7 @@ const STEP: Parameter =
 const SHOW: Parameter = Parameter::query("show", "The message on the page: problems, changed or agree");
 /// The fields of a step that are not choices.
 const STEP_FIELDS: [Parameter; 5] = [
-    Parameter::field("step", "The step: parts, topics or check; without it the fields are the whole form"),
+    Parameter::field("step", "The step: parts, topics or check; without it the fields are the complete form"),
     Parameter::field("go", "The button: next, all, none, stay, later, leave, end, send or language:TAG"),
     Parameter::field("version", "The version of the content that the page showed"),
     Parameter::field("token", "The token that allows the fields to be saved after the session has ended"),
@@ -94,13 +94,13 @@ fn declared() -> Routes<Customize> {
         )
         .reading(&[CODE, REDIRECT, STEP, SHOW])
         .returning(&[page(200)])
-        .post(FORM_PATH, Access::PatientPage, ("Takes a step of the form", &[204, 303]), link::submit)
+        .post(FORM_PATH, Access::PatientPage, ("Processes a step of the form", &[204, 303]), link::submit)
         .taking(FORM)
         .reading(&STEP_FIELDS)
         .post(
             "/jobs/{job}",
             Access::FormFiller,
-            ("Takes the choices of the form and starts the export", &[200, 303]),
+            ("Accepts the choices of the form and starts the export", &[200, 303]),
             submit,
         )
         .taking(JSON_OR_FORM)
@@ -120,7 +120,10 @@ fn declared() -> Routes<Customize> {
                 .post(
                     path,
                     Access::PatientPage,
-                    ("Takes a step of the form, or all of it, which starts an export", &[200, 204, 303]),
+                    (
+                        "Processes a step of the form, or the complete form, which starts an export",
+                        &[200, 204, 303],
+                    ),
                     start,
                 )
                 .taking(FORM)

@@ -41,8 +41,8 @@ web::ports! {
 
 /// The query parameters of a signed URL.
 const SIGNATURE: [Parameter; 2] = [
-    Parameter::query("signature", "The signature of a URL of the manifest"),
-    Parameter::query("expires", "Until when the signature is good, in seconds since 1970").of(Kind::Integer),
+    Parameter::query("signature", "The signature of a URL in the manifest"),
+    Parameter::query("expires", "The time at which the URL expires, in seconds since 1970").of(Kind::Integer),
 ];
 
 /// Returns the routes of files.
@@ -58,12 +58,12 @@ fn declared() -> Routes<Download> {
             .returning(&[described::file(200, media_type), described::file(206, media_type)])
     };
     Routes::new().below(Below::Root, |at| {
-        let says = ("Returns a file of a complete export, or a range of it", STATUSES);
-        let at = at.get("/jobs/{job}/download/{file}", Access::OwnerOrSigned, says, file);
+        let summary = ("Returns a file of a complete export, or a range of it", STATUSES);
+        let at = at.get("/jobs/{job}/download/{file}", Access::OwnerOrSigned, summary, file);
         let at = is_file(at, FHIR_NDJSON);
-        let says = ("Returns an attachment of a complete export", STATUSES);
+        let summary = ("Returns an attachment of a complete export", STATUSES);
         let path = "/jobs/{job}/download/attachments/{file}";
-        is_file(at.get(path, Access::OwnerOrSigned, says, attachment), "*/*")
+        is_file(at.get(path, Access::OwnerOrSigned, summary, attachment), "*/*")
     })
 }
 
@@ -121,7 +121,7 @@ impl Download {
                     && self.keys.is_file_signature(id, file, *expires, signature);
                 if !is_good {
                     return Err(Error::Forbidden(
-                        "the link is not good any more; ask for the manifest again".to_owned(),
+                        "the link is invalid or has expired; request the manifest again".to_owned(),
                     ));
                 }
                 let stored = living(stored, self.clock.now()).ok();

@@ -36,7 +36,7 @@ const PAGE: usize = 100;
 const MAX_VALUE: usize = 1_000;
 
 /// `_summary=true` omits the members of a group.
-pub(crate) const SUMMARY: Parameter = Parameter::query("_summary", "true: the members are omitted");
+pub(crate) const SUMMARY: Parameter = Parameter::query("_summary", "true: the response omits the members");
 
 /// Returns the parameters of the search.
 pub(crate) fn searched() -> Vec<Parameter> {

@@ -42,8 +42,8 @@ const fn known(
 #[rustfmt::skip]
 const KNOWN: [Known; 20] = [
     known("_elements", TEXT, Kind::Text, "The elements that are exported, such as id or Patient.birthDate"),
-    known("_maximumFileSize", NUMBER, Kind::Integer, "The largest file, in bytes"),
-    known("_minimumFileSize", NUMBER, Kind::Integer, "Smaller files are joined until they have this many bytes"),
+    known("_maximumFileSize", NUMBER, Kind::Integer, "The maximum size of a file, in bytes"),
+    known("_minimumFileSize", NUMBER, Kind::Integer, "Smaller files are joined until they have this size, in bytes"),
     known("_outputFormat", TEXT, Kind::Text, "The format of the files, which is always NDJSON"),
     known("_since", INSTANT, Kind::Instant, "Only resources that changed after this instant"),
     known("_type", TEXT, Kind::Text, "The types that are exported, separated by commas"),
@@ -52,13 +52,13 @@ const KNOWN: [Known; 20] = [
     known("allowPartialManifests", &["valueBoolean"], Kind::Boolean, "Whether files are listed while the export runs"),
     known("fetchResourceBatchSize", NUMBER, Kind::Integer, "The number of shared resources that are read together"),
     known("includeAssociatedData", TEXT, Kind::Text, "RelevantProvenanceResources or LatestProvenanceResources"),
-    known("limitsMemory", MEMORY, Kind::Text, "The most memory for a worker, such as 2Gi"),
+    known("limitsMemory", MEMORY, Kind::Text, "The maximum memory for a worker, such as 2Gi"),
     known("loglevel", TEXT, Kind::Text, "trace, debug, info, warn or error"),
     known("organizeOutputBy", TEXT, Kind::Text, "Patient: the resources of each patient are together"),
     known("patient", &["valueReference"], Kind::Text, "Patients who are exported, such as Patient/123"),
     known("patientReferenceBatchSize", NUMBER, Kind::Integer, "The number of patients in one chunk"),
     known("ram", MEMORY, Kind::Text, "Memory for a worker"),
-    known("requestsMemory", MEMORY, Kind::Text, "The least memory for a worker"),
+    known("requestsMemory", MEMORY, Kind::Text, "The minimum memory for a worker"),
     known("ttlSecondsAfterFinished", NUMBER, Kind::Integer, "The time until the files are deleted, in seconds"),
     known("uploadPartSize", NUMBER, Kind::Integer, "The size of one part of an upload to the store, in bytes"),
 ];

@@ -1,5 +1,5 @@
-//! Discovery documents: CapabilityStatement, SMART and OpenID configuration, public keys (contract, section 5). Also serves the landing
-//! page, and the files that all pages load.
+//! Discovery documents: CapabilityStatement, SMART and OpenID configuration, public keys (contract, section 5). This function also serves
+//! the landing page, and the files that all pages load.
 
 mod accept;
 mod discovery;

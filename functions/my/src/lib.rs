@@ -43,18 +43,22 @@ web::ports! {
     pub(crate) struct My { jobs, files, expiring, clock, random, settings, verified_tokens, audit }
 }
 
-const AFTER: Parameter = Parameter::query("after", "Where the list goes on: of the link to older copies");
-const SAID: Parameter =
-    Parameter::query("said", "What is said first: sent, already, cancelled, deleted, taken-back or stopped");
-const LIVE: Parameter =
-    Parameter::query("live", "Whether the page loads again by itself: 1, or poll for its script");
+const AFTER: Parameter = Parameter::query("after", "The page token from the link to older copies");
+const SAID: Parameter = Parameter::query(
+    "said",
+    "The message at the top of the page: sent, already, cancelled, deleted, taken-back or stopped",
+);
+const LIVE: Parameter = Parameter::query(
+    "live",
+    "1: the page reloads itself; poll: the request of the page's script for the current state",
+);
 const SEEN: Parameter = Parameter::field("seen", "The state that the page showed: open, ready or removed");
 const APP: Parameter = Parameter::query("app", "The client id of the app");
 
 /// The statuses of a response with a file.
 const FILE: &[u16] = &[200, 206, 303, 304, 307];
 
-/// The routes of the patient's own pages.
+/// Returns the routes of the patient's own pages.
 pub fn routes() -> Vec<Route> {
     declared().list()
 }
@@ -63,7 +67,7 @@ fn declared() -> Routes<My> {
     Routes::new().below(Below::Root, |at| apps_routes(ending_routes(download_routes(copy_routes(at)))))
 }
 
-/// The list of copies, and one copy.
+/// Declares the list of copies, and the page of one copy.
 fn copy_routes(at: At<My>) -> At<My> {
     at.get("/my", Access::PatientPage, ("Lists the copies of a patient's record", &[200]), list::show)
         .reading(&[AFTER, SAID])
@@ -78,7 +82,7 @@ fn copy_routes(at: At<My>) -> At<My> {
         .returning(&[page(200)])
 }
 
-/// The files of a copy.
+/// Declares the files of a copy.
 fn download_routes(at: At<My>) -> At<My> {
     at.get(
         "/my/exports/{job}/files/{file}",
@@ -99,13 +103,13 @@ fn download_routes(at: At<My>) -> At<My> {
     .get(
         "/my/exports/{job}/zip",
         Access::PatientPage,
-        ("Returns all of a patient's copy as a ZIP", &[200, 303]),
+        ("Returns the complete copy of a patient as a ZIP", &[200, 303]),
         zip::download,
     )
     .returning(&[described::file(200, "application/zip")])
 }
 
-/// The pages that end a copy.
+/// Declares the pages that end a copy.
 fn ending_routes(at: At<My>) -> At<My> {
     let at = asked(
         at,
@@ -124,7 +128,7 @@ fn ending_routes(at: At<My>) -> At<My> {
     )
 }
 
-/// The apps with access, and signing out.
+/// Declares the pages for the apps with access, and for signing out.
 fn apps_routes(at: At<My>) -> At<My> {
     let at = at
         .get(
@@ -149,7 +153,7 @@ fn apps_routes(at: At<My>) -> At<My> {
     asked(at, "/my/sign-out-everywhere", "Ends all sessions of a patient", apps::ask_sign_out, apps::sign_out)
 }
 
-/// A page that asks for confirmation, and its button.
+/// Declares a page that asks for confirmation, and its button.
 fn asked<A, B, S, T>(at: At<My>, path: &str, does: &'static str, ask: A, act: B) -> At<My>
 where
     A: axum::handler::Handler<S, My>,
@@ -167,25 +171,25 @@ pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     Ok(declared().with_state(My::of(platform)?))
 }
 
-/// The state as the patient sees it: a job whose time is over has expired, even if cleanup has not removed it yet.
+/// Returns the state that the patient sees: a job has expired when its time is over, even if cleanup has not removed it yet.
 fn state_of(job: &Job, now: Timestamp) -> JobState {
     if job.has_expired(now) { JobState::Expired } else { job.state() }
 }
 
 impl My {
-    /// Returns a copy that this patient may download. Any other is [`NO_JOB`], as if it did not exist.
+    /// Returns a copy that this patient may download. For every other job the error is [`NO_JOB`], as if it did not exist.
     async fn copy(&self, id: &JobId, patient: &PatientId) -> Result<StoredJob> {
         let stored = self.listed(id, patient).await?;
         if stored.job.header().is_own_copy_of(patient) { Ok(stored) } else { Err(NO_JOB) }
     }
 
-    /// Returns an export that this patient sees and may end. Any other is [`NO_JOB`], as if it did not exist.
+    /// Returns an export that this patient sees and may end. For every other job the error is [`NO_JOB`], as if it did not exist.
     async fn listed(&self, id: &JobId, patient: &PatientId) -> Result<StoredJob> {
         let stored = self.jobs.get(id).await?;
         stored.filter(|stored| stored.job.header().may_be_ended_by(patient)).ok_or(NO_JOB)
     }
 
-    /// Says who requested a copy, and when.
+    /// Returns the sentence about who requested a copy, and when.
     fn asked(&self, header: &JobHeader, is_own: bool) -> String {
         let words = request_context::words();
         let date = words.date(header.created_at);
@@ -206,7 +210,7 @@ impl My {
     }
 }
 
-/// The message at the top of a page, which the query names.
+/// Returns the message at the top of a page, which the query names.
 fn said(query: &web::extract::Query) -> Option<String> {
     const KNOWN: [&str; 6] = ["sent", "already", "cancelled", "deleted", "taken-back", "stopped"];
     let said = query.get("said").filter(|said| KNOWN.contains(said))?;
@@ -214,12 +218,12 @@ fn said(query: &web::extract::Query) -> Option<String> {
 }
 
 impl SignedIn {
-    /// An event of the audit trail: what the patient does.
+    /// Returns the audit event for an action of the patient.
     fn event(&self, action: Action) -> Event {
         Event::new(Actor::patient(&self.patient), action).of_patient(&self.patient)
     }
 
-    /// The frame of a page: the name of the patient and the navigation. `here` is the part to which the page belongs.
+    /// Returns the frame of a page: the name of the patient and the navigation. `here` is the part to which the page belongs.
     fn frame(&self, here: &'static str) -> MyFrame {
         MyFrame { name: self.name.clone(), here }
     }

@@ -18,7 +18,7 @@ use web::respond::{PageError, html, see_other};
 use super::{ExportPage, STALE, Seen};
 use crate::review::Rejection;
 
-pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The reason of the list that was chosen");
+pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The chosen reason from the list");
 /// The choice of the list with which a reason must be written.
 const OTHER: &str = "other";
 /// The reason against which a patient can ask for a second look (45 CFR 164.524(a)(3) and (4)).

@@ -40,17 +40,21 @@ use crate::Admin;
 
 /// Where the search goes on.
 pub(crate) const PLACE: [Parameter; 4] = [
-    Parameter::query("file", "The file in which the search goes on"),
+    Parameter::query("file", "The file in which the search continues"),
     Parameter::query("hash", "The SHA-256 of the file that was searched"),
-    Parameter::query("at", "Where it goes on in the file, in bytes").of(Kind::Integer),
-    Parameter::query("number", "How many documents of the resource there were searched already")
-        .of(Kind::Integer),
+    Parameter::query("at", "The offset at which the search continues, in bytes").of(Kind::Integer),
+    Parameter::query(
+        "number",
+        "The number of documents in the resource at this offset that were already searched",
+    )
+    .of(Kind::Integer),
 ];
 /// Which document of a file.
 pub(crate) const ONE: [Parameter; 3] = [
     Parameter::query("hash", "The SHA-256 of the file in which the document was found"),
-    Parameter::query("at", "Where the resource begins in the file, in bytes").of(Kind::Integer),
-    Parameter::query("number", "Which of the documents inside the resource, from 0").of(Kind::Integer),
+    Parameter::query("at", "The offset of the resource in the file, in bytes").of(Kind::Integer),
+    Parameter::query("number", "The number of the document inside the resource, counted from 0")
+        .of(Kind::Integer),
 ];
 
 /// The bytes after which a search stops until somebody goes on.

@@ -19,16 +19,16 @@ use super::{ExportPage, Seen};
 /// The query of the page: what is left out.
 pub(crate) const ASKED: [Parameter; 4] = [
     Parameter::query("file", "The file of the resource"),
-    Parameter::query("at", "Where the resource begins in the file, in bytes").of(Kind::Integer),
-    Parameter::query("hash", "The SHA-256 of the file that was seen"),
-    Parameter::query("document", "The document, by its name in URLs"),
+    Parameter::query("at", "The offset of the resource in the file, in bytes").of(Kind::Integer),
+    Parameter::query("hash", "The SHA-256 of the file that the page showed"),
+    Parameter::query("document", "The name of the document in URLs"),
 ];
 /// The fields of the form: the same.
 pub(crate) const SENT: [Parameter; 4] = [
     Parameter::field("file", "The file of the resource"),
-    Parameter::field("at", "Where the resource begins in the file, in bytes").of(Kind::Integer),
-    Parameter::field("hash", "The SHA-256 of the file that was seen"),
-    Parameter::field("document", "The document, by its name in URLs"),
+    Parameter::field("at", "The offset of the resource in the file, in bytes").of(Kind::Integer),
+    Parameter::field("hash", "The SHA-256 of the file that the page showed"),
+    Parameter::field("document", "The name of the document in URLs"),
 ];
 
 /// What staff want to leave out.

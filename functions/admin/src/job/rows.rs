@@ -20,9 +20,9 @@ use super::lines::{self, Line};
 use crate::Admin;
 
 pub(crate) const PLACE: [Parameter; 3] = [
-    Parameter::query("at", "Where the page or the resource begins in the file, in bytes").of(Kind::Integer),
+    Parameter::query("at", "The offset of the page or the resource in the file, in bytes").of(Kind::Integer),
     Parameter::query("row", "The number of the first resource of the page").of(Kind::Integer),
-    Parameter::query("one", "Shows the resource at the place, and no list"),
+    Parameter::query("one", "1: the page shows only the resource at the offset"),
 ];
 
 /// The longest resource, in bytes, whose fields are shown. Of a longer one the page shows the beginning of the JSON.

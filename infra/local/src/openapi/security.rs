@@ -35,6 +35,6 @@ pub(super) fn security_schemes() -> Value {
         "staffToken": { "type": "http", "scheme": "bearer", "description": "A token of a trusted issuer with the role ADMIN" },
         "staffCookie": { "type": "apiKey", "in": "cookie", "name": "sid" },
         "patientCookie": { "type": "apiKey", "in": "cookie", "name": "patient" },
-        "clientSecret": { "type": "http", "scheme": "basic", "description": "Or an assertion, or a secret in the form (RFC 6749, 2.3)" },
+        "clientSecret": { "type": "http", "scheme": "basic", "description": "A client can also authenticate with an assertion, or with a secret in the form (RFC 6749, 2.3)" },
     })
 }
