@@ -74,7 +74,7 @@ async fn reads_back(members: Vec<Member>, compress: bool) {
     let found = Attachments::new(files.clone());
     let find = async |number: usize| {
         let attachment = RecordAttachment { chunk, attempt: attempt.clone(), name: name(number) };
-        found.find(&job, &attachment, &result).await.expect("an answer")
+        found.find(&job, &attachment, &result).await.expect("a response")
     };
     for (number, location, bytes, ranges) in written {
         let location = match location {
