@@ -10,10 +10,10 @@ use domain::ports::audit::{AuditQuery, all};
 use futures_util::TryStreamExt;
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{ANNA, TestResponse, BRUNO, World, both_hosts};
+use tests::{ANNA, BRUNO, TestResponse, World, both_hosts};
 use web::audit_event::audit_event;
 
-use crate::program::{ehi, run, said};
+use crate::program::{ehi, printed, run};
 use crate::review::link;
 
 /// Returns the page of a search; `text` is urlencoded.
@@ -214,9 +214,9 @@ async fn names_in_other_spellings_and_all_identifiers_are_found() {
     put(lake.path(), &merged);
     let made = run(ehi().arg("index").arg(lake.path()));
     assert!(
-        said(&made).contains("3 identifiers and 0 words of names are not in the index"),
+        printed(&made).contains("3 identifiers and 0 words of names are not in the index"),
         "{}",
-        said(&made)
+        printed(&made)
     );
     let world = World::with("sandbox = true", lake.path());
     let staff = world.staff().await;
@@ -260,7 +260,7 @@ async fn an_index_of_an_earlier_version_is_searched_and_the_page_says_so() {
     let input = directory.path().join("in.ndjson");
     std::fs::write(&input, patient("c", "Ann", "O'Brien", "1980-03-14").to_string()).expect("written");
     let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&lake));
-    assert!(loaded.status.success(), "{}", said(&loaded));
+    assert!(loaded.status.success(), "{}", printed(&loaded));
     let page = search(&world, &staff, "brien").await;
     assert!(!page.contains(earlier) && ids(&page) == ["a", "b", "c"], "{page}");
     edited("\"format\": 2", "\"format\": 3");

@@ -7,7 +7,7 @@ use domain::ports::audit::{AuditQuery, all};
 use futures_util::TryStreamExt;
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{TestResponse, PASSWORD, World, both_hosts, text};
+use tests::{PASSWORD, TestResponse, World, both_hosts, text};
 
 use crate::program::{Served, ehi};
 use crate::review::{hidden, link};

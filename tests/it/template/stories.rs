@@ -29,21 +29,21 @@ macro_rules! story {
 }
 
 /// The stories, and the deployment of each.
-pub(crate) const ALL: [(Setup, Story); 13] = [
-    (AS_ALL, Story { name: "begin_with_the_form", tell: |world| Box::pin(begin_with_the_form(world)) }),
-    (AS_ALL, Story { name: "comes_back", tell: |world| Box::pin(comes_back(world)) }),
-    (AS_ALL, Story { name: "deleted", tell: |world| Box::pin(deleted(world)) }),
-    (AS_ALL, Story { name: "rejected", tell: |world| Box::pin(rejected(world)) }),
-    (AS_ALL, Story { name: "expired", tell: |world| Box::pin(expired(world)) }),
-    (AS_ALL, Story { name: "woken", tell: |world| Box::pin(woken(world)) }),
-    (AS_ALL, Story { name: "failed", tell: |world| Box::pin(failed(world)) }),
-    (AS_ALL, Story { name: "too_many", tell: |world| Box::pin(too_many(world)) }),
-    (AS_ALL, Story { name: "announced", tell: |world| Box::pin(announced(world)) }),
-    (AS_ALL, Story { name: "mailed", tell: |world| Box::pin(crate::mails::announced::mailed(world)) }),
-    (AS_ALL, Story { name: "twice", tell: |world| Box::pin(twice(world)) }),
-    (AS_ALL, Story { name: "uploaded", tell: |world| Box::pin(uploaded(world)) }),
-    (LINKS, Story { name: "zip_in_the_store", tell: |world| Box::pin(zip_in_the_store(world)) }),
-    (LINKS, Story { name: "links", tell: |world| Box::pin(links(world)) }),
+pub(crate) const ALL: [(Setup, Story); 14] = [
+    story!(DEFAULT, begin_with_the_form),
+    story!(DEFAULT, a_session_lasts_ten_minutes_after_its_last_use),
+    story!(DEFAULT, deleting_an_export_removes_all_its_files),
+    story!(DEFAULT, rejecting_an_export_removes_all_its_files),
+    story!(DEFAULT, an_expired_export_and_its_files_are_removed),
+    story!(DEFAULT, cleanup_restarts_exports_whose_messages_were_lost),
+    story!(DEFAULT, dead_letters_fail_their_exports),
+    story!(DEFAULT, a_client_has_a_limited_number_of_running_exports),
+    story!(DEFAULT, an_event_is_published),
+    story!(DEFAULT, a_mail_is_sent_to_the_patient),
+    story!(DEFAULT, exports_complete_despite_duplicate_deliveries),
+    story!(DEFAULT, an_upload_is_attached_once_and_does_not_change_afterwards),
+    story!(SMALL_RESPONSES, a_large_zip_is_made_in_the_store_and_removed_with_the_copy),
+    story!(SMALL_RESPONSES, large_files_are_served_by_signed_links),
 ];
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -173,8 +173,8 @@ async fn large_files_are_served_by_signed_links(world: World) {
     assert!(sent.location().starts_with("https://the-files.s3."), "{}", sent.location());
 }
 
-/// An upload is attached once and as it was then, and a call that fails can be repeated.
-async fn uploaded(world: World) {
+/// An upload is attached once, a later upload with the same form does not change it, and a call that failed can be repeated.
+async fn an_upload_is_attached_once_and_does_not_change_afterwards(world: World) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;
@@ -205,8 +205,8 @@ async fn uploaded(world: World) {
     assert!(!world.account().has_files(&id_of(&job)), "the second upload goes with the export");
 }
 
-/// A ZIP that is too large for a response is made in the store, once, and goes with the copy.
-async fn zip_in_the_store(world: World) {
+/// A ZIP that is too large for a response is made in the store once, and is removed with the copy.
+async fn a_large_zip_is_made_in_the_store_and_removed_with_the_copy(world: World) {
     let session = crate::my::signed_in(&world, ANNA).await;
     let copy = crate::my::requested_copy(&world, &session, &["hiv"]).await;
     world.work().await;

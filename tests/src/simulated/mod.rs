@@ -264,7 +264,7 @@ impl State {
         };
         let early = latency::of(call.operation, number, 0, 0, 0);
         if self.down.is_some_and(|table| call.is_of_table(table)) {
-            return Served::Answered(early, faults::throttling(call.service, number));
+            return Served::Response(early, faults::throttling(call.service, number));
         }
         match cut {
             Some(Cut::DieBefore) => return Served::Dead,
