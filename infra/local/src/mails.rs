@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use domain::clock::Random;
-use domain::error::Result;
+use domain::error::{Error, Result};
+use domain::job::Job;
 use domain::notice::Notice;
 use domain::ports::jobs::Jobs;
 use domain::retries::pause;
@@ -67,9 +68,16 @@ impl Mails {
 
     async fn handle(&self, mail: &WaitingMail) -> Result<()> {
         let stored = self.jobs.get(&mail.job).await.inspect_err(|error| unfinished(mail, error))?;
-        // The copy may have been deleted, or the patient may have taken back the request.
-        let Some(notice) = stored.and_then(|stored| Notice::of(mail.kind, &stored.job)) else {
-            return Ok(());
+        let Some(job) = stored.map(|stored| stored.job) else { return Ok(()) };
+        let Some(notice) = Notice::of(mail.kind, &job) else {
+            return match job {
+                // If staff undo the deletion, the patient still needs the mail.
+                Job::Cancelled(gone) if gone.restorable(self.post.clock.now()).is_some() => {
+                    Err(Error::unavailable("the export may be restored"))
+                }
+                // The copy was deleted, or the patient has taken back the request.
+                _ => Ok(()),
+            };
         };
         let outcome = match mail.outcome {
             Some(outcome) => outcome,
@@ -83,12 +91,12 @@ impl Mails {
     }
 }
 
-fn unfinished(mail: &WaitingMail, error: &domain::error::Error) {
+fn unfinished(mail: &WaitingMail, error: &Error) {
     tracing::error!(job.id = %mail.job, mail.kind = mail.kind.name(), error = %error, cause = error.causes(), "a mail could not be completed; it is tried again");
 }
 
 /// Logs that the outbox cannot be read, and waits a second before the next attempt.
-async fn rest(error: &domain::error::Error) {
+async fn rest(error: &Error) {
     tracing::error!(error = %error, cause = error.causes(), "the waiting mails cannot be read");
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
 }

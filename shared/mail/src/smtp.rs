@@ -26,9 +26,25 @@ use crate::Letter;
 const ANSWER: Duration = Duration::from_secs(10);
 const DELIVERY: Duration = Duration::from_secs(25);
 
-/// The statuses with which a server refuses this mail for good (RFC 5321, 4.2.3): there is no such mailbox. Others, such
-/// as those for a wrong password, are about the settings, which the operator can correct in time.
-const REFUSED_FOR_GOOD: std::ops::RangeInclusive<u16> = 550..=553;
+/// Returns whether a server refuses this mail for good, because there is no such mailbox. Other refusals, such as those of a
+/// password or a sender, are about the settings, which the operator can correct in time. The enhanced status at the
+/// beginning of the reply decides (RFC 3463, 3.2 and 3.3), or else the status (RFC 5321, 4.2.3; RFC 7504).
+fn is_refused_for_good(status: u16, reply: &str) -> bool {
+    match enhanced_status(reply) {
+        // 5.1.7 and 5.1.8 are about the address of the sender.
+        Some([class, 1, detail]) => class == 5 && !matches!(detail, 7 | 8),
+        Some([class, 2, _]) => class == 5,
+        Some(_) => false,
+        None => matches!(status, 550..=553 | 556),
+    }
+}
+
+/// Returns the enhanced status at the beginning of a reply, such as 5.1.1 (RFC 2034).
+fn enhanced_status(reply: &str) -> Option<[u16; 3]> {
+    let mut numbers = reply.split_whitespace().next()?.split('.').map(str::parse);
+    let status = [numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?];
+    numbers.next().is_none().then_some(status)
+}
 
 /// A mail server.
 pub(crate) struct Smtp {
@@ -106,13 +122,18 @@ impl Mailer for Smtp {
 /// repeats the address.
 fn failed(error: &lettre::transport::smtp::Error) -> Error {
     match error.status().map(u16::from) {
-        Some(status) if REFUSED_FOR_GOOD.contains(&status) => {
+        Some(status) if is_refused_for_good(status, &reply(error)) => {
             Error::invalid(format!("the mail server refused the mail with the status {status}"))
         }
         Some(status) => Error::unavailable(format!("the mail server responded with the status {status}")),
         None if error.is_response() => Error::unavailable("the answer of the mail server cannot be read"),
         None => Error::unavailable(chain(error)),
     }
+}
+
+/// Returns the text of the server's reply, which usually repeats the address and must not be logged.
+fn reply(error: &lettre::transport::smtp::Error) -> String {
+    error.source().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Returns the causes of an error, separated by colons.
@@ -137,3 +158,6 @@ fn mailbox(address: &EmailAddress) -> Result<Mailbox> {
         .map_err(|_| Error::invalid("the address is not one to which mail can be sent"))?;
     Ok(Mailbox::new(None, address))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use aws_config::SdkConfig;
 use domain::clock::{Clock, Random};
 use domain::error::Result;
 use domain::ports::mail::Mailer;
+use jiff::SignedDuration;
 use platform::Platform;
 use platform::post::Post;
 use settings::Settings;
@@ -16,6 +17,10 @@ use settings::resources::Resources;
 
 use super::changes::Changes;
 use crate::Aws;
+
+/// The longest time for which a mail is tried again. The stream of the table keeps a change for 24 hours, and a mail that is
+/// given up must still be in it, so that the log names its export.
+const KEPT: SignedDuration = SignedDuration::from_hours(20);
 
 /// Returns the mail server of the settings; `None` if they name none.
 pub type MailServer = fn(&Arc<Settings>, Arc<dyn Clock>) -> Result<Option<Arc<dyn Mailer>>>;
@@ -49,7 +54,7 @@ impl Mails {
             return Ok(());
         };
         let audit = platform.audit()?;
-        let post = Post { mailer, audit, clock: self.clock.clone(), outage: settings.outage };
+        let post = Post { mailer, audit, clock: self.clock.clone(), outage: settings.outage.min(KEPT) };
         deliver(changes, &post).await
     }
 }
