@@ -39,7 +39,8 @@ struct Table {
     server: String,
     from: String,
     user: Option<String>,
-    password: Option<SecretString>,
+    /// Any value, so that no error message of the parser shows it.
+    password: Option<Value>,
     reply_to: Option<String>,
 }
 
@@ -63,7 +64,15 @@ impl Mail {
         };
         let from = address("mail.from", &table.from);
         let reply_to = table.reply_to.as_deref().and_then(|text| address("mail.reply_to", text));
-        let credentials = match (table.user, table.password) {
+        let password = match table.password {
+            Some(Value::String(password)) => Some(SecretString::from(password)),
+            Some(_) => {
+                read.wrong("mail.password", "must be a text, in quotation marks");
+                return None;
+            }
+            None => None,
+        };
+        let credentials = match (table.user, password) {
             (Some(user), Some(password)) => Some((user, password)),
             (None, None) => None,
             (Some(_), None) => {

@@ -9,11 +9,18 @@ pub(super) struct Reader {
     errors: Vec<String>,
 }
 
+/// Returns the problem of a text and the number of its line, without the line itself, which may have a secret.
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.as_bytes().get(..span.start));
+    let line = before.map_or(1, |before| before.iter().filter(|&&byte| byte == b'\n').count() + 1);
+    format!("the settings file is not TOML: line {line}: {}", error.message())
+}
+
 impl Reader {
     pub(super) fn new(text: &str, keys: &[&str], variable: impl Fn(&str) -> Option<String>) -> Self {
         let mut errors = Vec::new();
         let mut table = text.parse::<Table>().unwrap_or_else(|error| {
-            errors.push(format!("the settings file is not TOML: {error}"));
+            errors.push(not_toml(text, &error));
             Table::new()
         });
         for key in table.keys().filter(|key| !keys.contains(&key.as_str())) {

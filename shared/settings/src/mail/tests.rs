@@ -47,9 +47,14 @@ fn each_wrong_value_is_named_and_the_password_is_not_shown() {
         ("password = \"secret-word\"", "mail.user: is missing"),
         ("reply_to = \"Office <office@example.org>\"", "mail.reply_to: must be an e-mail address"),
         ("colour = \"red\"", "mail: unknown field"),
+        ("user = \"u\"\npassword = 5551234567", "mail.password: must be a text"),
+        ("user = \"u\"\npassword = secret-word", "the settings file is not TOML: line 6: "),
     ] {
         let wrong = parse(&format!("{good}{lines}")).expect_err(lines);
-        assert!(wrong.contains(named) && !wrong.contains("secret-word"), "{wrong}");
+        assert!(
+            wrong.contains(named) && !wrong.contains("secret-word") && !wrong.contains("5551234567"),
+            "{wrong}"
+        );
     }
     let wrong = parse("server = \"smtps://mail.example.org\"\nfrom = \"records\"").expect_err("no address");
     assert!(wrong.contains("mail.from: must be an e-mail address"), "{wrong}");
