@@ -191,6 +191,9 @@ pub async fn withdraw(
 ) -> Result<()> {
     let withdrawn = change_any(jobs, id, |stored| match stored.job {
         Job::Rejected(rejected) => Ok(Job::Rejected(rejected.dismiss(client, now))),
+        // Another request may have deleted the job at the same time.
+        Job::Cancelled(gone) if gone.restorable(now).is_none() => Err(NO_JOB),
+        Job::Expired(_) => Err(NO_JOB),
         job @ Job::Cancelled(_) => Ok(Job::Cancelled(job.delete_for_good(client, now)?)),
         job => Ok(Job::Cancelled(job.cancel(client, now)?)),
     })
