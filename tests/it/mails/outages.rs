@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::notice::Notice;
+use http::StatusCode;
 use local::Local;
 use platform::Platform;
 use rusqlite::Connection;
@@ -11,9 +12,10 @@ use settings::{Encryption, Settings};
 use tests::World;
 use tests::mail_server::{MailServer, Mood};
 
-use super::{asked, check, lake, one, sent, settings, with_address};
+use super::{approve, asked, check, lake, one, sent, settings, with_address};
 use crate::audit::{events, summary};
 use crate::logs::Captured;
+use crate::review::{decide, hidden, page};
 
 /// Sends mails until none is due within six hours, and returns how often the server was called meanwhile.
 async fn for_hours(world: &World, server: &MailServer, hours: i64) -> usize {
@@ -106,6 +108,31 @@ async fn a_mail_is_given_up_after_the_outage_limit() {
     }
     let trail = events(&world, "action=mail-sent").await;
     assert_eq!(trail.iter().map(summary).collect::<Vec<_>>(), ["mail-sent by server: failed"; 2]);
+}
+
+#[tokio::test]
+async fn the_mail_about_a_copy_waits_while_staff_can_undo_its_deletion() {
+    let server = MailServer::start().await;
+    let records = lake(&with_address());
+    let world = World::with(&settings(&server), records.path());
+    let job = asked(&world, "en").await;
+    one(&world, &server).await;
+    world.work().await;
+    server.set(Mood::Refuses(451));
+    approve(&world, &job).await;
+    world.mail().await;
+    let staff = world.staff().await;
+    let path = format!("/staff{job}/delete");
+    let version = hidden(&page(&world, &staff, &path).await, "version");
+    assert_eq!(decide(&world, &staff, &path, &version, &[]).await.status, StatusCode::SEE_OTHER);
+    server.set(Mood::Accepts);
+    world.advance(600);
+    assert_eq!(sent(&world, &server).await.len(), 0, "the copy is deleted");
+    let staff = world.staff().await;
+    let undone = world.post(&format!("/staff{job}/undo")).cookie(&staff).send().await;
+    assert_eq!(undone.status, StatusCode::SEE_OTHER, "{}", undone.text());
+    world.advance(600);
+    assert!(one(&world, &server).await.body().starts_with("Your copy is ready."));
 }
 
 /// A mailbox that does not exist will not exist in an hour. A wrong password can be corrected.
