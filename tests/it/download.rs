@@ -257,7 +257,8 @@ async fn with_a_large_attachment(world: &World, client: &str, bytes: &[u8]) -> (
     }
     let parts = parts.part("file", reqwest::multipart::Part::bytes(bytes.to_vec()));
     let sent = reqwest::Client::new().post(text(&form["url"])).multipart(parts).send().await;
-    assert!(sent.expect("the store responds").status().is_success());
+    let sent = sent.expect("the store responds");
+    assert!(sent.status().is_success(), "{} {:?}", sent.status(), sent.text().await);
     let attached = world.post(&complete).cookie(&staff).send().await.json();
     let attachment = &attached["attachments"][0];
     assert_eq!((&attachment["title"], &attachment["size"]), (&json!("scan.pdf"), &json!(bytes.len())));
