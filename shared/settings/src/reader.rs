@@ -12,7 +12,7 @@ pub(super) struct Reader {
 /// Returns the problem of a text and the number of its line, without the line itself, which may have a secret.
 fn not_toml(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.as_bytes().get(..span.start));
-    let line = before.map_or(1, |before| before.iter().filter(|&&byte| byte == b'\n').count() + 1);
+    let line = before.map_or(1, |before| before.split(|byte| *byte == b'\n').count());
     format!("the settings file is not TOML: line {line}: {}", error.message())
 }
 
