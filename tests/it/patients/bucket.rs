@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::ports::files::{read_all, write_all};
+use domain::ports::files::{Files, read_all, write_all};
+use domain::ports::records::Records;
 use indicatif::ProgressBar;
 use platform::Platform;
 use storage::patient_index::{PageLimits, PatientIndex};
@@ -13,14 +14,18 @@ use super::patient;
 
 const LIMITS: PageLimits = PageLimits { patients: 10, bytes: 1_000_000 };
 
+/// Returns the files and the records of the lake in the simulated account.
+async fn lake(client: &Client) -> (Arc<dyn Files>, Arc<dyn Records>) {
+    let clock = Arc::new(client.simulation().clock());
+    let files = aws::files_at(&sdk(client).await, &format!("s3://{LAKE_BUCKET}"), clock).expect("a lake");
+    (files, platform(client, "", random(1)).await.records().expect("the port"))
+}
+
 #[test]
 fn the_index_of_a_bucket_is_made_renewed_and_cleaned() {
     run(async {
         let client = Client::new(&Simulation::new(), Stage::Outside);
-        let clock = Arc::new(client.simulation().clock());
-        let files =
-            aws::files_at(&sdk(&client).await, &format!("s3://{LAKE_BUCKET}"), clock).expect("a lake");
-        let records = platform(&client, "", random(1)).await.records().expect("the port");
+        let (files, records) = lake(&client).await;
         let lake = ehi::index::Lake::over("the lake", records.clone(), files.clone());
         let put = async |id: &str, family: &str| {
             let text = format!("{}\n", patient(id, "Ann", family, "1980-03-14"));
@@ -68,10 +73,7 @@ fn the_index_of_a_bucket_is_made_renewed_and_cleaned() {
 fn renewals_of_a_bucket_at_the_same_time_lose_no_patient() {
     run(async {
         let client = Client::new(&Simulation::new(), Stage::Outside);
-        let clock = Arc::new(client.simulation().clock());
-        let files =
-            aws::files_at(&sdk(&client).await, &format!("s3://{LAKE_BUCKET}"), clock).expect("a lake");
-        let records = platform(&client, "", random(1)).await.records().expect("the port");
+        let (files, records) = lake(&client).await;
         let bar = ProgressBar::hidden();
         let renewed = async |id: String| {
             let text = format!("{}\n", patient(&id, "Ann", "Smith", "1980-03-14"));
