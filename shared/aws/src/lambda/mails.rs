@@ -50,7 +50,9 @@ impl Mails {
         let Some((platform, _)) = Box::pin(connected).await? else { return Ok(()) };
         let settings = platform.settings();
         let Some(mailer) = (self.server)(&settings, self.clock.clone())? else {
-            tracing::error!("PatientMail is true, but the settings have no section mail; a mail is not sent");
+            for notice in changes.notices() {
+                tracing::error!(job.id = %notice.job, mail.kind = notice.kind.name(), "PatientMail is true, but the settings have no section mail; a mail is not sent");
+            }
             return Ok(());
         };
         let audit = platform.audit()?;
