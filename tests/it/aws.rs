@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use aws::{Aws, SqsInbox, files_at, sdk};
 use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::client::Waiters;
+use aws_sdk_dynamodb::types::{BillingMode, GlobalSecondaryIndex};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use contract::FixedClock;
 use crypto::OsRandom;
@@ -71,8 +74,39 @@ async fn contracted(prefix: &str) -> Aws {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "cargo xtask test deploys the stack that it needs"]
-async fn jobs_keep_the_contract() {
-    contract::jobs(contracted("jobs").await.jobs().expect("the port")).await;
+async fn jobs_keep_the_contract() -> tests::Result {
+    let (sdk, table) = (sdk().await, format!("ehi-contract-{}", OsRandom.attempt()));
+    let database = DynamoDb::new(&sdk);
+    create_jobs_table(&database, &table).await?;
+    let resources = resources("jobs", &[("EHI_JOBS_TABLE", &table)]);
+    let platform = platform(sdk, resources, Arc::new(SystemClock), Arc::new(OsRandom));
+    contract::jobs(platform.jobs().expect("the port")).await;
+    database.delete_table().table_name(table).send().await?;
+    Ok(())
+}
+
+/// Creates a table with the keys and indexes of the stack's table of jobs. The contract counts all jobs of a table, so other tests
+/// must not use the same table.
+async fn create_jobs_table(database: &DynamoDb, name: &str) -> tests::Result {
+    let stack = database.describe_table().table_name(variable("EHI_TEST_JOBS_TABLE")).send().await?;
+    let stack = stack.table().ok_or("the stack has no table of jobs")?;
+    let mut table = database
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(stack.attribute_definitions.clone())
+        .set_key_schema(stack.key_schema.clone());
+    for index in stack.global_secondary_indexes() {
+        let index = GlobalSecondaryIndex::builder()
+            .set_index_name(index.index_name.clone())
+            .set_key_schema(index.key_schema.clone())
+            .set_projection(index.projection.clone());
+        table = table.global_secondary_indexes(index.build()?);
+    }
+    table.send().await?;
+    let waiter = database.wait_until_table_exists().table_name(name);
+    waiter.wait(Duration::from_secs(30)).await?;
+    Ok(())
 }
 
 #[tokio::test]
