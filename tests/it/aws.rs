@@ -89,7 +89,7 @@ async fn jobs_keep_the_contract() -> tests::Result {
 /// must not use the same table.
 async fn create_jobs_table(database: &DynamoDb, name: &str) -> tests::Result {
     let stack = database.describe_table().table_name(variable("EHI_TEST_JOBS_TABLE")).send().await?;
-    let stack = stack.table().ok_or("the stack has no table of jobs")?;
+    let stack = stack.table().expect("the stack has a table of jobs");
     let mut table = database
         .create_table()
         .table_name(name)
