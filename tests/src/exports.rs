@@ -19,6 +19,7 @@ pub fn new_export(cohort: Cohort) -> NewExport {
             url: format!("{BASE_URL}/exports"),
             base: Base::Fhir,
             cohort,
+            confirmed_members: None,
             choices: None,
             selection: None,
             output: OutputOptions::default(),

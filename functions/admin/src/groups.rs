@@ -1,14 +1,13 @@
 //! The groups of the record store, and the export of a group that staff start. It has the parts that staff tick, like the
 //! export of one patient, and leaves private topics out that are not ticked.
 
-use aws_lc_rs::digest::{Context, SHA256};
 use axum::extract::State;
 use axum::response::Response;
+use crypto::digest_of_lines;
 use domain::audit::{Action, Actor, Event};
-use domain::clock::hex;
 use domain::error::{Error, NO_GROUP, Result};
-use domain::group::{Limits, Members, Named, members_within, text};
-use domain::ids::{GroupId, PatientId};
+use domain::group::{Limits, Named, members_within, text};
+use domain::ids::GroupId;
 use domain::ports::records::{Area, Part};
 use domain::request::Cohort;
 use http::StatusCode;
@@ -92,18 +91,6 @@ pub(crate) async fn begin(
     }
 }
 
-/// What the form shows of a group, as a digest: its name, and its members. Another one means that the group has changed.
-fn version(name: &str, members: &Members) -> String {
-    let mut digest = Context::new(&SHA256);
-    let patients = members.patients.keys().map(PatientId::as_str);
-    let others = members.unknown.iter().chain(&members.problems).map(String::as_str);
-    for text in [name].into_iter().chain(patients).chain(["/"]).chain(others) {
-        digest.update(text.as_bytes());
-        digest.update(b"\n");
-    }
-    hex(digest.finish().as_ref())
-}
-
 impl Admin {
     /// Says why a group cannot be exported here, and what to do.
     async fn refuse_large(&self, username: String, id: &GroupId) -> Result<Response, PageError> {
@@ -117,19 +104,19 @@ impl Admin {
         let (now, own) = (self.clock.now(), self.settings.own_bases());
         let members = members_within(&*self.records, id, now, &own, LIMITS).await?.ok_or(NO_GROUP)?;
         let name = self.group_row(id).await?.name;
-        let version = version(&name, &members);
-        let Members { patients, unknown, problems } = members;
+        let version = digest_of_lines([name.as_str()].into_iter().chain(members.lines()));
         Ok(Target {
             path: format!("/staff/groups/{id}/export"),
             patient: None,
             about: format!("form of a new export of Group/{id}"),
             cohort: Cohort::Group(id.clone()),
+            confirmed_members: Some(digest_of_lines(members.lines())),
             shown: StartOf::Group {
                 id: id.to_string(),
                 name,
-                members: patients.len() as u64,
-                others: unknown.len() as u64,
-                unread: problems.len() as u64,
+                members: members.patients.len() as u64,
+                others: members.unknown.len() as u64,
+                unread: members.problems.len() as u64,
                 version,
             },
         })

@@ -79,6 +79,8 @@ pub(crate) struct Target {
     /// What is viewed, in the audit trail.
     pub(crate) about: String,
     pub(crate) cohort: Cohort,
+    /// The digest of the members that the form shows, for a group.
+    pub(crate) confirmed_members: Option<String>,
     pub(crate) shown: StartOf,
 }
 
@@ -113,6 +115,7 @@ impl Admin {
             patient: Some(patient),
             about: "form of a new export".to_owned(),
             cohort: Cohort::of(vec![id]),
+            confirmed_members: None,
             shown: StartOf::Patient(row),
         })
     }
@@ -188,6 +191,7 @@ impl Admin {
                 url: self.settings.url(&target.path),
                 base: Base::Fhir,
                 cohort: target.cohort,
+                confirmed_members: target.confirmed_members,
                 choices: Some(choices),
                 selection: None,
                 output: OutputOptions::default(),

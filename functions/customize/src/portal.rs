@@ -247,6 +247,7 @@ impl Customize {
                 url: self.settings.url(&format!("{}/Patient/{patient}/$ehi-export", base.path())),
                 base,
                 cohort: Cohort::of(vec![patient]),
+                confirmed_members: None,
                 // The choices are parsed like the Parameters of a kick-off.
                 choices: from_parameters(&to_parameters(choices))?,
                 selection: None,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crypto::digest_of_lines;
 use domain::chunk::Work;
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
@@ -46,6 +47,12 @@ impl Generator {
                 let (now, own) = (self.clock.now(), self.settings.own_bases());
                 let members = domain::group::members(&*self.records, group, now, &own).await?;
                 let members = members.ok_or(Error::NotFound("the group is no longer in the record store"))?;
+                if let Some(confirmed) = &request.confirmed_members
+                    && *confirmed != digest_of_lines(members.lines())
+                {
+                    let changed = "the members of the group have changed since its export was confirmed; start the export again";
+                    return Err(Error::invalid(changed));
+                }
                 let since = request.selection.as_ref().and_then(|selection| selection.since);
                 let new_members = match since.filter(|_| self.settings.whole_record_of_new_members) {
                     Some(since) => members

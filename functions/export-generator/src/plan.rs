@@ -147,11 +147,11 @@ impl Generator {
         request: &ExportRequest,
         listed: &ResolvedCohort,
     ) -> Result<Vec<(Work, u64)>> {
-        let Some(selection) = &request.selection else { return Ok(Vec::new()) };
         let mut works = Vec::new();
         if let ResolvedCohort::Patients { absent: Some(absent), .. } = listed {
             works.push((absent.clone(), 0));
         }
+        let Some(selection) = &request.selection else { return Ok(works) };
         if selection.all_shared {
             let shared = self.records.area(Area::Shared).await?;
             works.extend(shared.into_iter().map(|part| (Work::Shared(part.name), part.bytes)));

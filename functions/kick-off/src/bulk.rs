@@ -177,6 +177,7 @@ impl KickOff {
             url: String::new(),
             base,
             cohort,
+            confirmed_members: None,
             choices: None,
             selection: Some(selection),
             output,

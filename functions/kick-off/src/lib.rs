@@ -171,6 +171,7 @@ async fn ehi_export(
             url: state.settings.url(&format!("{}{}/Patient/{patient}/$ehi-export", prefix.path, base.path())),
             base,
             cohort: Cohort::of(vec![patient]),
+            confirmed_members: None,
             choices,
             selection: None,
             output: OutputOptions {

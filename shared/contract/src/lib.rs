@@ -50,6 +50,7 @@ pub fn job(seconds: i64, patient: &str) -> Job {
                 url: "http://localhost/x".to_owned(),
                 base: Base::Fhir,
                 cohort: Cohort::Patients(vec![patient]),
+                confirmed_members: None,
                 choices: None,
                 selection: None,
                 output: OutputOptions::default(),

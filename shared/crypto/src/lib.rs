@@ -24,6 +24,16 @@ pub fn fingerprint(secret: &str) -> String {
     hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
 }
 
+/// Returns the SHA-256 of lines, hexadecimal. Each line ends with a newline, as in a file.
+pub fn digest_of_lines<'l>(lines: impl IntoIterator<Item = &'l str>) -> String {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for line in lines {
+        digest.update(line.as_bytes());
+        digest.update(b"\n");
+    }
+    hex(digest.finish().as_ref())
+}
+
 /// Compares two secrets in constant time.
 pub fn same_secret(one: &str, other: &str) -> bool {
     constant_time::verify_slices_are_equal(one.as_bytes(), other.as_bytes()).is_ok()

@@ -153,6 +153,13 @@ pub struct Members {
 }
 
 impl Members {
+    /// Returns the ids of the patients, and the other members, each on a line, in a stable order.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let patients = self.patients.keys().map(PatientId::as_str);
+        let others = self.unknown.iter().chain(&self.problems).map(String::as_str);
+        patients.chain(["/"]).chain(others)
+    }
+
     /// Adds a member; returns its id if it is a group.
     fn add(&mut self, member: &Member, place: &str, own: &OwnBases) -> Option<GroupId> {
         let Some(text) = member.entity.reference.as_deref() else {

@@ -63,6 +63,12 @@ pub struct ExportRequest {
     pub url: String,
     pub base: Base,
     pub cohort: Cohort,
+    /// The members of the group whose export a person confirmed, as the digest of [`Members::lines`]. The export fails if the
+    /// group has other members when it is planned.
+    ///
+    /// [`Members::lines`]: crate::group::Members::lines
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_members: Option<String>,
     /// The form's choices; `None` means that everything is exported.
     pub choices: Option<Choices>,
     /// The selection of a bulk export; `None` for an EHI export.

@@ -133,6 +133,79 @@ async fn a_group_that_has_changed_is_shown_again_before_its_export_starts() {
     assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text());
 }
 
+/// Returns the resources of all files that the page of an approved export links to.
+async fn exported(world: &World, staff: &TestResponse, job: &str) -> Vec<Value> {
+    let page = world.get(&format!("/staff{job}")).cookie(staff).send().await.text();
+    let links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let mut resources = Vec::new();
+    for link in links.filter(|link| link.ends_with("/download")) {
+        let response = world.get(link).cookie(staff).send().await;
+        assert_eq!(response.status, StatusCode::OK, "{link}");
+        resources.extend(response.lines());
+    }
+    resources
+}
+
+/// Starts the export of the group `g` as its form says. Returns the path of the job.
+async fn started(world: &World, staff: &TestResponse) -> String {
+    let path = "/staff/groups/g/export";
+    let (fields, _) = unchanged_form(world, staff, path).await;
+    let fields = with_texts(fields, &[("receiver", "the registry"), ("reason", "contract 7")]);
+    let started = world.post(path).cookie(staff).form(&fields).send().await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text());
+    started.location().split_once("/staff").expect("a page of staff").1.to_owned()
+}
+
+#[tokio::test]
+async fn an_export_fails_if_its_group_changes_after_staff_confirmed_the_members() {
+    let lake = tempfile::tempdir().expect("a directory");
+    for id in ["a", "b"] {
+        super::put(lake.path(), &super::patient(id, "Ann", "Smith", "1980"));
+    }
+    let put = |members: &[Value]| with_group(lake.path(), "g", &group("Study", members));
+    put(&[member("Patient/a")]);
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    for (changed, status) in [
+        // The same members in another order and in another text.
+        (vec![member("Patient/a"), member("Patient/a")], "retrieved"),
+        (vec![member("Patient/a"), member("Patient/b")], "failed"),
+        (vec![member("Patient/b")], "failed"),
+        (vec![member("Patient/a"), member("Practitioner/x")], "failed"),
+    ] {
+        put(&[member("Patient/a")]);
+        let job = started(&world, &staff).await;
+        put(&changed);
+        world.work().await;
+        let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
+        assert_eq!(shown["status"], status, "{changed:?}: {shown}");
+        if status == "failed" {
+            let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
+            let reason = "the members of the group have changed since its export was confirmed; start the export again";
+            assert!(page.contains(reason), "{page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_export_of_a_group_names_the_members_without_a_record() {
+    let lake = tempfile::tempdir().expect("a directory");
+    super::put(lake.path(), &super::patient("a", "Ann", "Smith", "1980"));
+    let members = [member("Patient/a"), member("Practitioner/x"), member("Group/none"), json!({})];
+    with_group(lake.path(), "g", &group("Study", &members));
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    let job = started(&world, &staff).await;
+    world.work().await;
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let exported = exported(&world, &staff, &job).await;
+    let problems = exported.iter().filter(|resource| resource["resourceType"] == "OperationOutcome");
+    let problems: Vec<_> = problems.map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect();
+    for named in ["Practitioner/x", "Group/none", "member[3], which has no reference"] {
+        assert!(problems.iter().any(|problem| problem.contains(named)), "{named}: {problems:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_group_that_is_too_large_for_a_page_is_listed_with_the_reason() {
     let lake = tempfile::tempdir().expect("a directory");
@@ -271,20 +344,7 @@ async fn the_documents_of_the_export_of_a_group_are_counted_before_it_is_approve
 
 /// Downloads every file of the page: all patients are in them, and nothing private.
 async fn downloaded(world: &World, staff: &TestResponse, job: &str) {
-    let page = world.get(&format!("/staff{job}")).cookie(staff).send().await.text();
-    let links: Vec<_> = page
-        .split("href=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .filter(|link| link.ends_with("/download"))
-        .collect();
-    assert!(links.len() > 5, "{page}");
-    let mut resources: Vec<Value> = Vec::new();
-    for link in links {
-        let response = world.get(link).cookie(staff).send().await;
-        assert_eq!(response.status, StatusCode::OK, "{link}");
-        resources.extend(response.lines());
-    }
+    let resources = exported(world, staff, job).await;
     let mut patients: Vec<_> = resources
         .iter()
         .filter(|resource| resource["resourceType"] == "Patient")
@@ -298,6 +358,7 @@ async fn downloaded(world: &World, staff: &TestResponse, job: &str) {
         codes.into_iter().any(|code| ["HIV", "ETH", "PSY", "GDIS", "SEX", "SDV"].contains(&code))
     };
     assert_eq!(resources.iter().filter(is_private).count(), 0, "no topic was ticked");
+    let page = world.get(&format!("/staff{job}")).cookie(staff).send().await.text();
     let document = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
     let document = document.into_iter().find(|link| link.contains("/documents/")).expect("a document");
     let document = world.get(document).cookie(staff).send().await;

@@ -16,6 +16,7 @@ fn awaiting(review: bool) -> Job {
                 url: String::new(),
                 base: Base::Fhir,
                 cohort: Cohort::Everyone,
+                confirmed_members: None,
                 choices: None,
                 selection: None,
                 output: OutputOptions::default(),
