@@ -20,8 +20,19 @@ const MAX_KIND: usize = 40;
 /// The identifiers that are left out of jobs and pages, by the code of their type (HL7, table 0203): social security,
 /// driver's licence, passport and tax numbers. They are not needed to find a record.
 const LEFT_OUT: [&str; 4] = ["SS", "DL", "PPN", "TAX"];
-/// The system of social security numbers (FHIR R4, identifier registry).
-const US_SSN: &str = "http://hl7.org/fhir/sid/us-ssn";
+/// The systems of these identifiers, also as the object identifiers of HL7's registry: social security numbers, old
+/// Medicare numbers (which contain one), driver's licences of the states, and passports. States and countries have systems of
+/// their own, so some of these are prefixes, which end with `.` or `-`.
+const LEFT_OUT_SYSTEMS: [&str; 8] = [
+    "http://hl7.org/fhir/sid/us-ssn",
+    "2.16.840.1.113883.4.1",
+    "http://hl7.org/fhir/sid/us-medicare",
+    "2.16.840.1.113883.4.572",
+    "2.16.840.1.113883.4.3.",
+    "http://hl7.org/fhir/sid/passport-",
+    "http://standardhealthrecord.org/fhir/StructureDefinition/passportNumber",
+    "2.16.840.1.113883.4.330.",
+];
 
 /// Returns the summary of a patient from the text of the Patient resource, which is valid JSON. If it has no name, the
 /// id is used.
@@ -154,7 +165,9 @@ fn identifier(line: &[u8], identifier: Range<usize>) -> Option<PatientIdentifier
     let (mut kind, mut text, mut found, mut is_left_out) = (None, None, None, false);
     json::members(line, identifier, |key, value| match key {
         b"value" => found = json::string(line, value),
-        b"system" => is_left_out |= json::string(line, value).as_deref() == Some(US_SSN),
+        b"system" => {
+            is_left_out |= json::string(line, value).is_some_and(|system| is_system_left_out(&system));
+        }
         b"type" => json::members(line, value, |key, value| match key {
             b"text" => text = json::string(line, value),
             b"coding" => json::elements(line, value, |coding| {
@@ -170,6 +183,17 @@ fn identifier(line: &[u8], identifier: Range<usize>) -> Option<PatientIdentifier
     let is_known = !value.is_empty() && !is_left_out;
     let kind = kind.or(text).map(|kind| plain(&kind, MAX_KIND)).unwrap_or_default();
     is_known.then_some(PatientIdentifier { kind, value })
+}
+
+/// Returns whether identifiers of a system are left out. A system that is an object identifier may be written with and
+/// without `urn:oid:`, and all systems in any case.
+fn is_system_left_out(system: &str) -> bool {
+    let system = system.trim().trim_end_matches('/').to_ascii_lowercase();
+    let system = system.strip_prefix("urn:oid:").unwrap_or(&system).replacen("https://", "http://", 1);
+    LEFT_OUT_SYSTEMS.into_iter().any(|known| {
+        let known = known.to_ascii_lowercase();
+        if known.ends_with(['.', '-']) { system.starts_with(&known) } else { system == known }
+    })
 }
 
 /// Returns the first characters of a text, without control characters.

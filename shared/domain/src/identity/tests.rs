@@ -44,6 +44,39 @@ fn identifiers_are_limited_and_government_numbers_are_left_out() {
 }
 
 #[test]
+fn government_numbers_are_left_out_in_every_spelling_of_their_systems() {
+    let is_kept = |system: &str| {
+        let text = format!(r#"{{"identifier":[{{"system":"{system}","value":"999-00-1111"}}]}}"#);
+        !of(&text).identifiers.is_empty()
+    };
+    for system in [
+        "http://hl7.org/fhir/sid/us-ssn",
+        "https://HL7.org/fhir/sid/us-ssn/",
+        "urn:oid:2.16.840.1.113883.4.1",
+        "URN:OID:2.16.840.1.113883.4.1",
+        "2.16.840.1.113883.4.1",
+        "urn:oid:2.16.840.1.113883.4.3.25",
+        "http://hl7.org/fhir/sid/us-medicare",
+        "urn:oid:2.16.840.1.113883.4.572",
+        "http://hl7.org/fhir/sid/passport-USA",
+        "http://standardhealthrecord.org/fhir/StructureDefinition/passportNumber",
+        "urn:oid:2.16.840.1.113883.4.330.840",
+    ] {
+        assert!(!is_kept(system), "{system}");
+    }
+    // The national provider identifier, Medicare's number and those of a hospital.
+    for system in [
+        "urn:oid:2.16.840.1.113883.4.6",
+        "urn:oid:2.16.840.1.113883.4.15",
+        "http://hl7.org/fhir/sid/us-mbi",
+        "http://hospital.example.org/us-ssn-free",
+        "",
+    ] {
+        assert!(is_kept(system), "{system}");
+    }
+}
+
+#[test]
 fn a_merged_record_names_the_one_that_replaces_it() {
     let link = |kind: &str, other: &str| {
         replaced_by(
