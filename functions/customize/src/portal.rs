@@ -19,9 +19,10 @@ use platform::exports::{NewExport, patient_of_job, start};
 use settings::{Client, OWN_PAGES};
 use web::ApiError;
 use web::extract::{Form, PatientPath, Query, SameSiteForm, field};
+use web::pages::GonePage;
 use web::patient_session::{current_patient, glimpse_patient};
 use web::request_context;
-use web::respond::{PageError, found, see_other};
+use web::respond::{PageError, found, html, see_other};
 use web::session::{Cookies, PATIENT, PatientSession, end};
 
 use crate::draft::Draft;
@@ -30,7 +31,8 @@ use crate::steps::{Next, Sent};
 use crate::view::Shows;
 use crate::{Customize, allowed_return, link};
 
-/// The patient in the path, who is signed in. Other people are redirected to sign in.
+/// The patient in the path, who is signed in. People who are not signed in are redirected to do so. Another patient gets a page that
+/// offers it.
 pub(crate) struct SignedInPatient(PatientId);
 
 impl FromRequestParts<Customize> for SignedInPatient {
@@ -43,7 +45,12 @@ impl FromRequestParts<Customize> for SignedInPatient {
         let session = session.map_err(|error| PageError(error).into_response())?;
         match named.zip(session) {
             Some((PatientPath(named), session)) if named == session.patient => Ok(Self(named)),
-            _ => Err(state.to_sign_in(parts)),
+            // A redirect to the sign-in page would lead back here.
+            Some(_) => {
+                let here = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+                Err(html(StatusCode::NOT_FOUND, &GonePage { here }))
+            }
+            None => Err(state.to_sign_in(parts)),
         }
     }
 }
@@ -212,6 +219,8 @@ impl Customize {
         let claim = |draft: &mut Draft| {
             earlier.clone_from(&draft.sent);
             draft.sent.get_or_insert_with(|| id.clone());
+            // The next copy begins without the address that this one returns to.
+            draft.redirect = None;
             earlier.is_none()
         };
         self.change_draft(&place.draft, claim).await?;
@@ -222,8 +231,12 @@ impl Customize {
         }
         // If the claimed job does not exist, the request that made the claim was interrupted or failed. The job gets the claimed id.
         let id = earlier.unwrap_or(id);
-        self.begin(base, client, summary, choices, Some(id.clone())).await?;
-        Ok((id, true))
+        match self.begin(base, client, summary, choices, Some(id.clone())).await {
+            Ok(_) => Ok((id, true)),
+            // The other one of two clicks has started the export in the meantime.
+            Err(Error::Conflict(_)) => Ok((id, false)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Starts the export.

@@ -54,7 +54,7 @@ impl Customize {
             .change_draft(&place.draft, |draft| {
                 if draft.sent.is_some() && sent.step == Step::Parts && sent.version() == "0" {
                     // The patient requests another copy.
-                    *draft = Draft::default();
+                    *draft = Draft { redirect: draft.redirect.take(), ..Draft::default() };
                 }
                 let is_seen = version(draft, sent.step) == sent.version();
                 match sent.step {
