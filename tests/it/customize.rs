@@ -311,9 +311,13 @@ async fn staff_can_change_the_choices_until_a_worker_begins() {
     let late = post(&job, labs.clone()).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
     assert!(late.outcome().contains("approved"), "{}", late.outcome());
-    // If the patient is present, staff fill in the form.
+    // If the patient is present, staff fill in the form, without private topics.
     let (job, _) = form_of(&world, &token).await;
-    assert_eq!(post(&job, visits).await.json()["status"], "requested");
+    let refused = post(&job, visits).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text());
+    assert!(refused.outcome().contains("authorizations.hiv"), "{}", refused.outcome());
+    let filled_in = post(&job, json!({ "parameters": { "visits": { "enabled": true } } })).await;
+    assert_eq!(filled_in.json()["status"], "requested");
     let service = world.service("service", "system/*.rs").await;
     let bulk = world.get("/fhir/Patient/$export").bearer(&service).send().await.job();
     let refused = post(&bulk, labs.clone()).await;

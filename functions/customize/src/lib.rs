@@ -289,7 +289,10 @@ impl Customize {
     ) -> Result<StoredJob> {
         let now = self.clock.now();
         let customized = change(&*self.jobs, stored.job.id(), |job| match (job, chooser) {
-            (Job::AwaitingInput(state), _) => {
+            (Job::AwaitingInput(state), Chooser::Staff(name)) => {
+                Ok(Job::Queued(state.customize_by_staff(choices.clone(), name, now)?))
+            }
+            (Job::AwaitingInput(state), Chooser::Patient) => {
                 let queued = state.customize(choices.clone(), chooser.actor(), now);
                 Ok(Job::Queued(queued.in_language(language)))
             }

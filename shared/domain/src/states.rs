@@ -199,6 +199,19 @@ impl AwaitingInput {
         self.header.request.choices = Some(choices);
         Queued { header: self.header.with_event(now, actor, CHOSE) }
     }
+
+    /// Saves the choices that staff make for a patient who is present. Only the patient can authorize a category.
+    pub fn customize_by_staff(
+        self,
+        choices: Choices,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Queued, Refused> {
+        match choices.authorizes_beyond(&Choices::default()) {
+            Some(category) => Err(Refused::NotAuthorized(category)),
+            None => Ok(self.customize(choices, actor, now)),
+        }
+    }
 }
 
 impl Queued {
