@@ -22,6 +22,7 @@ use web::job_json::attachment_url;
 
 use crate::Admin;
 use crate::job::Seen;
+use crate::uploads::{MAX_ATTACHED, too_many};
 
 /// Why an export is rejected.
 #[derive(Debug, Clone, Copy)]
@@ -182,6 +183,10 @@ impl Admin {
             }
             if once.is_some_and(|prefix| known.iter().any(|known| known.key.starts_with(prefix))) {
                 return Err(Error::conflict("the upload is attached already"));
+            }
+            // Several uploads may have begun while there was room for each of them.
+            if known.len() + files.len() > MAX_ATTACHED {
+                return Err(too_many());
             }
             let files = crate::uploads::with_free_names(files.clone(), known);
             Ok(Job::InReview(review.attach(files, who, now)))

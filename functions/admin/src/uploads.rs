@@ -19,7 +19,7 @@ use crate::Admin;
 /// The maximum number of files in one request.
 pub(crate) const MAX_FILES: usize = 5;
 /// The maximum number of attached files of one job.
-const MAX_ATTACHED: usize = 100;
+pub(crate) const MAX_ATTACHED: usize = 100;
 /// Bytes that are buffered before a write.
 pub(crate) const PIECE: usize = 256 * 1024;
 /// The maximum number of fields other than files, and of the bytes of all of them together. They are read and ignored: ehi-app sends
@@ -28,6 +28,10 @@ const MAX_OTHER_FIELDS: usize = 20;
 const MAX_OTHER_BYTES: usize = 64 * 1024;
 /// The maximum number of bytes of a body that are not bytes of files: other fields, and the headers of all fields.
 const MAX_AROUND: u64 = 2 * MAX_OTHER_BYTES as u64;
+
+pub(crate) fn too_many() -> Error {
+    Error::conflict(format!("a job has at most {MAX_ATTACHED} attachments"))
+}
 
 impl Admin {
     /// Attaches the files of the multipart field `attachments` to a job in review.
@@ -39,7 +43,7 @@ impl Admin {
         who: &str,
     ) -> Result<StoredJob> {
         if self.attachable(id).await?.header().attachments.len() + MAX_FILES > MAX_ATTACHED {
-            return Err(Error::conflict(format!("a job has at most {MAX_ATTACHED} attachments")));
+            return Err(too_many());
         }
         // A body that is longer than all allowed files together is refused before any of it is read.
         let limit = self.settings.max_upload_bytes;
