@@ -59,11 +59,22 @@ impl Draft<'_> {
         format!("{}{name}", self.prefix())
     }
 
+    /// Returns the page of the manifest that lists the file of a line, and its position on the page; `None` if there is no such
+    /// file.
+    fn position(&self, line: &LineOf) -> Option<(usize, usize)> {
+        let page = Names::page_of(&line.file) as usize;
+        let index = self.pages.get(page)?.files.iter().position(|named| named.name == line.file)?;
+        Some((page, index))
+    }
+
     /// The prefix of the objects that the change writes, except the pages of the manifest.
     fn prefix(&self) -> String {
         format!("{}left-out-{}/", job_prefix(self.job), self.attempt)
     }
 }
+
+/// A file that does not exist, in the audit trail.
+const NO_SUCH_PART: &str = "file";
 
 /// What was left out, the keys of the objects that contain it, and the attachments that the line names.
 type CutLine = ((Redacted, Vec<String>), Vec<RecordAttachment>);
@@ -80,25 +91,27 @@ impl Admin {
         let stored = self.job(id).await?;
         seen.check(stored.version)?;
         stored.job.clone().in_review("leave something out of")?;
+        let summary = stored.job.summary().ok_or(NO_FILE)?;
+        let draft = self.draft(id, summary, &stored).await?;
         let part = match target {
-            Target::Line(line) => line.file.as_str(),
+            // The name of a file that does not exist is a text of the caller, and does not belong in the audit trail.
+            Target::Line(line) => draft.position(line).map_or(NO_SUCH_PART, |_| line.file.as_str()),
             Target::Document(_) => DOCUMENT,
         };
         let event = Event::new(Actor::staff(who), Action::Redacted).of(&stored.job).about(part);
-        self.audit.around(event, Box::pin(self.leave_out_recorded(id, stored, target, reason, who))).await
+        let left_out = self.leave_out_recorded(id, &stored, draft, target, (reason, who));
+        self.audit.around(event, Box::pin(left_out)).await
     }
 
     async fn leave_out_recorded(
         &self,
         id: &JobId,
-        stored: StoredJob,
+        stored: &StoredJob,
+        mut draft: Draft<'_>,
         target: &Target,
-        reason: &str,
-        who: &str,
+        (reason, who): (&str, &str),
     ) -> Result<()> {
-        let summary = stored.job.summary().ok_or(NO_FILE)?;
-        let mut draft = self.draft(id, summary, &stored).await?;
-        match self.record(&stored, &mut draft, target, (reason, who)).await {
+        match self.record(stored, &mut draft, target, (reason, who)).await {
             Ok(()) => {
                 staff_action("left out", id, who);
                 // The change is recorded. Cleanup removes what cannot be removed now.
@@ -186,9 +199,7 @@ impl Admin {
     /// Writes the file without the line, which replaces the other file. Returns what was left out, the keys of the objects that
     /// contain it, and the attachments that the line names.
     async fn without_line(&self, draft: &mut Draft<'_>, line: &LineOf) -> Result<CutLine> {
-        let page = Names::page_of(&line.file) as usize;
-        let find = |page: &StoredManifest| page.files.iter().position(|named| named.name == line.file);
-        let index = draft.pages.get(page).and_then(find).ok_or(NO_FILE)?;
+        let (page, index) = draft.position(line).ok_or(NO_FILE)?;
         let named = draft.pages[page].files[index].clone();
         if !is_left_out_by_line(&named) {
             return Err(Error::invalid("the lines of this file are notices about the export: they stay"));
