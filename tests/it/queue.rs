@@ -1,5 +1,7 @@
 //! The list of exports for staff: its order, its search, its pages, and the approval of several exports at once.
 
+use domain::ports::audit::{AuditQuery, all};
+use futures_util::TryStreamExt;
 use http::StatusCode;
 use serde_json::json;
 use tests::{ANNA, BRUNO, TestResponse, World, both_hosts};
@@ -258,6 +260,26 @@ async fn several_exports_are_approved_at_once_and_failures_are_named(world: Worl
 }
 
 /// A name is always shown as text, for any characters in it.
+/// Check 38: who looked at a list with a patient's name is in the audit trail.
+#[tokio::test]
+async fn the_audit_trail_has_the_patients_whom_a_list_shows() {
+    let world = World::new();
+    let (job, _, staff) = in_review(&world).await;
+    let page = list(&world, &staff, "").await;
+    let question = format!("/staff/approve?job={}", tick(&page, &job));
+    for path in [question.as_str(), "/admin/jobs"] {
+        assert_eq!(world.get(path).cookie(&staff).send().await.status, StatusCode::OK, "{path}");
+    }
+    list(&world, &staff, "?tab=review&q=nobody-has-this-name").await;
+    let query = AuditQuery { count: 100, ..AuditQuery::default() };
+    let entries: Vec<_> = all(&*world.platform().audit(), query).try_collect().await.expect("entries");
+    let shown = entries.iter().filter(|entry| entry.event.object.as_deref() == Some("list of exports"));
+    let shown: Vec<Vec<_>> =
+        shown.map(|entry| entry.event.shown.iter().map(ToString::to_string).collect()).collect();
+    assert_eq!(shown.iter().filter(|shown| *shown == &[ANNA]).count(), 3, "{shown:?}");
+    assert_eq!(shown.iter().filter(|shown| shown.is_empty()).count(), 1, "{shown:?}");
+}
+
 #[tokio::test]
 async fn a_name_with_accents_and_markup_is_shown_as_text() {
     let lake = tempfile::tempdir().expect("a directory");

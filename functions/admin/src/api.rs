@@ -81,7 +81,7 @@ pub(crate) async fn list(
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
     if let Some(name) = staff {
-        state.viewed_list(&name).await?;
+        state.viewed_list(&name, page.jobs.iter().map(|stored| &stored.job)).await?;
     }
     let mut response =
         ([(ETAG, etag), (http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)

@@ -95,7 +95,7 @@ pub(crate) async fn list(
     if !problems.is_empty() {
         (found.jobs, found.next) = (Vec::new(), None);
     }
-    state.viewed_list(&username).await?;
+    state.viewed_list(&username, found.jobs.iter().map(|stored| &stored.job)).await?;
     let rows = found.jobs.iter().map(|stored| QueueRow::new(stored, &state.settings, now));
     let rows = rows.collect::<Result<Vec<_>>>()?;
     let words = request_context::words();

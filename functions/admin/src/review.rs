@@ -1,5 +1,7 @@
 //! The decisions of staff about a job. Each is one compare-and-set, so that exactly one of two racing decisions wins.
 
+use std::collections::BTreeSet;
+
 use aws_lc_rs::digest;
 use domain::audit::{Action, Actor, Event};
 use domain::choices::Sensitive;
@@ -54,9 +56,18 @@ impl Admin {
         self.audit.record(event.about(part)).await
     }
 
-    /// Records that staff look at a list of exports.
-    pub(crate) async fn viewed_list(&self, who: &str) -> Result<()> {
-        self.audit.record(Event::new(Actor::staff(who), Action::RecordViewed).about("list of exports")).await
+    /// Records that staff look at a list of exports, with the patients whose names it shows. A long list has several entries.
+    pub(crate) async fn viewed_list<'j>(&self, who: &str, jobs: impl Iterator<Item = &'j Job>) -> Result<()> {
+        let event = || Event::new(Actor::staff(who), Action::RecordViewed).about("list of exports");
+        let patients = jobs.filter_map(|job| Some(job.header().patient.as_ref()?.id.clone()));
+        let patients: BTreeSet<_> = patients.collect();
+        let mut left = patients.into_iter().peekable();
+        loop {
+            self.audit.record(event().showing(left.by_ref())).await?;
+            if left.peek().is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Releases the export to the client, and writes the DocumentReference that describes the files that staff attached.

@@ -43,15 +43,17 @@ pub(crate) async fn ask(
     PageStaff(username): PageStaff,
     query: Query,
 ) -> Result<Response, PageError> {
-    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    let (mut shown, mut refused) = (Vec::new(), Vec::new());
     let now = state.clock.now();
-    state.viewed_list(&username).await?;
     for seen in seen(&query.0) {
         match state.unchanged(&seen).await? {
-            Ok(stored) => rows.push(QueueRow::new(&stored, &state.settings, now)?),
+            Ok(stored) => shown.push(stored),
             Err(why) => refused.push(why),
         }
     }
+    state.viewed_list(&username, shown.iter().map(|stored| &stored.job)).await?;
+    let rows = shown.iter().map(|stored| QueueRow::new(stored, &state.settings, now));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
     let words = request_context::words();
     let count = rows.len().to_string();
     Ok(html(
@@ -74,7 +76,8 @@ pub(crate) async fn approve(
 ) -> Result<Response, PageError> {
     let (mut approved, mut refused) = (Vec::new(), Vec::new());
     let now = state.clock.now();
-    state.viewed_list(&username).await?;
+    // Each approval has an entry of its own.
+    state.viewed_list(&username, std::iter::empty()).await?;
     for seen in seen(&form.0) {
         match state.approve_seen(&seen, &username).await {
             Ok(Ok(stored)) => approved.push(QueueRow::new(&stored, &state.settings, now)?),
