@@ -8,6 +8,7 @@ use domain::error::{self, Error};
 use domain::ids::PatientId;
 use domain::job::{Job, JobState};
 use domain::ports::jobs::{JobQuery, StoredJob};
+use futures_util::StreamExt;
 use http::header::{ETAG, LINK};
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;
@@ -28,6 +29,13 @@ use crate::review::Rejection;
 /// Jobs per page: the default, and the maximum.
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
+
+/// The most files of an export whose manifest is in a list, and the size of a list in bytes after which it has no more manifests.
+/// Lambda returns at most 6 MB.
+const MAX_LISTED_FILES: u64 = 200;
+const LIST_BYTES: usize = 3 * 1024 * 1024;
+/// The number of manifests that are read at the same time.
+const READ_AT_ONCE: usize = 16;
 
 /// The parameters of the lists of jobs.
 pub(crate) const LIST: [Parameter; 4] = [
@@ -65,16 +73,12 @@ pub(crate) async fn list(
     let mut page = state.jobs.list(&job_query).await?;
     let now = state.clock.now();
     page.jobs.retain(|stored| !stored.job.has_expired(now));
-    let mut jobs = Vec::with_capacity(page.jobs.len());
     // A job that its client deleted does not exist for the client.
     let is_shown = |stored: &&StoredJob| match &stored.job {
         Job::Rejected(rejected) => is_staff || !rejected.dismissed,
         _ => true,
     };
-    for stored in page.jobs.iter().filter(is_shown) {
-        jobs.push(state.json(stored, is_staff).await?);
-    }
-    let body = Value::from(jobs).to_string();
+    let body = state.list_json(page.jobs.iter().filter(is_shown), is_staff).await?;
     let etag = format!("\"{}\"", &hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref())[..32]);
     let etag = HeaderValue::from_str(&etag).map_err(Error::internal)?;
     if known.names(&etag) {
@@ -226,6 +230,37 @@ impl Admin {
     /// Returns the job as staff see it.
     pub(crate) async fn job_response(&self, stored: &StoredJob) -> error::Result<Response> {
         Ok(json(StatusCode::OK, &self.json(stored, true).await?))
+    }
+
+    /// Returns the JSON of a list of jobs. The manifest of a job with many files is left out, and so are all manifests after
+    /// [`LIST_BYTES`]: `/jobs/{job}` has them.
+    async fn list_json<'s>(
+        &self,
+        jobs: impl Iterator<Item = &'s StoredJob>,
+        is_staff: bool,
+    ) -> error::Result<String> {
+        let one = async |stored: &StoredJob| {
+            let has_many = stored.job.summary().is_some_and(|summary| summary.files > MAX_LISTED_FILES);
+            if has_many {
+                Ok(job_json(stored, &self.settings, None))
+            } else {
+                self.json(stored, is_staff).await
+            }
+        };
+        let mut read = futures_util::stream::iter(jobs).map(one).buffered(READ_AT_ONCE);
+        let mut list = String::from("[");
+        while let Some(job) = read.next().await {
+            let mut job = job?;
+            if list.len() > LIST_BYTES {
+                job["manifest"] = Value::Null;
+            }
+            if list.len() > 1 {
+                list.push(',');
+            }
+            list.push_str(&job.to_string());
+        }
+        list.push(']');
+        Ok(list)
     }
 
     /// The job's JSON. For a job in review, staff see the manifest; its owner does not, because the files cannot be downloaded yet.
