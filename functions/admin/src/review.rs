@@ -17,7 +17,7 @@ use domain::states::Rejected;
 use fhir::attachments::{Document, document_reference};
 use fhir::instant;
 use jiff::SignedDuration;
-use platform::exports::{cancel, change, change_stored};
+use platform::exports::{cancel, change, change_stored, remove_files};
 use platform::telemetry::staff_action;
 use web::caller::living;
 use web::job_json::attachment_url;
@@ -155,7 +155,7 @@ impl Admin {
         .await?;
         staff_action("rejected", id, who);
         // No client can ever download it.
-        self.files.remove_prefix(&job_prefix(id)).await?;
+        remove_files(&*self.files, id).await;
         Ok(rejected)
     }
 

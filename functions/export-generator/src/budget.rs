@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use domain::chunk::job_prefix;
 use domain::error::{Error, Kind, Result};
 use domain::job::Job;
 use domain::ports::queue::{Delivery, Settled};
 use domain::retries::{self, Decision, FREE_DELIVERIES, MAX_LOST, Tries};
 use domain::states::{Running, Trouble, Waiting};
 use domain::task::Task;
+use platform::exports::remove_files;
 use platform::telemetry::{self, Metric};
 
 use crate::Generator;
@@ -192,21 +192,14 @@ impl Generator {
                 Ok(_) => {
                     tracing::error!(job.id = %id, task = task.key(), diagnostics, error = %reason, cause = reason.causes(), "export failed");
                     telemetry::metrics(&[(Metric::ExportsFailed, 1)]);
-                    return self.remove_files(id).await;
+                    remove_files(&*self.files, id).await;
+                    return Ok(());
                 }
                 Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
         }
         Err(Error::conflict("too many tasks change the job at the same time"))
-    }
-
-    /// Removes the files of a failed job. A failure is only logged, because cleanup removes them as well.
-    async fn remove_files(&self, id: &domain::ids::JobId) -> Result<()> {
-        if let Err(error) = self.files.remove_prefix(&job_prefix(id)).await {
-            tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "files of a failed export are left for cleanup");
-        }
-        Ok(())
     }
 
     /// Changes what is recorded on a running job. Does not write if nothing changes.

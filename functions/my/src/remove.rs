@@ -3,14 +3,13 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::audit::Action;
-use domain::chunk::job_prefix;
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::{Job, JobState};
 use domain::states::Illegal;
 use http::StatusCode;
 use jiff::Timestamp;
-use platform::exports::change_any;
+use platform::exports::{change_any, remove_files};
 use web::extract::{JobPath, SameSiteForm};
 use web::pages::ConfirmPage;
 use web::request_context;
@@ -137,7 +136,7 @@ impl My {
             end(stored.job)
         });
         match ended.await {
-            Ok(_) => self.files.remove_prefix(&job_prefix(id)).await?,
+            Ok(_) => remove_files(&*self.files, id).await,
             // A request from another window ended it first.
             Err(error @ (Error::Conflict(_) | Error::NotFound(_))) => {
                 self.audit.failed(signed_in.event(Action::Deleted).of_job(id).about(said), error).await;

@@ -1,5 +1,7 @@
 //! Starts and changes jobs through the ports, for several functions.
 
+use std::time::Duration;
+
 use domain::chunk::job_prefix;
 use domain::clock::{Clock, Random};
 use domain::error::{Error, NO_JOB, Result};
@@ -18,6 +20,9 @@ use jiff::{SignedDuration, Timestamp};
 use settings::Settings;
 
 use crate::telemetry::{self, Metric};
+
+/// The longest time for which a request waits until the files of an export are removed. Lambda ends a request after 20 seconds.
+const REMOVAL: Duration = Duration::from_secs(5);
 
 /// The parts of a new job.
 #[derive(Debug)]
@@ -154,7 +159,22 @@ pub async fn cancel(
     now: Timestamp,
 ) -> Result<()> {
     change(jobs, id, |job| Ok(Job::Cancelled(job.cancel(actor, now)?))).await?;
-    files.remove_prefix(&job_prefix(id)).await
+    remove_files(files, id).await;
+    Ok(())
+}
+
+/// Removes the files of a job that has ended. What cannot be removed now, or in a few seconds, is left for cleanup, which removes
+/// the files of all ended jobs: the job has ended, so the caller's request is fulfilled.
+pub async fn remove_files(files: &dyn Files, id: &JobId) {
+    match tokio::time::timeout(REMOVAL, files.remove_prefix(&job_prefix(id))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "files of an ended export are left for cleanup");
+        }
+        Err(_) => {
+            tracing::info!(job.id = %id, "an ended export has many files; cleanup removes the rest of them")
+        }
+    }
 }
 
 /// Deletes a job for staff, who can restore it within the time of the settings. Its files are kept until then.
@@ -169,7 +189,10 @@ pub async fn delete(
     let gone = stored.job.delete(actor, now, undo)?;
     let is_kept = gone.undo.is_some();
     jobs.replace(&Job::Cancelled(gone), stored.version).await?;
-    if is_kept { Ok(()) } else { files.remove_prefix(&job_prefix(&id)).await }
+    if !is_kept {
+        remove_files(files, &id).await;
+    }
+    Ok(())
 }
 
 /// Restores a job that staff deleted. Returns [`NO_JOB`] if there is none, or if the time to undo is over.
@@ -198,10 +221,10 @@ pub async fn withdraw(
         job => Ok(Job::Cancelled(job.cancel(client, now)?)),
     })
     .await?;
-    match withdrawn.job {
-        Job::Rejected(_) => Ok(()),
-        _ => files.remove_prefix(&job_prefix(id)).await,
+    if !matches!(withdrawn.job, Job::Rejected(_)) {
+        remove_files(files, id).await;
     }
+    Ok(())
 }
 
 /// Returns the page of a running export's manifest that lists the files of a chunk.
