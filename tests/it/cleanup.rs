@@ -1,8 +1,21 @@
 //! Cleanup: it removes expired jobs, their files, and files that no job recorded.
 
-use domain::ids::JobId;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use domain::error::{Error, Result, Store};
+use domain::ids::{ClientId, JobId};
+use domain::job::JobState;
 use domain::ports::files::write_all;
+use domain::ports::queue::Inbox;
+use domain::request::Cohort;
 use http::StatusCode;
+use jiff::SignedDuration;
+use platform::Platform;
+use platform::exports::withdraw;
+use tests::exports::{begin, new_export};
+use tests::hooked::{Hook, Hooked, Made};
 use tests::{ANNA, World};
 
 fn id_of(job: &str) -> JobId {
@@ -72,8 +85,8 @@ async fn a_job_whose_message_was_lost_is_enqueued_again() -> tests::Result {
     let job = world.kick_off(&token, "/auto-approve/no-form", ANNA).await;
     // A worker receives the message and never comes back; then the message is deleted.
     let inbox = world.platform().inbox();
-    let lost = domain::ports::queue::Inbox::receive(&*inbox, jiff::SignedDuration::from_secs(1)).await?;
-    domain::ports::queue::Inbox::acknowledge(&*inbox, &lost.expect("a task")).await.expect("gone");
+    let lost = inbox.receive(SignedDuration::from_secs(1)).await?;
+    inbox.acknowledge(&lost.expect("a task")).await.expect("gone");
     world.work().await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::ACCEPTED);
     world.advance(3600);
@@ -81,5 +94,95 @@ async fn a_job_whose_message_was_lost_is_enqueued_again() -> tests::Result {
     world.work().await;
     let token = world.token(ANNA).await;
     assert_eq!(world.status(&token, &job).await.status, StatusCode::OK);
+    Ok(())
+}
+
+/// The time of the last finished chunk decides, and not that of the last change of the job.
+#[tokio::test]
+async fn the_tasks_of_an_export_are_sent_again_only_if_no_chunk_was_finished_for_an_hour() -> tests::Result {
+    let world = World::with("sandbox = true\nchunk_bytes = 1", &ehi::defaults::sample_records());
+    let job = begin(world.platform(), new_export(Cohort::Everyone)).await;
+    assert!(world.step().await, "the plan");
+    world.advance(1_800);
+    assert!(world.step().await, "the first chunk");
+    let done = world.platform().jobs().get(job.id()).await?.expect("a job").progress;
+    assert!(done.chunks_done == 1 && done.chunks_planned > 2, "{done:?}");
+    let inbox = world.platform().inbox();
+    while let Some(lost) = inbox.receive(SignedDuration::from_secs(1)).await? {
+        inbox.acknowledge(&lost).await?;
+    }
+    world.advance(1_801);
+    world.clean().await;
+    assert!(!world.step().await, "a chunk was finished half an hour ago");
+    world.advance(1_800);
+    world.clean().await;
+    world.work().await;
+    let state = world.platform().jobs().get(job.id()).await?.expect("a job").job.state();
+    assert_eq!(state, JobState::Complete);
+    Ok(())
+}
+
+/// A store of files whose first calls fail, or get no response.
+struct Unremovable {
+    hangs: bool,
+    calls: AtomicUsize,
+}
+
+impl Unremovable {
+    fn of(calls: usize) -> Self {
+        Self { hangs: false, calls: AtomicUsize::new(calls) }
+    }
+}
+
+impl Hook for Unremovable {
+    fn follows(&self, store: Store) -> bool {
+        store == Store::Files
+    }
+
+    async fn call<T: Send>(&self, _: Made, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let left = self.calls.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        if left.is_err() {
+            return call.await;
+        }
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        Err(Error::unavailable("the store of the test"))
+    }
+}
+
+/// Otherwise the client would get an error for a job that it has deleted, and 404 for the same request again.
+#[tokio::test(start_paused = true)]
+async fn an_export_is_deleted_even_if_its_files_cannot_be_removed_now() -> tests::Result {
+    for hangs in [false, true] {
+        let world = World::new();
+        let token = world.token(ANNA).await;
+        let job = id_of(&world.exported(&token, ANNA).await);
+        let inner = Arc::new(world.platform().clone());
+        let broken = Hooked { inner, hook: Arc::new(Unremovable { hangs, ..Unremovable::of(1) }) };
+        let (jobs, now) = (world.platform().jobs(), world.platform().clock().now());
+        withdraw(&*jobs, &*broken.files()?, &job, ClientId::parse("app")?.as_str(), now).await?;
+        assert!(jobs.get(&job).await?.expect("a job").job.state().is_gone());
+        assert!(!world.platform().files().list("exports/").await?.is_empty());
+        world.clean().await;
+        assert!(world.platform().files().list("exports/").await?.is_empty(), "cleanup removes them");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cleanup_that_fails_at_one_export_cleans_the_others_and_fails() -> tests::Result {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    for _ in 0..2 {
+        world.exported(&token, ANNA).await;
+    }
+    let inner = Arc::new(world.platform().clone());
+    let broken = Arc::new(Hooked { inner, hook: Arc::new(Unremovable::of(1)) });
+    world.advance(24 * 3600);
+    assert!(cleanup::run(broken).await.is_err());
+    assert_eq!(world.platform().files().list("exports/").await?.len(), 1);
+    world.clean().await;
+    assert!(world.platform().files().list("exports/").await?.is_empty());
     Ok(())
 }

@@ -9,6 +9,7 @@ use domain::ledger::{Ledger, Patients};
 use domain::ports::jobs::DoneChunk;
 use domain::request::Cohort;
 use http::StatusCode;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tests::exports::{begin, new_export};
 use tests::{World, text};
@@ -31,7 +32,7 @@ async fn finished_with(world: &World, change: impl FnOnce(&mut Ledger)) -> Job {
     };
     let jobs = world.platform().jobs();
     let chunk = jobs.chunk(job.id(), ChunkId::first(0)).await.expect("a response").expect("a chunk").chunk;
-    let done = DoneChunk { chunk: &chunk, result: &result, rest: None };
+    let done = DoneChunk { chunk: &chunk, result: &result, rest: None, at: Timestamp::UNIX_EPOCH };
     jobs.finish_chunk(job.id(), done).await.expect("recorded");
     while world.step().await {}
     jobs.get(job.id()).await.expect("a response").expect("a job").job

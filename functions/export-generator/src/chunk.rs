@@ -65,7 +65,8 @@ impl Generator {
             new_members: known.chunk.new_members.clone(),
             ..Chunk::new(chunk.rest(), Work::Patients(rest), 0)
         });
-        let done = DoneChunk { chunk: &known.chunk, result: &result, rest: rest.as_ref() };
+        let done =
+            DoneChunk { chunk: &known.chunk, result: &result, rest: rest.as_ref(), at: self.clock.now() };
         let finished = self.jobs.finish_chunk(id, done).await?;
         if !finished.recorded {
             // Another delivery recorded its attempt first: its files are the ones that are listed.

@@ -43,7 +43,7 @@ impl Generator {
             Ok(result) => result,
             Err(error) => return self.discard_attempt(&prefix, error).await,
         };
-        let done = DoneChunk { chunk, result: &result, rest: None };
+        let done = DoneChunk { chunk, result: &result, rest: None, at: self.clock.now() };
         if !self.jobs.finish_chunk(id, done).await?.recorded {
             self.files.remove_prefix(&prefix).await?;
         }

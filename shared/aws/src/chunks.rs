@@ -22,6 +22,7 @@ use domain::error::{Error, Result};
 use domain::ids::{ChunkId, JobId};
 use domain::ports::jobs::{Append, DoneChunk, Finished, Plan, StoredChunk, StoredResult};
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 
 use crate::items::{Item, document, get_document, get_number, get_text, number};
 use crate::jobs::AwsJobs;
@@ -92,6 +93,10 @@ fn add(mut progress: Progress, item: &Item) -> Result<Progress> {
     progress.bytes_planned += get_number::<u64>(item, "bytes_planned")?;
     progress.bytes_done += get_number::<u64>(item, "bytes_done")?;
     progress.resources += get_number::<u64>(item, "resources")?;
+    if item.contains_key("done_at_ms") {
+        let at = Timestamp::from_millisecond(get_number(item, "done_at_ms")?).map_err(Error::internal)?;
+        progress.last_done_at = progress.last_done_at.max(Some(at));
+    }
     Ok(progress)
 }
 
@@ -245,14 +250,14 @@ impl AwsJobs {
     }
 
     pub(super) async fn finish(&self, job: &JobId, done: DoneChunk<'_>) -> Result<Finished> {
-        let DoneChunk { chunk, result, rest } = done;
+        let DoneChunk { chunk, result, rest, at } = done;
         let partition = partition(job, chunk.id.index);
         let part = Kind::Result.part(chunk.id);
         let mut done = key(&partition, &part);
         done.insert("covered".to_owned(), document(&chunk.work.covered())?);
         done.insert("outcome".to_owned(), document(result)?);
         done.insert("expires_at".to_owned(), self.time_to_live());
-        let mut items = vec![put_once(&self.table, done)?, self.count(&partition, result, rest)?];
+        let mut items = vec![put_once(&self.table, done)?, self.count(&partition, result, rest, at)?];
         if let Some(rest) = rest {
             items.push(put_once(&self.table, self.chunk_item(job, rest)?)?);
         }
@@ -278,13 +283,15 @@ impl AwsJobs {
         partition: &str,
         result: &ChunkResult,
         rest: Option<&Chunk>,
+        at: Timestamp,
     ) -> Result<TransactWriteItem> {
         let mut update_expression =
-            "ADD chunks_done :one, bytes_done :bytes, resources :resources".to_owned();
+            "SET done_at_ms = :at ADD chunks_done :one, bytes_done :bytes, resources :resources".to_owned();
         let mut update = Update::builder()
             .table_name(&self.table.name)
             .set_key(Some(key(partition, PROGRESS)))
             .condition_expression("attribute_exists(job_id)")
+            .expression_attribute_values(":at", number(at.as_millisecond()))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":bytes", number(result.bytes_read))
             .expression_attribute_values(":resources", number(result.resources()));

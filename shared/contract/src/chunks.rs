@@ -11,8 +11,12 @@ use domain::ledger::{Ledger, Patients, Reason};
 use domain::pack::{IndexPlace, Location, Place};
 use domain::ports::jobs::{Append, DoneChunk, Jobs, MAX_APPENDED, Plan};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use crate::job;
+
+/// The time at which the chunks of the tests are finished.
+const DONE_AT: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn chunk(index: u32, bytes: u64) -> Chunk {
     let patient = PatientId::parse(&format!("p{index}")).expect("an id");
@@ -114,6 +118,7 @@ async fn results(jobs: Arc<dyn Jobs>) {
         (stored.progress.chunks_done, stored.progress.bytes_done, stored.progress.resources),
         (1, 10, 7)
     );
+    assert_eq!(stored.progress.last_done_at, Some(DONE_AT));
     assert_eq!(stored.version, 1, "counting does not change the version");
     let peeked = jobs.peek(&id).await.expect("a result").expect("a job");
     assert_eq!(*peeked, stored, "peek returns the counters");
@@ -149,7 +154,7 @@ async fn results(jobs: Arc<dyn Jobs>) {
 
 /// Returns the end of an attempt at a chunk.
 fn done<'c>(chunk: &'c Chunk, result: &'c ChunkResult, rest: Option<&'c Chunk>) -> DoneChunk<'c> {
-    DoneChunk { chunk, result, rest }
+    DoneChunk { chunk, result, rest, at: DONE_AT }
 }
 
 /// Tests more chunks than fit into one part of a store: all are returned in order and counted together.

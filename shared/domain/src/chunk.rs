@@ -1,6 +1,7 @@
 //! A chunk is a bounded part of an export's work. This module has its description, its result and the progress of the
 //! export.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::dated::DaysByType;
@@ -256,6 +257,9 @@ pub struct Progress {
     pub bytes_planned: u64,
     pub bytes_done: u64,
     pub resources: u64,
+    /// The time at which a chunk was last finished; `None` if none is.
+    #[serde(default)]
+    pub last_done_at: Option<Timestamp>,
 }
 
 impl Progress {

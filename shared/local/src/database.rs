@@ -71,6 +71,8 @@ pub(super) const STATE: Migrations = &[
          tries INTEGER NOT NULL DEFAULT 0, outcome TEXT, UNIQUE (job, kind)
      );",
     ),
+    // The time at which a chunk of the export was last finished, in milliseconds.
+    Statements("ALTER TABLE jobs ADD COLUMN done_at INTEGER;"),
 ];
 
 const SCHEMA: &str = "

@@ -12,6 +12,7 @@ use domain::job::{Job, JobState};
 use domain::ports::jobs::{
     Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, Plan, StoredChunk, StoredJob, StoredResult,
 };
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use storage::bounded::Bounded;
 use storage::job_list;
@@ -59,7 +60,7 @@ macro_rules! columns {
 /// The columns that change whenever a job changes.
 macro_rules! counters {
     () => {
-        "version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, plan_end, plan_sent"
+        "version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, plan_end, plan_sent, done_at"
     };
 }
 
@@ -98,6 +99,9 @@ fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<Progress> {
         resources: count(row.get(first + 5)?),
         plan_end: row.get(first + 6)?,
         plan_sent: row.get(first + 7)?,
+        last_done_at: row
+            .get::<_, Option<i64>>(first + 8)?
+            .and_then(|at| Timestamp::from_millisecond(at).ok()),
     })
 }
 
@@ -274,9 +278,10 @@ impl Jobs for LocalJobs {
     }
 
     async fn finish_chunk(&self, job: &JobId, done: DoneChunk<'_>) -> Result<Finished> {
-        let DoneChunk { chunk, result, rest } = done;
+        let DoneChunk { chunk, result, rest, at } = done;
         let (id, chunk) = (job.to_string(), chunk.id.to_string());
-        let (bytes, resources) = (integer(result.bytes_read), integer(result.resources()));
+        let (bytes, resources, at) =
+            (integer(result.bytes_read), integer(result.resources()), at.as_millisecond());
         let result = serde_json::to_string(result)?;
         let rest = rest.cloned();
         self.database
@@ -284,8 +289,8 @@ impl Jobs for LocalJobs {
                 let statement = "UPDATE chunks SET result = ? WHERE job = ? AND id = ? AND result IS NULL";
                 let is_first = execute(transaction, statement, params![result, id, chunk])? == 1;
                 if is_first {
-                    let statement = "UPDATE jobs SET chunks_done = chunks_done + 1, bytes_done = bytes_done + ?, resources = resources + ? WHERE id = ?";
-                    execute(transaction, statement, params![bytes, resources, id])?;
+                    let statement = "UPDATE jobs SET chunks_done = chunks_done + 1, bytes_done = bytes_done + ?, resources = resources + ?, done_at = ? WHERE id = ?";
+                    execute(transaction, statement, params![bytes, resources, at, id])?;
                     if let Some(rest) = rest {
                         add_chunk(transaction, &id, &rest)?;
                     }

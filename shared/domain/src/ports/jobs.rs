@@ -116,6 +116,7 @@ pub struct DoneChunk<'c> {
     pub result: &'c ChunkResult,
     /// The remaining part of the chunk, as a new chunk.
     pub rest: Option<&'c Chunk>,
+    pub at: Timestamp,
 }
 
 /// The outcome of [`Jobs::finish_chunk`].
