@@ -145,6 +145,9 @@ impl Generator {
         let pause = pause.unwrap_or_else(|| retries::pause(delivery.deliveries, &*self.random));
         let (task, deliveries) = (delivery.task.key(), delivery.deliveries);
         tracing::warn!(job.id = %delivery.task.job(), task, deliveries, wait.seconds = pause.as_secs(), error = %error, cause = error.causes(), "task failed; it will be tried again");
+        if error.kind() == Kind::Unavailable {
+            telemetry::metrics(&[(Metric::StoreFailures, 1)]);
+        }
         Settled::Again(pause)
     }
 

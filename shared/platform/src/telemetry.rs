@@ -65,10 +65,12 @@ pub enum Metric {
     /// The time that a message waited for a worker, in milliseconds.
     QueueAge,
     ColdStarts,
+    /// Tasks that a worker could not do because a store did not respond, or refused the worker.
+    StoreFailures,
 }
 
 impl Metric {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ExportsStarted,
         Self::ExportsFinished,
         Self::ExportsFailed,
@@ -77,6 +79,7 @@ impl Metric {
         Self::ChunkTime,
         Self::QueueAge,
         Self::ColdStarts,
+        Self::StoreFailures,
     ];
 
     pub fn name(self) -> &'static str {
@@ -89,6 +92,7 @@ impl Metric {
             Self::ChunkTime => "ChunkTime",
             Self::QueueAge => "QueueAge",
             Self::ColdStarts => "ColdStarts",
+            Self::StoreFailures => "StoreFailures",
         }
     }
 
@@ -98,7 +102,8 @@ impl Metric {
             | Self::ExportsFinished
             | Self::ExportsFailed
             | Self::Resources
-            | Self::ColdStarts => "Count",
+            | Self::ColdStarts
+            | Self::StoreFailures => "Count",
             Self::Bytes => "Bytes",
             Self::ChunkTime | Self::QueueAge => "Milliseconds",
         }
