@@ -55,6 +55,18 @@ fn the_dashboard_and_the_alarms_know_the_metrics() {
 }
 
 #[test]
+fn the_bucket_keeps_files_longer_than_an_export_can_wait_and_be_kept() {
+    let template = Template::load();
+    let document = template.document();
+    let most = |name: &str| document["Parameters"][name]["MaxValue"].as_u64().expect("seconds") / 86_400;
+    let rules = &document["Resources"]["FilesBucket"]["Properties"]["LifecycleConfiguration"]["Rules"];
+    let kept = rules[0]["ExpirationInDays"].as_u64().expect("days");
+    // Staff may change an export three times, each time at the end of its retention.
+    assert!(kept > 4 * most("UnfinishedRetentionSeconds") + most("RetentionSeconds"), "{kept}");
+    assert_eq!(rules[0]["Prefix"], "exports/");
+}
+
+#[test]
 fn no_alarm_counts_the_messages_of_a_queue_that_a_function_empties() {
     let template = Template::load();
     let mappings = queue_mappings(&template);
