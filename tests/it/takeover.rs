@@ -196,3 +196,23 @@ async fn large_exports_share_the_workers_by_job() -> tests::Result {
     assert_eq!(groups, expected);
     Ok(())
 }
+
+#[tokio::test]
+#[ignore = "cargo xtask test deploys the stack that it needs"]
+async fn a_message_that_cannot_be_read_is_dropped_after_ten_deliveries() -> tests::Result {
+    let queue = Queue::new().await;
+    let consumer = queue.consumer(Fixed { works: Duration::ZERO, settled: Settled::Done }, 900);
+    for (deliveries, failed) in [(1, 1), (9, 1), (10, 0), (11, 0)] {
+        let record = json!({
+            "messageId": "one",
+            "receiptHandle": "none",
+            "body": "{\"a task of a later version\":1}",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:other",
+            "attributes": { "ApproximateReceiveCount": deliveries.to_string(), "SentTimestamp": "1700000000000" },
+        });
+        let batch = serde_json::from_value(json!({ "Records": [record] }))?;
+        let failures = serde_json::to_value(consumer.batch(batch, end()).await)?;
+        assert_eq!(failures["batchItemFailures"].as_array().map(Vec::len), Some(failed), "{deliveries}");
+    }
+    Ok(())
+}

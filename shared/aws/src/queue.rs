@@ -35,7 +35,7 @@ impl Queue for AwsQueue {
         if let [task] = tasks {
             let body = serde_json::to_string(task)?;
             let send = self.client.send_message().queue_url(url).message_body(body);
-            send.set_message_group_id(group(size, task)).send().await.map_err(failed("SendMessage"))?;
+            send.message_group_id(group(task)).send().await.map_err(failed("SendMessage"))?;
             return Ok(());
         }
         for batch in tasks.chunks(BATCH) {
@@ -43,7 +43,7 @@ impl Queue for AwsQueue {
                 SendMessageBatchRequestEntry::builder()
                     .id(index.to_string())
                     .message_body(serde_json::to_string(task)?)
-                    .set_message_group_id(group(size, task))
+                    .message_group_id(group(task))
                     .build()
                     .map_err(Error::internal)
             };
@@ -66,10 +66,10 @@ impl Queue for AwsQueue {
 }
 
 /// Returns the message group, which is the job. SQS delivers messages of a group that occupies many workers after those of
-/// groups that occupy few (SQS, fair queues). So a small export does not wait for all chunks of a large one. Exports of one
-/// patient have one message at a time and need no group.
-fn group(size: SizeClass, task: &Task) -> Option<String> {
-    (size == SizeClass::Large).then(|| task.job().to_string())
+/// groups that occupy few (SQS, fair queues). So a small export does not wait for all chunks of a large one, also in the queue of
+/// small exports: a client may ask for little memory for an export of many patients.
+fn group(task: &Task) -> String {
+    task.job().to_string()
 }
 
 /// The receiving end for a host that polls: tests, and workers outside Lambda.

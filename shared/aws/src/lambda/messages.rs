@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Visibility;
 
+/// The number of deliveries after which a message that cannot be read is dropped.
+const UNREADABLE_DELIVERIES: u32 = 10;
+
 /// The used fields of an event of SQS (Lambda, using Lambda with Amazon SQS). In the types of aws_lambda_events every
 /// field is optional.
 #[derive(Deserialize)]
@@ -120,10 +123,15 @@ impl Consumer {
         let task = match serde_json::from_str::<Task>(&message.body) {
             Ok(task) => task,
             Err(error) => {
-                // SQS moves the message to the dead letters after its last delivery. There it is logged once more and dropped.
+                // A newer version of the server may have sent it, which can still read it. Cleanup sends the task again if it is lost.
                 let (message, deliveries) = (&message.id, message.deliveries());
-                tracing::error!(message.id = %message, deliveries, error = %error, "a message of the queue cannot be read");
-                return self.takes_dead_letters;
+                let is_given_up = self.takes_dead_letters || deliveries >= UNREADABLE_DELIVERIES;
+                if is_given_up {
+                    tracing::error!(message.id = %message, deliveries, error = %error, "a message of the queue cannot be read and is dropped");
+                } else {
+                    tracing::warn!(message.id = %message, deliveries, error = %error, "a message of the queue cannot be read; it is tried again");
+                }
+                return is_given_up;
             }
         };
         let delivery = message.delivery(task);
@@ -182,7 +190,7 @@ impl Consumer {
         match self.worker.bury(&delivery.task, &delivery_diagnostics(delivery, message)).await {
             Ok(()) => true,
             Err(problem) => {
-                tracing::warn!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a dead letter could not be settled and stays in its queue");
+                tracing::error!(job.id = %delivery.task.job(), error = %problem, cause = problem.causes(), "a dead letter could not be settled and stays in its queue");
                 false
             }
         }
