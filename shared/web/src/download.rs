@@ -156,6 +156,15 @@ pub async fn download(
                     stored.size, inline.bytes
                 )));
             }
+            // A range of the stored bytes is not that range of the file, and a client that does not decompress cannot read them.
+            LargeFiles::Redirect
+                if is_stored_compressed(stored, files) && (range.is_some() || !request.takes_gzip) =>
+            {
+                return Err(Error::TooLarge(format!(
+                    "the file has {} bytes and is stored as gzip: ask for ranges of at most {} bytes, or for the whole file with Accept-Encoding: gzip",
+                    stored.size, inline.bytes
+                )));
+            }
             // A presigned link is for a whole object. A file inside a pack is small, and this server sends it.
             LargeFiles::Redirect if stored.location.place.is_some() => {}
             LargeFiles::Redirect => {
@@ -195,6 +204,10 @@ pub async fn download(
         );
     }
     Ok(response)
+}
+
+fn is_stored_compressed(stored: &Stored<'_>, files: &dyn Files) -> bool {
+    files.compresses() && stored.location.place.is_none() && stored.location.key.ends_with(".ndjson")
 }
 
 /// Returns the response for a file that is generated while it is sent, so that its length is not known in advance. If an error ends
