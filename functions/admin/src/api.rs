@@ -186,7 +186,7 @@ pub(crate) async fn reject(
         Content::Form(fields) => field(&fields, "reason").unwrap_or_default().to_owned(),
         Content::Empty => String::new(),
     };
-    let rejection = Rejection { reason: &reason, second_look: false };
+    let rejection = Rejection { reason, ..Rejection::default() };
     Ok(state.job_response(&state.reject_job(&id, rejection, &name, Seen::Any).await?).await?)
 }
 

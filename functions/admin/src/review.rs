@@ -13,6 +13,7 @@ use domain::job::{Attachment, Job};
 use domain::manifest::NamedFile;
 use domain::ports::files::write_all;
 use domain::ports::jobs::StoredJob;
+use domain::rejection::{RejectionReason, TypedReason};
 use domain::states::Rejected;
 use fhir::attachments::{Document, document_reference};
 use fhir::instant;
@@ -27,12 +28,14 @@ use crate::job::Seen;
 use crate::uploads::{MAX_ATTACHED, too_many};
 
 /// Why an export is rejected.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rejection<'r> {
-    /// What the patient reads.
-    pub(crate) reason: &'r str,
-    /// Whether the patient may ask for a second look by another clinician.
-    pub(crate) second_look: bool,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rejection {
+    /// What clients read.
+    pub(crate) reason: String,
+    /// The reason from the list.
+    pub(crate) chosen: Option<RejectionReason>,
+    /// What was typed on the page of staff.
+    pub(crate) typed: Option<TypedReason>,
 }
 
 /// The event of files that are attached.
@@ -123,11 +126,14 @@ impl Admin {
     pub(crate) async fn reject_job(
         &self,
         id: &JobId,
-        Rejection { reason, second_look }: Rejection<'_>,
+        rejection: Rejection,
         who: &str,
         seen: Seen,
     ) -> Result<StoredJob> {
-        let reason = if reason.trim().is_empty() { "no reason was given" } else { reason.trim() };
+        let reason = match rejection.reason.trim() {
+            "" => Rejected::NO_REASON.to_owned(),
+            reason => reason.to_owned(),
+        };
         if reason.len() > 2_000 {
             return Err(Error::invalid("'reason' is longer than 2000 bytes"));
         }
@@ -135,22 +141,24 @@ impl Admin {
         seen.check(stored.version)?;
         let event = Event::new(Actor::staff(who), Action::Rejected).of(&stored.job);
         stored.job.in_review("reject")?;
-        self.audit.around(event, self.reject_recorded(id, Rejection { reason, second_look }, who, seen)).await
+        let rejection = Rejection { reason, ..rejection };
+        self.audit.around(event, self.reject_recorded(id, rejection, who, seen)).await
     }
 
     async fn reject_recorded(
         &self,
         id: &JobId,
-        Rejection { reason, second_look }: Rejection<'_>,
+        Rejection { reason, chosen, typed }: Rejection,
         who: &str,
         seen: Seen,
     ) -> Result<StoredJob> {
         let now = self.clock.now();
+        let second_look = chosen.is_some_and(RejectionReason::has_second_look);
         let rejected = change_stored(&*self.jobs, id, |stored| {
             seen.check(stored.version)?;
             let review = stored.job.in_review("reject")?;
-            let rejected = review.reject(reason, who, now, &self.settings.retention);
-            Ok(Job::Rejected(Rejected { second_look, ..rejected }))
+            let rejected = review.reject(&reason, who, now, &self.settings.retention);
+            Ok(Job::Rejected(Rejected { chosen, typed: typed.clone(), second_look, ..rejected }))
         })
         .await?;
         staff_action("rejected", id, who);

@@ -8,7 +8,7 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use settings::Pages;
 use web::pages::{SavedPage, SentPage, StatePage};
-use web::rejection;
+use web::rejection::{self, Why};
 use web::request_context;
 use web::respond::html;
 
@@ -58,18 +58,19 @@ pub(crate) fn state_page(stored: &StoredJob, here: String, again: bool, pages: &
     let words = request_context::words();
     let header = stored.job.header();
     let state = stored.job.state();
-    let (next, next_step) = match &stored.job {
+    let (rejected, next) = match &stored.job {
         Job::Rejected(rejected) => {
-            (rejection::why(rejected, &words), Some(rejection::what_to_do(rejected, pages, &words)))
+            let why = Why::of(rejected, "rejected-why", &words);
+            (Some(why), rejection::what_to_do(rejected, pages, &words))
         }
-        Job::AwaitingInput(_) => (words.text("next-queued", &[]), None),
-        _ => (words.text(&format!("next-{}", state.name()), &[]), None),
+        Job::AwaitingInput(_) => (None, words.text("next-queued", &[])),
+        _ => (None, words.text(&format!("next-{}", state.name()), &[])),
     };
     let page = StatePage {
         state: words.text(&format!("state-{}", state.name()), &[]),
         look: state.ehi_status(),
+        rejected,
         next,
-        next_step,
         percent: matches!(state, JobState::Queued | JobState::Running).then(|| stored.percent()),
         asked: words.text("state-asked", &[("date", &words.date(header.created_at))]),
         number: words.text("sent-number", &[("job", &header.id.to_string())]),

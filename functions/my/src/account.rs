@@ -30,7 +30,7 @@ pub(crate) fn left_out(summary: &ExportTotals, words: &Words) -> Vec<AccountRow>
     });
     let reasons = Reason::ALL.into_iter().map(|reason| {
         let why = match reason {
-            Reason::Staff => words.text("my-why-staff", &[("reasons", &reasons_of_staff(summary))]),
+            Reason::Staff => words.text("my-why-staff", &[("reasons", &reasons_of_staff(summary, words))]),
             _ => words.text(&format!("my-why-{}", reason.key()), &[]),
         };
         row(why, resources.left_out.get(reason), documents.left_out.get(reason))
@@ -42,10 +42,11 @@ pub(crate) fn left_out(summary: &ExportTotals, words: &Words) -> Vec<AccountRow>
     withheld.chain(reasons).chain(others).filter(|row| !row.is_empty).collect()
 }
 
-/// Why staff left something out, each reason once.
-fn reasons_of_staff(summary: &ExportTotals) -> String {
+/// Why staff left something out, each reason once, as staff typed it.
+fn reasons_of_staff(summary: &ExportTotals, words: &Words) -> String {
     let reasons: BTreeSet<_> = summary.redactions.iter().map(|redaction| redaction.reason.as_str()).collect();
-    Vec::from_iter(reasons).join(" ")
+    let quoted = reasons.into_iter().map(|reason| words.text("my-quoted", &[("text", reason)]));
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 /// How many entries and documents the record has, and how many of them are in the copy.

@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use web::extract::{JobPath, Query};
 use web::pages::{Chosen, ContentRow, CopyPage};
-use web::rejection;
+use web::rejection::{self, Why};
 use web::request_context;
 use web::respond::{PageError, html};
 use words::Words;
@@ -117,7 +117,7 @@ impl My {
             next: self.next(&stored.job, is_own),
             rejected: match &stored.job {
                 Job::Rejected(rejected) if is_own && state == JobState::Rejected => {
-                    Some(rejection::why(rejected, &words))
+                    Some(Why::of(rejected, "rejected-why", &words))
                 }
                 _ => None,
             },

@@ -42,6 +42,7 @@ pub mod patient;
 pub mod patient_search;
 pub mod ports;
 pub mod redaction;
+pub mod rejection;
 pub mod request;
 pub mod retention;
 pub mod retries;

@@ -18,6 +18,7 @@ use crate::deletion::Undo;
 use crate::error::Store;
 use crate::job::{Attachment, AuditEvent, Job, JobHeader, JobState};
 use crate::manifest::{ExportTotals, NamedFile};
+use crate::rejection::{RejectionReason, TypedReason};
 use crate::retention::Retention;
 
 /// The patient has not filled in the form yet.
@@ -100,7 +101,14 @@ pub struct Complete {
 pub struct Rejected {
     #[serde(rename = "core")]
     pub header: JobHeader,
+    /// The complete reason in one text, which clients get: a reason from the list is in English.
     pub reason: String,
+    /// The reason that staff chose from the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<RejectionReason>,
+    /// The text that staff typed on their page. `None` for a rejection by the API, where the language of `reason` is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<TypedReason>,
     /// The patient may ask for a second look by another clinician (45 CFR 164.524(a)(4)).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub second_look: bool,
@@ -282,6 +290,8 @@ impl InReview {
         Rejected {
             header: self.header.with_event(now, actor, format!("{REJECTED}{reason}")),
             reason: reason.to_owned(),
+            chosen: None,
+            typed: None,
             second_look: false,
             dismissed: false,
             expires_at: retention.expires_at(now),
@@ -314,6 +324,9 @@ impl InReview {
 }
 
 impl Rejected {
+    /// The reason of a rejection for which staff gave none.
+    pub const NO_REASON: &str = "no reason was given";
+
     /// Deletes the job for the client. The staff's decision is kept.
     pub fn dismiss(self, actor: &str, now: Timestamp) -> Self {
         if self.dismissed {

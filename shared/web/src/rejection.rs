@@ -1,12 +1,39 @@
 //! The texts for the patient after a rejection: the reason, and the next steps of the patient (45 CFR 164.524(d)(2)).
 
+use domain::rejection::TypedReason;
 use domain::states::Rejected;
 use settings::Pages;
 use words::Words;
 
-/// Returns the reason for the rejection, as a sentence.
-pub fn why(rejected: &Rejected, words: &Words) -> String {
-    words.text("rejected-why", &[("reason", &rejected.reason)])
+/// Stands for the reason while its sentence is made. No catalogue and no reason has this character.
+const REASON: &str = "\u{fffc}";
+
+/// The sentence with the reason for a rejection, in the reader's language. The text that staff typed is as they typed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// The sentence before the text that staff typed.
+    pub before: String,
+    /// The text that staff typed, if its language is known.
+    pub typed: Option<TypedReason>,
+    pub after: String,
+}
+
+impl Why {
+    /// Returns the sentence of this message, whose variable is `reason`.
+    pub fn of(rejected: &Rejected, message: &str, words: &Words) -> Self {
+        let chosen = rejected.chosen.map(|chosen| words.text(&format!("reject-{}", chosen.key()), &[]));
+        let typed = rejected.typed.clone();
+        let reason = match chosen {
+            Some(chosen) if typed.is_some() => chosen + " ",
+            Some(chosen) => chosen,
+            None if typed.is_some() => String::new(),
+            None if rejected.reason == Rejected::NO_REASON => words.text("rejected-no-reason", &[]),
+            None => rejected.reason.clone(),
+        };
+        let sentence = words.text(message, &[("reason", REASON)]);
+        let (before, after) = sentence.split_once(REASON).unwrap_or((&sentence, ""));
+        Self { before: format!("{before}{reason}"), typed, after: after.to_owned() }
+    }
 }
 
 /// Returns what the patient can do: send a new request, ask for a review of the rejection, and complain.

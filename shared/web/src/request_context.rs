@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use domain::ids::{ClientId, JobId};
 use domain::roles::Roles;
 use tokio::task_local;
-use words::Words;
+use words::{Language, Words};
 
 use crate::site::Reader;
 
@@ -156,4 +156,9 @@ pub(super) fn reader() -> Reader {
 /// Returns the texts in the language of the reader.
 pub fn words() -> Words {
     reader().words()
+}
+
+/// Returns the texts in English, which clients get in every language of the reader.
+pub fn english_words() -> Words {
+    reader().site.words(Language::ENGLISH)
 }

@@ -6,12 +6,13 @@ use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, NO_JOB, Result};
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
+use domain::rejection::{RejectionReason, TypedReason};
 use http::StatusCode;
 use platform::exports::{delete as delete_for_now, restore};
 use platform::telemetry::staff_action;
 use web::describe::Parameter;
 use web::extract::Form;
-use web::pages::job::{ApprovePage, Decided, DeletePage, Message, REJECT_REASONS, RejectPage};
+use web::pages::job::{ApprovePage, Decided, DeletePage, Message, OTHER, RejectPage};
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
@@ -19,10 +20,6 @@ use super::{ExportPage, STALE, Seen};
 use crate::review::Rejection;
 
 pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The chosen reason from the list");
-/// The choice of the list with which a reason must be written.
-const OTHER: &str = "other";
-/// The reason against which a patient can ask for a second look (45 CFR 164.524(a)(3) and (4)).
-const HARM: &str = "harm";
 /// What is said where the patient or the app has ended the time to undo a deletion.
 const ENDED: &str = "the patient or the app has ended the time in which the deletion could be undone";
 
@@ -48,8 +45,8 @@ pub(crate) async fn ask_reject(page: ExportPage) -> Result<Response, PageError> 
 
 pub(crate) async fn reject(page: ExportPage, form: Form) -> Result<Response, PageError> {
     let seen = Seen::of(&form)?;
-    let reason = match reason(&form) {
-        Ok(reason) => reason,
+    let rejection = match rejection(&form) {
+        Ok(rejection) => rejection,
         Err(missing) => {
             return match page.in_review().await {
                 Ok(stored) => page.reject_page(&stored, Typed::of(&form), Some(missing)).await,
@@ -57,7 +54,6 @@ pub(crate) async fn reject(page: ExportPage, form: Form) -> Result<Response, Pag
             };
         }
     };
-    let rejection = Rejection { reason: &reason, second_look: form.get(BECAUSE.name) == HARM };
     let done = page.state.reject_job(&page.id, rejection, &page.username, seen).await.map(|_| ());
     page.back(done).await
 }
@@ -75,21 +71,26 @@ impl Typed {
     }
 }
 
-/// The reason that the patient reads: the one chosen from the list, and the text beside it. The error is the message about what is
-/// missing.
-fn reason(form: &Form) -> Result<String, Message> {
-    let words = request_context::words();
+/// The reason of the form: the one chosen from the list, and the text beside it. The error is the message about what is missing.
+fn rejection(form: &Form) -> Result<Rejection, Message> {
     let missing = |key: &str| Err(Message::of_catalogue(key, &[]));
-    let written = form.get("reason").trim();
-    match REJECT_REASONS.into_iter().find(|known| *known == form.get(BECAUSE.name)) {
-        None => missing("reject-missing"),
-        Some(OTHER) if written.is_empty() => missing("reject-missing-words"),
-        Some(OTHER) => Ok(written.to_owned()),
-        Some(chosen) => {
-            let chosen = words.text(&format!("reject-{chosen}"), &[]);
-            Ok(if written.is_empty() { chosen } else { format!("{chosen} {written}") })
-        }
+    let (because, written) = (form.get(BECAUSE.name), form.get("reason").trim());
+    let chosen = RejectionReason::ALL.into_iter().find(|known| known.key() == because);
+    match (chosen, written) {
+        (None, _) if because != OTHER => return missing("reject-missing"),
+        (None, "") => return missing("reject-missing-words"),
+        _ => {}
     }
+    let language = request_context::words().language.tag().to_owned();
+    let english = request_context::english_words();
+    let in_english = chosen.map(|chosen| english.text(&format!("reject-{}", chosen.key()), &[]));
+    let typed = (!written.is_empty()).then_some(written);
+    let reason: Vec<_> = in_english.as_deref().into_iter().chain(typed).collect();
+    Ok(Rejection {
+        reason: reason.join(" "),
+        chosen,
+        typed: typed.map(|text| TypedReason { text: text.to_owned(), language }),
+    })
 }
 
 pub(crate) async fn ask_delete(page: ExportPage) -> Result<Response, PageError> {

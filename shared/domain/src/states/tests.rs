@@ -121,3 +121,20 @@ proptest! {
         }
     }
 }
+
+/// Rejections that were stored before the reason had parts have one text.
+#[test]
+fn a_rejection_of_an_earlier_version_can_be_read() {
+    let now = Timestamp::UNIX_EPOCH;
+    let rejected = in_review().reject("asked twice", "admin", now, &Retention::default());
+    let mut stored = serde_json::to_value(&rejected).expect("JSON");
+    let members = stored.as_object_mut().expect("an object");
+    assert!(!members.contains_key("chosen") && !members.contains_key("typed"), "{members:?}");
+    members.remove("dismissed");
+    assert_eq!(serde_json::from_value::<Rejected>(stored).expect("a rejection"), rejected);
+    let typed = Some(TypedReason { text: "Llame.".to_owned(), language: "es".to_owned() });
+    let with_parts = Rejected { chosen: Some(RejectionReason::Harm), typed, ..rejected };
+    let stored = serde_json::to_value(&with_parts).expect("JSON");
+    assert_eq!((&stored["chosen"], &stored["typed"]["language"]), (&"harm".into(), &"es".into()));
+    assert_eq!(serde_json::from_value::<Rejected>(stored).expect("a rejection"), with_parts);
+}

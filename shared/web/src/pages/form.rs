@@ -3,6 +3,7 @@
 use askama::Template;
 
 use crate::pages::filters;
+use crate::rejection::Why;
 
 /// An error in the form, with its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,8 +157,9 @@ pub struct StatePage {
     pub state: String,
     /// The CSS class of the state.
     pub look: &'static str,
+    /// The reason of a rejection.
+    pub rejected: Option<Why>,
     pub next: String,
-    pub next_step: Option<String>,
     pub percent: Option<u8>,
     pub asked: String,
     pub number: String,

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use crate::pages::filters;
+use crate::rejection::Why;
 
 /// The common part of the pages for a signed-in patient.
 #[derive(Debug, Clone)]
@@ -50,7 +51,7 @@ pub struct CopyPage {
     pub look: &'static str,
     pub next: String,
     /// The reason of the rejection.
-    pub rejected: Option<String>,
+    pub rejected: Option<Why>,
     /// Whether the state can change without an action of the patient.
     pub is_live: bool,
     pub percent: Option<u8>,

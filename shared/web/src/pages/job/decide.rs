@@ -5,6 +5,7 @@ use domain::deletion::UndoEnd;
 use domain::ids::FileName;
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
+use domain::rejection::RejectionReason;
 use domain::states::Gone;
 use jiff::{SignedDuration, Timestamp};
 use words::Words;
@@ -13,8 +14,8 @@ use super::{DocumentCounts, Message, full, path, patient, size};
 use crate::pages::filters;
 use crate::request_context;
 
-/// The reasons of a rejection that staff can choose, by their keys in the catalogue without `reject-`.
-pub const REJECT_REASONS: [&str; 5] = ["identity", "twice", "person", "harm", "other"];
+/// The choice of the list with which the reason of a rejection must be typed.
+pub const OTHER: &str = "other";
 
 /// The export that a decision is about.
 pub struct Decided {
@@ -86,9 +87,10 @@ pub struct RejectPage {
 }
 
 impl RejectPage {
+    /// The choices of the list: the value, the key in the catalogue, and whether it is chosen.
     fn reasons(&self) -> Vec<(&'static str, String, bool)> {
         let option = |reason: &'static str| (reason, format!("reject-{reason}"), self.because == reason);
-        REJECT_REASONS.into_iter().map(option).collect()
+        RejectionReason::ALL.into_iter().map(RejectionReason::key).chain([OTHER]).map(option).collect()
     }
 }
 

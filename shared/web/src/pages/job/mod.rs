@@ -23,12 +23,13 @@ use words::Words;
 pub use self::account::{Account, ReasonRow};
 pub use self::contents::{FieldRow, ResourcePage, ResourceRow, RowsPage};
 pub use self::decide::{
-    ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, REJECT_REASONS, RejectPage,
+    ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, OTHER, RejectPage,
 };
 pub use self::inside::{InsidePage, InsidePlace, InsideRow};
 pub use self::requested::PartRow;
 use crate::pages::filters;
 use crate::pages::queue::identifiers;
+use crate::rejection::Why;
 use crate::request_context;
 
 /// The maximum number of files or documents on one page of a list.
@@ -112,7 +113,10 @@ pub struct StaffJobPage {
     /// The CSS class of the state.
     look: &'static str,
     facts: Vec<Fact>,
-    outcome: Option<Message>,
+    /// The reason of a rejection.
+    rejected: Option<Why>,
+    /// The reason of a failure.
+    failed: Option<String>,
     collected: Option<String>,
     percent: u8,
     waiting: Option<String>,
@@ -197,7 +201,14 @@ impl StaffJobPage {
             state: state(job, words),
             look: job.state().ehi_status(),
             facts: facts(job, view.app, view.due_days, view.now, words),
-            outcome: outcome(job, words),
+            rejected: match job {
+                Job::Rejected(rejected) => Some(Why::of(rejected, "job-rejected-why", words)),
+                _ => None,
+            },
+            failed: match job {
+                Job::Failed(failed) => Some(words.text("job-failed-why", &[("reason", &failed.reason)])),
+                _ => None,
+            },
             collected: job
                 .is_active()
                 .then(|| words.text("job-percent", &[("percent", &view.stored.percent().to_string())])),
@@ -285,16 +296,6 @@ fn facts(job: &Job, app: String, due_days: i64, now: Timestamp, words: &Words) -
     }
     facts.push(fact("job-number", header.id.to_string()));
     facts
-}
-
-/// Returns the reason of a rejected or failed export.
-fn outcome(job: &Job, words: &Words) -> Option<Message> {
-    let (key, reason) = match job {
-        Job::Rejected(rejected) => ("job-rejected-why", &rejected.reason),
-        Job::Failed(failed) => ("job-failed-why", &failed.reason),
-        _ => return None,
-    };
-    Some(Message { text: words.text(key, &[("reason", reason)]), in_english: false })
 }
 
 fn waiting(job: &Job, words: &Words) -> Option<String> {
