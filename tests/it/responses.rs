@@ -78,6 +78,28 @@ async fn manifests_match_their_snapshots() {
     }
 }
 
+/// 42 CFR 2.32: what is disclosed with the patient's consent carries a notice.
+#[tokio::test]
+async fn the_manifest_has_the_notice_about_alcohol_and_drugs_if_they_were_authorized() {
+    let world = World::new();
+    let (token, staff) = (world.token(ANNA).await, world.staff().await);
+    let notice = json!("42 CFR part 2 prohibits unauthorized use or disclosure of these records.");
+    for (topic, expected) in [("alcoholAndDrug", notice), ("hiv", Value::Null)] {
+        let job = world.kick_off(&token, "/auto-approve", ANNA).await;
+        let choices = json!({
+            "parameters": { "labs": { "enabled": true } },
+            "authorizations": { topic: { "value": true } },
+        });
+        assert_eq!(world.post(&job).bearer(&token).json(&choices).send().await.status, StatusCode::OK);
+        world.work().await;
+        // The manifest is in the language of clients, whatever the language of a browser is.
+        let status = world.get(&format!("{job}/status")).bearer(&token).header("accept-language", "es");
+        assert_eq!(status.send().await.json()["extension"]["notice"], expected, "{topic}");
+        let of_staff = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
+        assert_eq!(of_staff["manifest"]["extension"]["notice"], expected, "{topic}");
+    }
+}
+
 #[tokio::test]
 async fn jobs_match_their_snapshot_in_each_state() {
     let world = World::new();

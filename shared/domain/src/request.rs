@@ -3,7 +3,7 @@
 pub use fhir::base::Base;
 use serde::{Deserialize, Serialize};
 
-use crate::choices::Choices;
+use crate::choices::{Choices, Sensitive};
 use crate::dialect::Dialect;
 use crate::ids::{GroupId, PatientId};
 use crate::selection::Selection;
@@ -85,6 +85,13 @@ impl ExportRequest {
             Cohort::Patients(patients) if patients.len() <= 1 => SizeClass::Small,
             Cohort::Patients(_) | Cohort::Everyone | Cohort::Group(_) => SizeClass::Large,
         })
+    }
+
+    /// Returns whether the export carries the notice of 42 CFR 2.32: records about alcohol or drugs are authorized, or it is an
+    /// EHI export without choices, which leaves no topic out. A bulk export has no authorizations.
+    pub fn needs_part_2_notice(&self) -> bool {
+        let authorizes = |choices: &Choices| choices.authorizes(Sensitive::AlcoholAndDrug);
+        self.selection.is_none() && self.choices.as_ref().is_none_or(authorizes)
     }
 
     /// Returns the dialect of its status and its manifest.

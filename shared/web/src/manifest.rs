@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use security::keys::Keys;
 use serde_json::{Map, Value, json};
 use settings::Settings;
+use words::Words;
 
 use crate::job_json::file_url;
 
@@ -104,18 +105,20 @@ impl Page<'_> {
     }
 
     /// Adds the extension. Every dialect gets the ledger and the URL of the format's documentation (45 CFR 170.315(b)(10) requires
-    /// it with each export); the standard style also gets the URL of the job's JSON. In Bulk Data 4.0 the extension is an array of FHIR
-    /// extensions, in earlier versions an object.
+    /// it with each export), and the notice of 42 CFR 2.32 if the export needs it; the standard style also gets the URL of the job's
+    /// JSON. In Bulk Data 4.0 the extension is an array of FHIR extensions, in earlier versions an object.
     fn extend(&self, manifest: &mut Value, settings: &Settings, style: ManifestStyle, manifest_v4: bool) {
         let is_standard = style == ManifestStyle::Standard;
         let metadata = is_standard.then(|| settings.url(&format!("/jobs/{}/metadata", self.job.id())));
         let documentation = &settings.documentation_url;
+        let notice = part_2_notice(self.job, settings);
         let ledger = self.job.summary().and_then(|summary| summary.ledger.as_ref());
         if manifest_v4 && is_standard {
             let mut extensions = vec![
                 json!({ "url": "metadata", "valueUrl": metadata }),
                 json!({ "url": "ehiDocumentationUrl", "valueUrl": documentation }),
             ];
+            extensions.extend(notice.map(|notice| json!({ "url": NOTICE, "valueString": notice })));
             extensions.extend(ledger.map(|ledger| fhir_extension("ledger", &json!(ledger))));
             manifest["extension"] = json!(extensions);
             return;
@@ -123,9 +126,19 @@ impl Page<'_> {
         let mut extension = Map::new();
         extension.extend(metadata.map(|url| ("metadata".to_owned(), json!(url))));
         extension.insert("ehiDocumentationUrl".to_owned(), json!(documentation));
+        extension.extend(notice.map(|notice| (NOTICE.to_owned(), json!(notice))));
         extension.extend(ledger.map(|ledger: &Ledger| ("ledger".to_owned(), json!(ledger))));
         manifest["extension"] = Value::Object(extension);
     }
+}
+
+/// The name of the extension with the notice of 42 CFR 2.32.
+const NOTICE: &str = "notice";
+
+/// Returns the notice of 42 CFR 2.32 in English; `None` if the export does not need it.
+fn part_2_notice(job: &Job, settings: &Settings) -> Option<String> {
+    let english = || Words { overrides: settings.pages.words.clone(), ..Words::default() };
+    job.header().request.needs_part_2_notice().then(|| english().text("notice-part-2", &[]))
 }
 
 /// Renders counters by name as a FHIR extension, nested like the object.
@@ -193,3 +206,6 @@ pub async fn stored_page(job: &Job, number: u32, files: &dyn Files) -> Result<Op
     let bytes = read_all(files, &summary.page_key(number), MAX_PAGE).await?;
     Ok(Some(serde_json::from_slice(&bytes)?))
 }
+
+#[cfg(test)]
+mod tests;

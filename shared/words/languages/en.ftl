@@ -453,6 +453,7 @@ manifest-count = The number of resources in a file, which is the number of its l
 manifest-sha256 = The SHA-256 hash of the file, in hexadecimal digits (in the extension of the file).
 manifest-size = The size of the file in bytes (in the extension of the file).
 manifest-ledger = The account of the record (in the extension of the manifest): how many resources were read, written, left out, withheld, and could not be used. The sums balance.
+manifest-notice = The notice of 42 CFR 2.32 (in the extension of the manifest), if the copy may have records about alcohol or drugs.
 format-hashes = How to check a copy
 format-hashes-do = Compute the SHA-256 hash of each file and compare it with the manifest. Hash and size are those of the file before any compression for the transfer.
 format-zip = The ZIP of a patient’s pages

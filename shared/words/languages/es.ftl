@@ -451,6 +451,7 @@ manifest-count = El número de recursos de un archivo, que es el número de sus 
 manifest-sha256 = El hash SHA-256 del archivo, en cifras hexadecimales (en la extensión del archivo).
 manifest-size = El tamaño del archivo en bytes (en la extensión del archivo).
 manifest-ledger = La cuenta del historial (en la extensión del manifiesto): cuántos recursos se leyeron, se escribieron, se dejaron fuera, se retuvieron y no se pudieron usar. Las sumas cuadran.
+manifest-notice = El aviso de la norma 42 CFR 2.32 (en la extensión del manifiesto), si la copia puede tener registros sobre alcohol o drogas.
 format-hashes = Cómo comprobar una copia
 format-hashes-do = Calcule el hash SHA-256 de cada archivo y compárelo con el manifiesto. El hash y el tamaño son los del archivo antes de cualquier compresión para el envío.
 format-zip = El ZIP de las páginas del paciente

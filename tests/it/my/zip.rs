@@ -97,7 +97,7 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
         assert!(single.body == files[&path], "{path} is another file");
     }
     let notice = "42 CFR part 2 prohibits unauthorized use or disclosure of these records.";
-    assert_eq!(manifest["notice"], notice);
+    assert_eq!(manifest["extension"]["notice"], notice);
     assert!(manifest["extension"]["ledger"]["resources"]["read"].as_u64() > Some(0), "{manifest}");
     assert!(in_text(&files, "README.txt").contains(notice));
     let index = in_text(&files, "index.html");
@@ -172,7 +172,7 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
     assert!(!index.contains("alert(1000)"), "only the file has the later lines");
     assert!(index.contains("Desde: 2 de enero de 2000. Hasta: 2 de enero de 2019"), "{index}");
     let manifest: Value = serde_json::from_str(&in_text(&files, "manifest.json"))?;
-    assert!(manifest.get("notice").is_none() && !in_text(&files, "README.txt").contains("42 CFR"));
+    assert!(manifest["extension"].get("notice").is_none() && !in_text(&files, "README.txt").contains("42 CFR"));
     Ok(())
 }
 

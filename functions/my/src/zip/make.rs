@@ -144,9 +144,6 @@ impl Maker {
         if let Some(members) = manifest.as_object_mut() {
             members.retain(|_, value| !value.is_null());
         }
-        if self.plan.needs_notice() {
-            manifest["notice"] = json!(self.words.text("notice-part-2", &[]));
-        }
         manifest
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use domain::choices::Sensitive;
 use domain::dated::{DayRange, DaysByType};
 use domain::error::Result;
 use domain::job::{Job, JobState};
@@ -62,8 +61,7 @@ impl Plan {
 
     /// Whether records about alcohol or drugs may be in it, which carry a notice (42 CFR 2.32).
     pub(super) fn needs_notice(&self) -> bool {
-        let choices = self.job.header().request.choices.as_ref();
-        choices.is_none_or(|choices| choices.authorizes(Sensitive::AlcoholAndDrug))
+        self.job.header().request.needs_part_2_notice()
     }
 }
 

@@ -13,7 +13,7 @@ use super::frame::filters;
 #[template(path = "format.html")]
 pub struct FormatPage {
     /// Members of the manifest; the message `manifest-MEMBER` explains each.
-    members: [&'static str; 12],
+    members: [&'static str; 13],
     parts: Vec<PartRow>,
     topics: Vec<TopicRow>,
     /// Keys of the ledger's reasons; the message `left-out-KEY` explains each.
@@ -47,7 +47,7 @@ struct TypeRow {
 }
 
 /// The documented members of a manifest.
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 13] = [
     "transactionTime",
     "request",
     "requiresAccessToken",
@@ -60,6 +60,7 @@ const MEMBERS: [&str; 12] = [
     "sha256",
     "size",
     "ledger",
+    "notice",
 ];
 
 impl FormatPage {
