@@ -4,6 +4,9 @@ use http::StatusCode;
 use serde_json::json;
 use tests::{ANNA, TestResponse, World, both_hosts, text};
 
+use crate::my::{requested_copy, signed_in};
+use crate::review::hidden;
+
 const FORM: &str = "/staff/patients/anna-lindqvist/export";
 
 /// Returns the fields of a form for a new export as a browser sends them when nothing is changed, and the page of the form.
@@ -134,4 +137,55 @@ async fn mistakes_in_the_form_are_reported_and_all_input_is_kept() {
     let response = world.post(FORM).cookie(&staff).form(&nothing).send().await;
     assert!(response.text().contains("Choose at least one part."), "{}", response.text());
     assert_eq!(world.get("/admin/jobs").cookie(&staff).send().await.json(), json!([]));
+}
+
+/// Returns the value of a fact on a page.
+fn fact<'p>(page: &'p str, name: &str) -> &'p str {
+    let value = page.split_once(&format!("<dt>{name}</dt><dd>")).and_then(|(_, behind)| behind.split_once("</dd>"));
+    value.unwrap_or_else(|| panic!("no fact {name}: {page}")).0
+}
+
+/// Who gets a copy is what staff typed, or that the patient asked for it; never the id of a client.
+#[tokio::test]
+async fn staff_and_the_patient_read_who_gets_a_copy() {
+    let world = World::new();
+    let staff = world.staff().await;
+    let fields = fields(&world, &staff, &[("receiver", "her <daughter> Eva"), ("reason", "by phone")]).await;
+    let started = world.post(FORM).cookie(&staff).form(&fields).send().await.location();
+    let of_staff = started.rsplit('/').next().expect("an id").to_owned();
+    let session = signed_in(&world, ANNA).await;
+    let copy = requested_copy(&world, &session, &[]).await;
+    let of_patient = copy.rsplit('/').next().expect("an id").to_owned();
+    world.work().await;
+    let page = async |path: &str| world.get(path).cookie(&staff).send().await.text();
+    let typed = "her &#60;daughter&#62; Eva";
+    let own_pages = "the patient, on their own pages";
+    for (job, app, receiver) in [(&of_staff, "Staff", typed), (&of_patient, own_pages, own_pages)] {
+        for decision in ["approve", "reject"] {
+            let question = page(&format!("/staff/jobs/{job}/{decision}")).await;
+            assert_eq!(fact(&question, "Who gets it"), receiver, "{decision}");
+        }
+        assert_eq!(fact(&page(&format!("/staff/jobs/{job}")).await, "App"), app);
+        let version = hidden(&page(&format!("/staff/jobs/{job}/approve")).await, "version");
+        let several = page(&format!("/staff/approve?job={job}.{version}")).await;
+        assert!(several.contains(&format!("goes to {receiver}")), "{several}");
+    }
+    assert_eq!(fact(&page(&format!("/staff/jobs/{of_staff}")).await, "Who gets it"), typed);
+    for (app, listed, other, shown) in [
+        ("staff", &of_staff, &of_patient, format!("Staff</span><span class=\"line muted\">for {typed}<")),
+        ("my", &of_patient, &of_staff, format!("data-label=\"App\">{own_pages}</td>")),
+    ] {
+        let list = page(&format!("/staff?tab=review&app={app}")).await;
+        assert!(list.contains(listed.as_str()) && !list.contains(other.as_str()), "{app}: {list}");
+        assert!(list.contains(&shown), "{shown}: {list}");
+        assert!(list.contains(&format!("<option value=\"{app}\" selected>")), "{list}");
+        for option in [format!("<option value=\"my\"{{}}>{own_pages}<"), "<option value=\"staff\"{}>Staff<".to_owned()] {
+            let is_there = ["", " selected"].iter().any(|chosen| list.contains(&option.replace("{}", chosen)));
+            assert!(is_there, "{option}: {list}");
+        }
+    }
+    for path in ["/my".to_owned(), format!("/my/exports/{of_staff}")] {
+        let shown = world.get(&path).cookie(&session).send().await.text();
+        assert!(shown.contains(&format!("Who gets it, in their words: “{typed}”")), "{path}: {shown}");
+    }
 }

@@ -21,6 +21,7 @@ pub fn new_export(cohort: Cohort) -> NewExport {
             cohort,
             confirmed_members: None,
             choices: None,
+            receiver: None,
             selection: None,
             output: OutputOptions::default(),
         },

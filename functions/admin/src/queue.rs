@@ -4,13 +4,14 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::error::{Error, Result};
 use domain::ids::{ClientId, JobId};
-use domain::job::JobState;
+use domain::job::{JobState, Owner};
 use domain::ports::jobs::JobQuery;
 use domain::search::Search;
 use futures_util::future::try_join_all;
 use http::StatusCode;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use settings::OWN_PAGES;
 use web::describe::Parameter;
 use web::extract::Query;
 use web::pages::{FieldProblem, QueuePage, QueueRow, Tab};
@@ -215,14 +216,17 @@ impl Admin {
         TABS.iter().zip(counts).map(tab).collect()
     }
 
-    /// The registered clients for the filter, and the chosen client if it is not registered any more.
+    /// The registered clients for the filter, the patients' own pages, staff, and the chosen client if it is not registered any more.
     fn apps(&self, chosen: &str) -> Vec<(String, String, bool)> {
+        let words = request_context::words();
         let registered = self.settings.clients.iter().map(|client| {
             let id = client.id.to_string();
-            let is_chosen = id == chosen;
-            (id.clone(), client.name.clone().unwrap_or(id), is_chosen)
+            (id.clone(), client.name.clone().unwrap_or(id))
         });
-        let mut apps: Vec<_> = registered.collect();
+        let own = [(OWN_PAGES, "own-pages"), (Owner::STAFF, "queue-staff")];
+        let own = own.map(|(id, key)| (id.to_owned(), words.text(key, &[])));
+        let with_choice = |(id, name): (String, String)| (id.clone(), name, id == chosen);
+        let mut apps: Vec<_> = registered.chain(own).map(with_choice).collect();
         if !chosen.is_empty() && !apps.iter().any(|(_, _, is_chosen)| *is_chosen) {
             apps.push((chosen.to_owned(), chosen.to_owned(), true));
         }

@@ -157,7 +157,7 @@ impl Admin {
         let event = target.event(&username, Action::ExportStarted).of_job(&number);
         let (reason, receiver) = (form.get(REASON).trim(), form.get(RECEIVER).trim());
         let asked = format!("asked for an export for {receiver}: {reason}");
-        let new = self.new_export(&username, target, choices, number)?;
+        let new = self.new_export((&username, receiver), target, choices, number)?;
         let started =
             start_as(new, (&username, &asked), &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
         match self.audit.around(event, started).await {
@@ -175,7 +175,13 @@ impl Admin {
         self.audit.record(target.event(username, Action::RecordViewed).about(&target.about)).await
     }
 
-    fn new_export(&self, who: &str, target: Target, choices: Choices, number: JobId) -> Result<NewExport> {
+    fn new_export(
+        &self,
+        (who, receiver): (&str, &str),
+        target: Target,
+        choices: Choices,
+        number: JobId,
+    ) -> Result<NewExport> {
         let client = ClientId::parse(Owner::STAFF).map_err(Error::internal)?;
         let id = target.patient.as_ref().map(|patient| patient.id.clone());
         Ok(NewExport {
@@ -193,6 +199,7 @@ impl Admin {
                 cohort: target.cohort,
                 confirmed_members: target.confirmed_members,
                 choices: Some(choices),
+                receiver: Some(receiver.to_owned()),
                 selection: None,
                 output: OutputOptions::default(),
             },

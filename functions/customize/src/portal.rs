@@ -263,6 +263,7 @@ impl Customize {
                 confirmed_members: None,
                 // The choices are parsed like the Parameters of a kick-off.
                 choices: from_parameters(&to_parameters(choices))?,
+                receiver: None,
                 selection: None,
                 output: OutputOptions {
                     one_document_per_file: client.one_document_per_file,

@@ -179,6 +179,7 @@ impl KickOff {
             cohort,
             confirmed_members: None,
             choices: None,
+            receiver: None,
             selection: Some(selection),
             output,
         })

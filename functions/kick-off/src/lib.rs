@@ -173,6 +173,7 @@ async fn ehi_export(
             cohort: Cohort::of(vec![patient]),
             confirmed_members: None,
             choices,
+            receiver: None,
             selection: None,
             output: OutputOptions {
                 one_document_per_file: client.is_some_and(|client| client.one_document_per_file),

@@ -197,7 +197,12 @@ impl My {
             return words.text("my-asked-here", &[("date", &date)]);
         }
         if header.owner.is_staff() {
-            return words.text("my-asked-staff", &[("date", &date)]);
+            return match &header.request.receiver {
+                Some(receiver) => {
+                    words.text("my-asked-staff-for", &[("date", &date), ("receiver", receiver)])
+                }
+                None => words.text("my-asked-staff", &[("date", &date)]),
+            };
         }
         let app = client_of(&self.settings, &header.owner).and_then(|client| client.name.as_deref());
         let app = app.unwrap_or_else(|| header.owner.client.as_str());

@@ -52,6 +52,7 @@ pub fn job(seconds: i64, patient: &str) -> Job {
                 cohort: Cohort::Patients(vec![patient]),
                 confirmed_members: None,
                 choices: None,
+                receiver: None,
                 selection: None,
                 output: OutputOptions::default(),
             },

@@ -71,6 +71,9 @@ pub struct ExportRequest {
     pub confirmed_members: Option<String>,
     /// The form's choices; `None` means that everything is exported.
     pub choices: Option<Choices>,
+    /// Who gets the copy, as staff typed it who started the export; `None` for other exports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<String>,
     /// The selection of a bulk export; `None` for an EHI export.
     #[serde(default)]
     pub selection: Option<Selection>,

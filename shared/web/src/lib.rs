@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod pages;
 pub mod patient_session;
 pub mod ports;
+pub mod receiver;
 pub mod rejection;
 pub mod request_context;
 pub mod respond;

@@ -13,6 +13,7 @@ use platform::telemetry::staff_action;
 use web::describe::Parameter;
 use web::extract::Form;
 use web::pages::job::{ApprovePage, Decided, DeletePage, Message, OTHER, RejectPage};
+use web::receiver::receiver;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
@@ -120,7 +121,9 @@ impl ExportPage {
     async fn decided(&self, stored: &StoredJob) -> Result<Decided> {
         self.state.viewed_part(&stored.job, "decision", &self.username).await?;
         let counts = self.state.count_documents(stored).await?;
-        Ok(Decided::new(stored, self.state.app(stored), &counts))
+        let words = request_context::words();
+        let receiver = receiver(stored.job.header(), &self.state.settings, &words);
+        Ok(Decided::new(stored, receiver, &counts))
     }
 
     async fn reject_page(

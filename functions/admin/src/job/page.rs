@@ -10,9 +10,9 @@ use web::describe::{Kind, Parameter};
 use web::extract::Query;
 use web::manifest::stored_page;
 use web::pages::job::{DeletedPage, JobView, Message, StaffJobPage};
+use web::receiver::client_name;
 use web::request_context;
 use web::respond::{PageError, html};
-use web::urls::client_of;
 
 use super::opened::Place;
 use super::{ExportPage, STALE, status};
@@ -65,7 +65,7 @@ impl Admin {
                 documents: self.document_rows(&stored, shown.documents_from, &opened).await?,
                 attached: Self::attached_rows(&stored, &opened),
                 full_at: opened.full_at(),
-                app: self.app(&stored),
+                app: client_name(&stored.job.header().owner, &self.settings, &request_context::words()),
                 due_days: self.settings.pages.due_days,
                 now: self.clock.now(),
                 upload: (MAX_FILES, self.settings.max_upload_bytes),
@@ -73,13 +73,6 @@ impl Admin {
             },
         );
         Ok(html(status(shown.problem.as_ref()), &page))
-    }
-
-    /// The name of the client whose export it is.
-    pub(super) fn app(&self, stored: &StoredJob) -> String {
-        let owner = &stored.job.header().owner;
-        let name = client_of(&self.settings, owner).and_then(|client| client.name.clone());
-        name.unwrap_or_else(|| owner.client.to_string())
     }
 }
 

@@ -18,6 +18,7 @@ fn awaiting(review: bool) -> Job {
                 cohort: Cohort::Everyone,
                 confirmed_members: None,
                 choices: None,
+                receiver: None,
                 selection: None,
                 output: OutputOptions::default(),
             },

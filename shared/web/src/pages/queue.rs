@@ -10,6 +10,7 @@ use settings::Settings;
 use words::Words;
 
 use crate::pages::{FieldProblem, filters};
+use crate::receiver::client_name;
 use crate::request_context;
 
 /// A list of exports.
@@ -62,7 +63,10 @@ pub struct QueueRow {
     pub patient: String,
     pub born: String,
     pub identifiers: Vec<String>,
+    /// The client that started the export.
     pub app: String,
+    /// Who gets the copy, as staff typed it who started the export.
+    pub receiver: Option<String>,
     /// The CSS class of the state.
     pub look: &'static str,
     pub state: String,
@@ -84,7 +88,6 @@ impl QueueRow {
     pub fn new(stored: &StoredJob, settings: &Settings, now: Timestamp) -> Result<Self> {
         let words = request_context::words();
         let header = stored.job.header();
-        let client = settings.clients.iter().find(|client| client.id == header.owner.client);
         let patient = header.patient.as_ref();
         Ok(Self {
             id: header.id.to_string(),
@@ -96,16 +99,18 @@ impl QueueRow {
                 .map(|date| words.partial(date))
                 .unwrap_or_default(),
             identifiers: patient.map(|patient| identifiers(&words, patient)).unwrap_or_default(),
-            app: match client.and_then(|client| client.name.clone()) {
-                Some(name) => name,
-                None if header.owner.is_staff() => words.text("queue-staff", &[]),
-                None => header.owner.client.to_string(),
-            },
+            app: client_name(&header.owner, settings, &words),
+            receiver: header.request.receiver.clone(),
             look: stored.job.state().ehi_status(),
             state: state(&words, stored.job.state()),
             asked: words.date(header.created_at),
             due: due(&words, &stored.job, settings.pages.due_days, now)?,
         })
+    }
+
+    /// Returns who gets the copy.
+    fn goes_to(&self) -> &str {
+        self.receiver.as_deref().unwrap_or(&self.app)
     }
 }
 

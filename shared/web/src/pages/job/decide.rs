@@ -29,15 +29,15 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// Describes the export.
-    pub fn new(stored: &StoredJob, app: String, documents: &DocumentCounts) -> Self {
+    /// Describes the export. `receiver` is who gets the copy.
+    pub fn new(stored: &StoredJob, receiver: String, documents: &DocumentCounts) -> Self {
         let words = &request_context::words();
         let counted = documents.counted.as_ref();
         let not_opened = counted.map(|counted| counted.not_opened);
         let job = &stored.job;
         let text_of = |key: &str| words.text(key, &[]);
         let mut facts =
-            vec![(text_of("decide-patient"), patient(job, words)), (text_of("decide-receiver"), app)];
+            vec![(text_of("decide-patient"), patient(job, words)), (text_of("decide-receiver"), receiver)];
         if let Some(summary) = job.summary() {
             let all = counted.map(|counted| words.number(counted.all)).unwrap_or_default();
             let values = [

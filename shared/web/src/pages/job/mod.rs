@@ -279,6 +279,7 @@ fn facts(job: &Job, app: String, due_days: i64, now: Timestamp, words: &Words) -
         facts.push(fact("queue-identifiers", identifiers(words, patient).join(", ")));
     }
     facts.push(fact("job-app", app));
+    facts.extend(header.request.receiver.clone().map(|receiver| fact("decide-receiver", receiver)));
     facts.push(fact("job-asked", words.moment(header.created_at)));
     let is_open = matches!(
         job.state(),
