@@ -104,6 +104,33 @@ async fn every_url_of_an_attachment_can_be_fetched_or_is_removed_and_reported() 
     assert_eq!(errors.len(), 7, "{errors:?}");
 }
 
+/// On Windows and macOS two files whose names differ only in their case would be one after the ZIP is unpacked.
+#[tokio::test]
+async fn names_of_documents_differ_in_more_than_their_case() {
+    let content: Vec<_> = ["Scan", "scan", "SCAN"]
+        .map(|id| json!({ "attachment": { "url": format!("Binary/{id}") } }))
+        .into();
+    let lines = [
+        json!({ "resourceType": "DocumentReference", "id": "d", "status": "current", "content": content }),
+        binary("Scan"),
+        binary("scan"),
+        binary("SCAN"),
+    ];
+    let directory = lake(&lines, &[]);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token(SOMEBODY).await;
+    let (resources, errors) = exported(&world, &token).await;
+    assert_eq!(errors, Vec::<String>::new());
+    let mut names = BTreeSet::new();
+    let served = named(&resources, "DocumentReference/d")["content"].as_array().expect("content").clone();
+    for (content, id) in served.iter().zip(["Scan", "scan", "SCAN"]) {
+        let url = text(&content["attachment"]["url"]);
+        assert_eq!(world.get(&url).bearer(&token).send().await.text(), format!("binary {id}"), "{url}");
+        names.insert(url.to_lowercase());
+    }
+    assert_eq!(names.len(), 3, "{names:?}");
+}
+
 #[tokio::test]
 async fn attachments_of_all_types_are_served() {
     let url = || json!({ "url": "files/scan.txt" });

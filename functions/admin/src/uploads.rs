@@ -175,14 +175,15 @@ fn broken(error: MultipartError) -> Error {
     }
 }
 
-/// Gives the files names that the job does not use yet and that no file of a record can have.
+/// Gives the files names that the job does not use yet and that no file of a record can have. Where a ZIP is unpacked, names may be
+/// the same that differ only in their case, as on Windows and macOS, or in dots at their end, as on Windows.
 pub(crate) fn with_free_names(files: Vec<Attachment>, taken: &[Attachment]) -> Vec<Attachment> {
     let mut named: Vec<Attachment> = Vec::new();
     for mut file in files {
         let wanted = file.name.clone();
         let mut number = 1;
-        while RecordAttachment::parse(file.name.as_str()).is_some()
-            || taken.iter().chain(&named).any(|other| other.name == file.name)
+        while RecordAttachment::parse(&file.name.folded()).is_some()
+            || taken.iter().chain(&named).any(|other| other.name.folded() == file.name.folded())
         {
             number += 1;
             file.name = FileName::sanitize(&format!("copy-{number}-{wanted}"));

@@ -49,7 +49,7 @@ pub(crate) struct Attachments<'a> {
     job: &'a JobId,
     chunk: ChunkId,
     attempt: Attempt,
-    /// The names that are in use.
+    /// The [folded](FileName::folded) names that are in use.
     names: HashSet<String>,
     /// The number of bytes in memory.
     held_bytes: usize,
@@ -69,7 +69,7 @@ impl<'a> Attachments<'a> {
     pub(crate) fn begin(&mut self, name: FileName, content_type: &str) -> Writing<'a> {
         let mut free = name.clone();
         let mut number = 1;
-        while !self.names.insert(free.to_string()) {
+        while !self.names.insert(free.folded()) {
             number += 1;
             free = FileName::sanitize(&format!("{number}-{name}"));
         }

@@ -123,6 +123,11 @@ impl FileName {
         Self(safe)
     }
 
+    /// Returns the name in lower case and without dots at its end. Names for which it is equal can be one file on Windows and macOS.
+    pub fn folded(&self) -> String {
+        self.0.trim_end_matches('.').to_lowercase()
+    }
+
     /// Returns the text after the last dot, in lower case; empty if there is no dot.
     pub fn extension(&self) -> String {
         self.0.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()

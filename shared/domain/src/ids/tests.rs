@@ -32,3 +32,12 @@ proptest! {
         prop_assert_eq!(first.cmp(&second), first.to_string().cmp(&second.to_string()));
     }
 }
+
+#[test]
+fn names_that_are_one_file_on_other_systems_are_folded_to_one() {
+    let folded = |name: &str| FileName::parse(name).expect("a name").folded();
+    for name in ["scan.pdf", "Scan.PDF", "scan.pdf..", "SCAN.pdf."] {
+        assert_eq!(folded(name), "scan.pdf");
+    }
+    assert_ne!(folded("scan.pdf"), folded("scan-.pdf"));
+}
