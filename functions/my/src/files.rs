@@ -10,6 +10,7 @@ use domain::job::JobState;
 use domain::ports::jobs::StoredJob;
 use settings::LargeFiles;
 use storage::packs::Attachments;
+use web::describe::{Kind, Parameter};
 use web::download::{FileRequest, InlineLimit, Stored, download};
 use web::exported;
 use web::extract::{FilePath, JobPath};
@@ -22,8 +23,12 @@ use crate::signed_in::SignedIn;
 use crate::zip::{Fits, Plan, fits};
 use crate::{My, state_of};
 
-/// The maximum number of files that the page lists, so that the page fits into a response of Lambda.
-const MAX_LISTED: usize = 5_000;
+/// The number of files on a page of the list, so that the page fits into a response of Lambda.
+const PAGE: usize = 1_000;
+
+/// The files before this number are on earlier pages of the list.
+pub(crate) const FROM: Parameter =
+    Parameter::query("from", "The number of the first file that is listed").of(Kind::Integer);
 
 pub(crate) async fn file(
     State(state): State<My>,
@@ -67,8 +72,8 @@ impl My {
         InlineLimit { bytes: self.settings.max_direct_bytes, on_larger: LargeFiles::Redirect }
     }
 
-    /// What can be downloaded of a copy.
-    pub(crate) fn downloads(&self, plan: &Plan, job: &JobId) -> Downloads {
+    /// What can be downloaded of a copy. The list of single files begins at `from`.
+    pub(crate) fn downloads(&self, plan: &Plan, job: &JobId, from: usize) -> Downloads {
         let words = request_context::words();
         let base = format!("/my/exports/{job}");
         let link = |kind: &str, name: &str, size: u64| FileLink {
@@ -79,15 +84,52 @@ impl My {
         let files = plan.files.iter().map(|named| link("files", &named.name, named.file.size));
         let attachments =
             plan.attachments.iter().map(|attachment| link("attachments", &attachment.name, attachment.size));
-        let is_more = plan.files.len() + plan.attachments.len() > MAX_LISTED;
+        let listed = Listed::of(plan.files.len() + plan.attachments.len(), from);
+        let page = |from: usize| format!("{base}?{}={from}#files", FROM.name);
         let fits = fits(plan, &self.settings) != Fits::Nowhere;
         let size = size_in_words(plan.bytes(), &words);
         Downloads {
             zip: fits.then(|| format!("{base}/zip")),
             all: words.text("my-download-all", &[("size", &size)]),
-            files: files.chain(attachments).take(MAX_LISTED).collect(),
-            is_more,
+            files: files.chain(attachments).skip(listed.from).take(PAGE).collect(),
+            listed: listed.is_part().then(|| listed.in_words(&words)),
+            first: (listed.from > 0).then(|| page(0)),
+            next: listed.next().map(page),
+            is_open: !fits || listed.from > 0,
         }
+    }
+}
+
+/// The files that one page of the list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Listed {
+    from: usize,
+    count: usize,
+}
+
+impl Listed {
+    /// Returns the page that begins at `from`; the first page if there are not so many files.
+    fn of(count: usize, from: usize) -> Self {
+        Self { from: if from < count { from } else { 0 }, count }
+    }
+
+    fn end(self) -> usize {
+        self.from.saturating_add(PAGE).min(self.count)
+    }
+
+    fn is_part(self) -> bool {
+        self.end() - self.from < self.count
+    }
+
+    /// Returns where the next page begins.
+    fn next(self) -> Option<usize> {
+        (self.end() < self.count).then(|| self.end())
+    }
+
+    fn in_words(self, words: &Words) -> String {
+        let number = |number: usize| words.number(number as u64);
+        let (from, to, count) = (number(self.from + 1), number(self.end()), number(self.count));
+        words.text("my-files-listed", &[("from", &from), ("to", &to), ("count", &count)])
     }
 }
 

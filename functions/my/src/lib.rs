@@ -78,7 +78,7 @@ fn copy_routes(at: At<My>) -> At<My> {
             ("Shows a copy of a patient's record", &[200]),
             one::show,
         )
-        .reading(&[LIVE, SAID])
+        .reading(&[LIVE, SAID, files::FROM])
         .returning(&[page(200)])
 }
 

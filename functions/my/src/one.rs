@@ -19,7 +19,7 @@ use words::Words;
 
 use crate::signed_in::SignedIn;
 use crate::zip::Plan;
-use crate::{My, account, list, said, state_of};
+use crate::{My, account, files, list, said, state_of};
 
 /// How often a page without script loads again, in seconds.
 const REFRESH: HeaderValue = HeaderValue::from_static("15");
@@ -31,7 +31,8 @@ pub(crate) async fn show(
     query: Query,
 ) -> Result<Response, PageError> {
     let stored = state.listed(&id, &signed_in.patient).await?;
-    let mut page = state.page(&stored, &signed_in).await?;
+    let from = query.get(files::FROM.name).and_then(|from| from.parse().ok()).unwrap_or_default();
+    let mut page = state.page(&stored, &signed_in, from).await?;
     if page.downloads.is_some() {
         state.audit.record(signed_in.event(Action::RecordViewed).of(&stored.job)).await?;
     }
@@ -94,7 +95,8 @@ impl My {
         words.text(&format!("{words_of}-{}", state.name()), &[("date", &until)])
     }
 
-    async fn page(&self, stored: &StoredJob, signed_in: &SignedIn) -> Result<CopyPage> {
+    /// Returns the page of a copy. The list of its files begins at `from`.
+    async fn page(&self, stored: &StoredJob, signed_in: &SignedIn, from: usize) -> Result<CopyPage> {
         let words = request_context::words();
         let header = stored.job.header();
         let now = self.clock.now();
@@ -146,7 +148,7 @@ impl My {
             contents: plan.as_ref().map(|plan| contents(plan, &words)).unwrap_or_default(),
             account: ledger.map(|ledger| account::total(ledger, &words)),
             left_out: complete.map(|it| account::left_out(&it.summary, &words)).unwrap_or_default(),
-            downloads: plan.as_ref().map(|plan| self.downloads(plan, &header.id)),
+            downloads: plan.as_ref().map(|plan| self.downloads(plan, &header.id, from)),
             can_cancel: is_open(state),
             can_delete: state == JobState::Complete || restorable_until(&stored.job, now).is_some(),
             can_take_back: has_permission(stored, now),

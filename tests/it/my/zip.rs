@@ -1,19 +1,21 @@
 //! The ZIP of a copy: its hashes, its page for people, and an incomplete ZIP.
 
 use platform::Platform;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 
 use aws_lc_rs::digest;
 use domain::clock::hex;
 use http::StatusCode;
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{ANNA, BRUNO, TestResponse, World, both_hosts, text};
 use tower::ServiceExt;
 use zip::ZipArchive;
 
 use super::{approved, page, requested_copy, signed_in};
+use crate::documents::{SOMEBODY, lake};
+use crate::review::link_named;
 
 /// Returns the files of a ZIP by name.
 fn unpacked(response: &TestResponse) -> BTreeMap<String, Vec<u8>> {
@@ -225,4 +227,42 @@ async fn a_host_without_signed_links_sends_a_zip_of_any_size() {
     // This host has no signed links: it sends the ZIP itself.
     let files = unpacked(&world.get(&format!("{copy}/zip")).cookie(&session).send().await);
     check_sums(&files);
+}
+
+/// On AWS a copy can be too large for a ZIP. Then its files are downloaded from the pages of their list.
+#[tokio::test]
+async fn every_file_of_a_copy_without_a_zip_can_be_reached() {
+    const COUNT: usize = 2_100;
+    let url = |number: usize| json!({ "attachment": { "url": format!("Binary/b{number}") } });
+    let mut lines = vec![json!({ "resourceType": "Patient", "id": SOMEBODY, "name": [{ "text": "Some Body" }] })];
+    let content: Vec<_> = (0..COUNT).map(url).collect();
+    lines.push(json!({ "resourceType": "DocumentReference", "id": "d", "status": "current", "content": content }));
+    let binary = |number: usize| json!({ "resourceType": "Binary", "id": format!("b{number}"), "contentType": "text/plain", "data": "aGVsbG8=" });
+    lines.extend((0..COUNT).map(binary));
+    let directory = lake(&lines, &[]);
+    let world = World::with("sandbox = true\nreview = false\nmax_direct_bytes = 1000", directory.path());
+    let session = signed_in(&world, SOMEBODY).await;
+    let copy = requested_copy(&world, &session, &[]).await;
+    world.work().await;
+    let (mut found, mut path, mut pages) = (BTreeSet::new(), copy.clone(), 0);
+    loop {
+        let shown = page(&world, &session, &path).await;
+        assert!(shown.contains("too large for one ZIP") && shown.contains("<details id=\"files\" open>"), "{shown}");
+        pages += 1;
+        let links = shown.split("href=\"").skip(1).filter_map(|link| link.split('"').next());
+        let files: Vec<_> = links.filter(|link| link.starts_with(&format!("{copy}/"))).map(str::to_owned).collect();
+        found.extend(files.into_iter().filter(|link| link.contains("/attachments/") || link.contains("/files/")));
+        match link_named(&shown, "More files") {
+            Some(next) => path = next.split('#').next().unwrap_or_default().to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!((found.iter().filter(|link| link.contains("/attachments/")).count(), pages), (COUNT, 3));
+    assert!(found.iter().any(|link| link.ends_with("/files/Patient.ndjson")), "{pages} pages");
+    let last = found.last().expect("a file");
+    assert_eq!(world.get(last).cookie(&session).send().await.status, StatusCode::OK, "{last}");
+    let shown = page(&world, &session, &path).await;
+    assert_eq!(link_named(&shown, "First files"), Some(format!("{copy}?from=0#files")), "{shown}");
+    let too_far = page(&world, &session, &format!("{copy}?from=99999")).await;
+    assert!(too_far.contains("Files 1 to 1,000 of 2,"), "{too_far}");
 }

@@ -95,8 +95,14 @@ pub struct Downloads {
     pub zip: Option<String>,
     pub all: String,
     pub files: Vec<FileLink>,
-    /// Whether the list of files is incomplete.
-    pub is_more: bool,
+    /// The numbers of the listed files, if the list has more than one page.
+    pub listed: Option<String>,
+    /// The path of the first page of the list; `None` on that page.
+    pub first: Option<String>,
+    /// The path of the next page of the list.
+    pub next: Option<String>,
+    /// Whether the list is shown at once.
+    pub is_open: bool,
 }
 
 pub struct FileLink {
