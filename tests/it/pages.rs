@@ -317,7 +317,7 @@ async fn an_error_below_auth_is_in_the_json_of_oauth() {
     // The time limit of the host and a server that cannot start.
     let closed = web::host::closed("no settings", world.platform().clock(), world.platform().random());
     let request = http::Request::post("/auth/token").body(axum::body::Body::empty()).expect("a request");
-    let response = tests::TestResponse::of(closed, request).await;
+    let response = TestResponse::of(closed, request).await;
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.json()["error"], "temporarily_unavailable");
 }
