@@ -78,18 +78,27 @@ async fn names_of_attachments_differ_in_more_than_their_case() {
     let (job, _, staff) = in_review(&world).await;
     let record_like = format!("000000.0-{}-x.pdf", "A".repeat(16));
     let mut names = Vec::new();
-    for upload in [&["Scan.pdf", "scan.pdf"][..], &["SCAN.PDF", "scan.pdf.", &record_like], &["Copy-2-scan.pdf"]] {
+    for upload in
+        [&["Scan.pdf", "scan.pdf"][..], &["SCAN.PDF", "scan.pdf.", &record_like], &["Copy-2-scan.pdf"]]
+    {
         let files: Vec<(&str, &str, &[u8])> =
             upload.iter().map(|name| (*name, "application/pdf", b"%PDF".as_slice())).collect();
         let path = format!("/admin{job}/add-files");
         let attached = world.post(&path).cookie(&staff).files(&files).send().await;
         assert_eq!(attached.status, StatusCode::OK, "{}", attached.text());
         let listed = attached.json()["attachments"].as_array().expect("a list").clone();
-        names = listed.iter().map(|file| text(&file["url"]).rsplit('/').next().expect("a name").to_owned()).collect();
+        names = listed
+            .iter()
+            .map(|file| text(&file["url"]).rsplit('/').next().expect("a name").to_owned())
+            .collect();
     }
     let expected = ["Scan.pdf", "copy-2-scan.pdf", "copy-3-SCAN.PDF", "copy-4-scan.pdf."];
     assert_eq!(names[..4], expected);
-    assert_eq!(names[4], format!("copy-2-{record_like}"), "the ZIP can have a file of the record with this name");
+    assert_eq!(
+        names[4],
+        format!("copy-2-{record_like}"),
+        "the ZIP can have a file of the record with this name"
+    );
     assert_eq!(names[5], "copy-2-Copy-2-scan.pdf");
     let folded: std::collections::BTreeSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
     assert_eq!(folded.len(), 6, "{names:?}");

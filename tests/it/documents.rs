@@ -107,9 +107,8 @@ async fn every_url_of_an_attachment_can_be_fetched_or_is_removed_and_reported() 
 /// On Windows and macOS two files whose names differ only in their case would be one after the ZIP is unpacked.
 #[tokio::test]
 async fn names_of_documents_differ_in_more_than_their_case() {
-    let content: Vec<_> = ["Scan", "scan", "SCAN"]
-        .map(|id| json!({ "attachment": { "url": format!("Binary/{id}") } }))
-        .into();
+    let content: Vec<_> =
+        ["Scan", "scan", "SCAN"].map(|id| json!({ "attachment": { "url": format!("Binary/{id}") } })).into();
     let lines = [
         json!({ "resourceType": "DocumentReference", "id": "d", "status": "current", "content": content }),
         binary("Scan"),

@@ -141,7 +141,8 @@ async fn mistakes_in_the_form_are_reported_and_all_input_is_kept() {
 
 /// Returns the value of a fact on a page.
 fn fact<'p>(page: &'p str, name: &str) -> &'p str {
-    let value = page.split_once(&format!("<dt>{name}</dt><dd>")).and_then(|(_, behind)| behind.split_once("</dd>"));
+    let value =
+        page.split_once(&format!("<dt>{name}</dt><dd>")).and_then(|(_, behind)| behind.split_once("</dd>"));
     value.unwrap_or_else(|| panic!("no fact {name}: {page}")).0
 }
 
@@ -179,8 +180,11 @@ async fn staff_and_the_patient_read_who_gets_a_copy() {
         assert!(list.contains(listed.as_str()) && !list.contains(other.as_str()), "{app}: {list}");
         assert!(list.contains(&shown), "{shown}: {list}");
         assert!(list.contains(&format!("<option value=\"{app}\" selected>")), "{list}");
-        for option in [format!("<option value=\"my\"{{}}>{own_pages}<"), "<option value=\"staff\"{}>Staff<".to_owned()] {
-            let is_there = ["", " selected"].iter().any(|chosen| list.contains(&option.replace("{}", chosen)));
+        for option in
+            [format!("<option value=\"my\"{{}}>{own_pages}<"), "<option value=\"staff\"{}>Staff<".to_owned()]
+        {
+            let is_there =
+                ["", " selected"].iter().any(|chosen| list.contains(&option.replace("{}", chosen)));
             assert!(is_there, "{option}: {list}");
         }
     }

@@ -72,7 +72,8 @@ pub(crate) async fn export(
     // The URL includes the query; the parameters of a body are not part of it (Bulk Data 3.0, `request`).
     let url = state.settings.url(&format!("{}/{place}{query}", operation.dialect.base.path()));
     let new = state.new_export(caller.owner(), ExportRequest { url, ..export });
-    let job = state.begin_once(new, headers.idempotency_key.as_deref(), &parameters).await?;
+    let started = state.begin_once(new, headers.idempotency_key.as_deref(), &parameters);
+    let job = Box::pin(started).await?;
     web::request_context::started(job.id());
     Ok(accepted(&state, &job, headers.separate_status)?)
 }

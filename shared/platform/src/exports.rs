@@ -172,7 +172,7 @@ pub async fn remove_files(files: &dyn Files, id: &JobId) {
             tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "files of an ended export are left for cleanup");
         }
         Err(_) => {
-            tracing::info!(job.id = %id, "an ended export has many files; cleanup removes the rest of them")
+            tracing::info!(job.id = %id, "an ended export has many files; cleanup removes the rest of them");
         }
     }
 }

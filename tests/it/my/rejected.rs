@@ -48,7 +48,8 @@ async fn rejected_in(world: &World, copy: &str, language: &str, because: &str, t
     let path = copy.replace("/my/exports/", "/staff/jobs/") + "/reject";
     let version = hidden(&page(world, &staff, &path).await, "version");
     let fields = [("version", version.as_str()), ("because", because), ("reason", typed)];
-    let sent = world.post(&path).cookie(&staff).header("accept-language", language).form(&fields).send().await;
+    let sent =
+        world.post(&path).cookie(&staff).header("accept-language", language).form(&fields).send().await;
     assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.text());
 }
 
@@ -59,7 +60,8 @@ async fn a_reason_from_the_list_is_in_the_language_of_its_reader() {
     let session = signed_in(&world, ANNA).await;
     let english = "We cannot confirm who asked.";
     let spanish = "No podemos confirmar quién hizo la solicitud.";
-    let (typed_es, typed_en) = ("<span lang=\"es\">Llame &#60;hoy&#62;.</span>", "<span lang=\"en\">Call us.</span>");
+    let (typed_es, typed_en) =
+        ("<span lang=\"es\">Llame &#60;hoy&#62;.</span>", "<span lang=\"en\">Call us.</span>");
     let no_es = "No enviamos esta copia. Motivo: ";
     let no_en = "We did not send this copy. Why: ";
     for (of_staff, because, typed, in_english, in_spanish, of_clients) in [
@@ -89,7 +91,8 @@ async fn a_reason_from_the_list_is_in_the_language_of_its_reader() {
             (format!("/staff/jobs/{job}"), &staff, "The patient reads: ", "El paciente lee: "),
         ];
         for (path, reader, before_en, before_es) in pages {
-            for (language, before, reason) in [("en", before_en, &in_english), ("es", before_es, &in_spanish)] {
+            for (language, before, reason) in [("en", before_en, &in_english), ("es", before_es, &in_spanish)]
+            {
                 let shown = world.get(&path).cookie(reader).header("accept-language", language).send().await;
                 let expected = format!("{before}{reason}</p>");
                 assert!(shown.text().contains(&expected), "{path} {expected}: {}", shown.text());

@@ -174,7 +174,9 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
     assert!(!index.contains("alert(1000)"), "only the file has the later lines");
     assert!(index.contains("Desde: 2 de enero de 2000. Hasta: 2 de enero de 2019"), "{index}");
     let manifest: Value = serde_json::from_str(&in_text(&files, "manifest.json"))?;
-    assert!(manifest["extension"].get("notice").is_none() && !in_text(&files, "README.txt").contains("42 CFR"));
+    assert!(
+        manifest["extension"].get("notice").is_none() && !in_text(&files, "README.txt").contains("42 CFR")
+    );
     Ok(())
 }
 
@@ -234,9 +236,12 @@ async fn a_host_without_signed_links_sends_a_zip_of_any_size() {
 async fn every_file_of_a_copy_without_a_zip_can_be_reached() {
     const COUNT: usize = 2_100;
     let url = |number: usize| json!({ "attachment": { "url": format!("Binary/b{number}") } });
-    let mut lines = vec![json!({ "resourceType": "Patient", "id": SOMEBODY, "name": [{ "text": "Some Body" }] })];
+    let mut lines =
+        vec![json!({ "resourceType": "Patient", "id": SOMEBODY, "name": [{ "text": "Some Body" }] })];
     let content: Vec<_> = (0..COUNT).map(url).collect();
-    lines.push(json!({ "resourceType": "DocumentReference", "id": "d", "status": "current", "content": content }));
+    lines.push(
+        json!({ "resourceType": "DocumentReference", "id": "d", "status": "current", "content": content }),
+    );
     let binary = |number: usize| json!({ "resourceType": "Binary", "id": format!("b{number}"), "contentType": "text/plain", "data": "aGVsbG8=" });
     lines.extend((0..COUNT).map(binary));
     let directory = lake(&lines, &[]);
@@ -247,11 +252,17 @@ async fn every_file_of_a_copy_without_a_zip_can_be_reached() {
     let (mut found, mut path, mut pages) = (BTreeSet::new(), copy.clone(), 0);
     loop {
         let shown = page(&world, &session, &path).await;
-        assert!(shown.contains("too large for one ZIP") && shown.contains("<details id=\"files\" open>"), "{shown}");
+        assert!(
+            shown.contains("too large for one ZIP") && shown.contains("<details id=\"files\" open>"),
+            "{shown}"
+        );
         pages += 1;
         let links = shown.split("href=\"").skip(1).filter_map(|link| link.split('"').next());
-        let files: Vec<_> = links.filter(|link| link.starts_with(&format!("{copy}/"))).map(str::to_owned).collect();
-        found.extend(files.into_iter().filter(|link| link.contains("/attachments/") || link.contains("/files/")));
+        let files: Vec<_> =
+            links.filter(|link| link.starts_with(&format!("{copy}/"))).map(str::to_owned).collect();
+        found.extend(
+            files.into_iter().filter(|link| link.contains("/attachments/") || link.contains("/files/")),
+        );
         match link_named(&shown, "More files") {
             Some(next) => path = next.split('#').next().unwrap_or_default().to_owned(),
             None => break,

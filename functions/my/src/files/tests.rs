@@ -26,7 +26,7 @@ fn the_pages_of_the_list_have_every_file_once() {
                 None => break,
             }
         }
-        assert_eq!(numbers, Vec::from_iter(0..count));
+        assert_eq!(numbers, (0..count).collect::<Vec<_>>());
     }
     assert_eq!(Listed::of(5, usize::MAX).from, 0, "there is no such page");
     assert_eq!(Listed::of(2 * PAGE + 1, PAGE).in_words(&Words::default()), "Files 1,001 to 2,000 of 2,001");

@@ -39,6 +39,10 @@ fn the_notice_about_alcohol_and_drugs_is_in_both_forms_of_the_extension() {
         let [object, array] = extensions(choices, selection);
         assert_eq!(object.get("notice"), is_there.then(|| json!(TEXT)).as_ref(), "{object}");
         let found = array.as_array().expect("an array").iter().find(|extension| extension["url"] == "notice");
-        assert_eq!(found, is_there.then(|| json!({ "url": "notice", "valueString": TEXT })).as_ref(), "{array}");
+        assert_eq!(
+            found,
+            is_there.then(|| json!({ "url": "notice", "valueString": TEXT })).as_ref(),
+            "{array}"
+        );
     }
 }

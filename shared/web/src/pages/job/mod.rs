@@ -22,9 +22,7 @@ use words::Words;
 
 pub use self::account::{Account, ReasonRow};
 pub use self::contents::{FieldRow, ResourcePage, ResourceRow, RowsPage};
-pub use self::decide::{
-    ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, OTHER, RejectPage,
-};
+pub use self::decide::{ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, OTHER, RejectPage};
 pub use self::inside::{InsidePage, InsidePlace, InsideRow};
 pub use self::requested::PartRow;
 use crate::pages::filters;
