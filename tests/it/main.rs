@@ -60,6 +60,7 @@ mod sam_routes;
 mod sample;
 mod shared_provenance;
 mod shell;
+mod signed_out;
 mod simulated;
 mod spelling;
 mod storm;

@@ -55,10 +55,12 @@ async fn signed_in(world: &World) -> String {
 
 /// Signs staff in and approves the job in their browser.
 async fn approved(world: &World, job: &str) {
-    let login = ours(world.get("/ehi/staff").send().await.location());
+    let login = ours(world.get(&format!("/ehi/staff/jobs/{job}")).send().await.location());
     page(world.get(&login).send().await);
-    let fields = [("username", "admin"), ("password", PASSWORD)];
+    let next = parameter(&login, "next").expect("the page");
+    let fields = [("username", "admin"), ("password", PASSWORD), ("next", &next)];
     let staff = world.post("/ehi/staff/login").form(&fields).send().await;
+    assert_eq!(staff.location(), format!("{BASE}/staff/jobs/{job}"));
     assert!(staff.header("set-cookie").contains("; Path=/ehi;"));
     page(world.get(&ours(staff.location())).cookie(&staff).send().await);
     page(world.get(&format!("/ehi/staff/jobs/{job}")).cookie(&staff).send().await);

@@ -108,6 +108,61 @@ async fn staff_find_a_patient_and_start_an_export_with_a_reason(world: World) {
     );
 }
 
+/// A form that is sent again after "back", with other choices, must not lead to the export with the former ones as if it had them.
+#[both_hosts(alone)]
+async fn other_choices_do_not_lead_to_the_export_with_the_former_ones(world: World) {
+    let staff = world.staff().await;
+    let texts = [("receiver", "the patient"), ("reason", "by phone"), ("from", ""), ("to", "")];
+    let first = fields(&world, &staff, &texts).await;
+    let send = |fields: &[(String, String)]| world.post(FORM).cookie(&staff).form(fields).send();
+    let started = send(&first).await.location();
+    let number = |page: &str| hidden(page, "number");
+    let with = |name: &str, value: &str| {
+        let mut fields = first.clone();
+        fields.retain(|(known, _)| known != name);
+        fields.push((name.to_owned(), value.to_owned()));
+        fields
+    };
+    let without_labs: Vec<_> =
+        first.iter().filter(|(name, _)| name != "parameters.labs.enabled").cloned().collect();
+    let count = async || {
+        let jobs = world.get("/admin/jobs").cookie(&staff).send().await.json();
+        jobs.as_array().expect("jobs").len()
+    };
+    for others in [
+        without_labs.clone(),
+        with("authorizations.hiv", "on"),
+        with("from", "2019-01-01"),
+        with("receiver", "the registry"),
+        with("reason", "by mail"),
+    ] {
+        let refused = send(&others).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{others:?}");
+        let page = refused.text();
+        assert!(page.contains("This export was started already, with other choices:"), "{page}");
+        assert!(page.contains("<title>Error: "), "{page}");
+        assert!(started.ends_with(&crate::review::link(&page, "/staff/jobs/")), "{page}");
+        assert_ne!(number(&page), first[0].1);
+        assert_eq!(count().await, 1, "nothing is started before the button is pressed again");
+    }
+    assert_eq!(send(&first).await.location(), started, "the same form leads to its export");
+    let page = send(&without_labs).await.text();
+    assert!(!page.contains("name=\"parameters.labs.enabled\" value=\"on\" checked"), "{page}");
+    assert!(page.contains("name=\"receiver\" value=\"the patient\""), "{page}");
+    let again: Vec<_> = without_labs
+        .into_iter()
+        .map(|(name, value)| if name == "number" { (name, number(&page)) } else { (name, value) })
+        .collect();
+    let second = send(&again).await;
+    assert_eq!(second.status, StatusCode::SEE_OTHER, "{}", second.text());
+    assert_ne!(second.location(), started);
+    assert_eq!(count().await, 2);
+    // The number of another patient's export.
+    let other = world.post("/staff/patients/bruno-keller/export").cookie(&staff).form(&first).send().await;
+    assert_eq!(other.status, StatusCode::CONFLICT, "{}", other.text());
+    assert_eq!(count().await, 2);
+}
+
 #[tokio::test]
 async fn mistakes_in_the_form_are_reported_and_all_input_is_kept() {
     let world = World::new();

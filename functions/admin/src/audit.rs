@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use domain::audit::{Action, Actor, Event, Outcome};
 use domain::error::{self, Error};
 use domain::ids::PatientId;
-use domain::ports::audit::AuditQuery;
+use domain::ports::audit::{AuditPage as Entries, AuditQuery};
 use fhir::FHIR_NDJSON;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK};
 use http::{HeaderValue, StatusCode};
@@ -16,7 +16,8 @@ use web::Result;
 use web::audit_event::line;
 use web::describe::{Kind, Parameter};
 use web::extract::Query;
-use web::pages::{AuditFilter, AuditPage};
+use web::pages::{AuditFilter, AuditPage, FieldProblem};
+use web::request_context;
 use web::respond::{PageError, html};
 
 use crate::Admin;
@@ -50,10 +51,15 @@ pub(crate) async fn page(
     PageAuditor(name): PageAuditor,
     query: Query,
 ) -> Result<Response, PageError> {
-    let wanted = state.audit_query(&query, PAGE)?;
+    let problems = state.filter_problems(&query);
+    let is_right = |(name, _): &&(String, String)| !problems.iter().any(|problem| problem.field == *name);
+    let wanted = state.audit_query(&Query(query.0.iter().filter(is_right).cloned().collect()), PAGE)?;
     state.audit.record(Event::new(Actor::staff(&name), Action::AuditRead)).await?;
     let log = state.audit.log();
-    let found = log.list(&wanted).await?;
+    let found = match problems.is_empty() {
+        true => log.list(&wanted).await?,
+        false => Entries { entries: Vec::new(), next: None },
+    };
     let verified = verify_newest(&**log, state.clock.now(), VERIFIED).await?;
     let older = found.next.map(|next| next_query(&query, &next)).transpose()?;
     let here = Query(query.0.iter().filter(|(name, _)| name != "page").cloned().collect());
@@ -67,7 +73,9 @@ pub(crate) async fn page(
         from: text("from"),
         until: text("until"),
     };
-    Ok(html(StatusCode::OK, &AuditPage::new(name, filter, &found.entries, &verified, older, lines)))
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let page = AuditPage::new(name, filter, &found.entries, &verified, older, lines);
+    Ok(html(status, &AuditPage { problems, ..page }))
 }
 
 /// `GET /admin/audit`.
@@ -96,6 +104,26 @@ pub(crate) async fn ndjson(
 }
 
 impl Admin {
+    /// What is wrong with the filters that people type. The other filters of the page are lists.
+    fn filter_problems(&self, query: &Query) -> Vec<FieldProblem> {
+        let words = request_context::words();
+        let is_wrong = |name: &str| {
+            let typed = query.get(name).unwrap_or_default();
+            let alone = Query(vec![(name.to_owned(), typed.to_owned())]);
+            self.audit_query(&alone, PAGE).is_err()
+        };
+        let problem = |(name, words_of, wrong): (&str, &str, &str)| {
+            let text = words.text(wrong, &[("part", &words.text(words_of, &[]))]);
+            is_wrong(name).then(|| FieldProblem { field: name.to_owned(), text })
+        };
+        let typed = [
+            ("patient", "audit-patient", "audit-patient-wrong"),
+            ("from", "audit-from", "not-a-date"),
+            ("until", "audit-until", "not-a-date"),
+        ];
+        typed.into_iter().filter_map(problem).collect()
+    }
+
     fn audit_query(&self, query: &Query, count: usize) -> error::Result<AuditQuery> {
         let get = |name| query.get(name).map(str::trim).filter(|value| !value.is_empty());
         let patient =

@@ -15,6 +15,7 @@ use web::session::{Cookies, Origin, current_staff};
 use web::{ApiError, request_context};
 
 use crate::Admin;
+use crate::login::sign_in_for;
 
 const UNAUTHORIZED: Error = Error::Unauthorized("staff must sign in first");
 
@@ -95,10 +96,13 @@ async fn member_with(role: Role, parts: &Parts, state: &Admin) -> Result<String>
     Known::of(parts, state).await?.member()?.with(role)
 }
 
-/// The same for a page. A GET without a session redirects to the sign-in page.
+/// The same for a page. A GET without a session redirects to the sign-in page, which leads back to the same address.
 async fn page_member_with(role: Role, parts: &Parts, state: &Admin) -> Result<String, Response> {
     member_with(role, parts, state).await.map_err(|error| match error {
-        Error::Unauthorized(_) if parts.method.is_safe() => see_other(&state.settings.url("/staff/login")),
+        Error::Unauthorized(_) if parts.method.is_safe() => match sign_in_for(&parts.uri) {
+            Ok(sign_in) => see_other(&state.settings.url(&sign_in)),
+            Err(error) => PageError(error).into_response(),
+        },
         error => PageError(error).into_response(),
     })
 }

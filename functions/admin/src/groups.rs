@@ -12,12 +12,13 @@ use domain::ports::records::{Area, Part};
 use domain::request::Cohort;
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
-use web::extract::{Form, GroupPath, Query};
+use web::extract::{GroupPath, Query};
 use web::pages::{GroupRow, GroupsPage, StartOf};
 use web::respond::{PageError, html};
 
 use crate::Admin;
 use crate::caller::PageStaff;
+use crate::kept::StaffForm;
 use crate::start::Target;
 
 /// The query parameters of the list.
@@ -25,7 +26,7 @@ pub(crate) const LISTED: [Parameter; 1] =
     [Parameter::query("from", "The number of the first group that is listed").of(Kind::Integer)];
 
 /// The number of groups on a page.
-const PAGE: usize = 20;
+const PAGE: usize = 25;
 /// The maximum number of bytes that a page reads of its groups, for their names. Groups beyond it are listed by their ids.
 const MAX_READ: u64 = 64 * 1024 * 1024;
 /// A group and the groups in it are read up to these limits. Then they take less than 200 MB of memory: the text, about 150 bytes for
@@ -71,19 +72,18 @@ pub(crate) async fn ask(
     State(state): State<Admin>,
     PageStaff(username): PageStaff,
     GroupPath(id): GroupPath,
+    query: Query,
 ) -> Result<Response, PageError> {
     match state.group_target(&id).await {
         Err(Error::TooLarge(_)) => state.refuse_large(username, &id).await,
-        target => state.ask_for(username, target?).await,
+        target => state.ask_for(username, target?, &query).await,
     }
 }
 
 /// `POST /staff/groups/{group}/export`: starts the export and leads to its page.
 pub(crate) async fn begin(
     State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    GroupPath(id): GroupPath,
-    form: Form,
+    StaffForm((PageStaff(username), GroupPath(id)), form): StaffForm<(PageStaff, GroupPath)>,
 ) -> Result<Response, PageError> {
     match state.group_target(&id).await {
         Err(Error::TooLarge(_)) => state.refuse_large(username, &id).await,

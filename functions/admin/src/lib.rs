@@ -1,6 +1,6 @@
 //! The actions of staff: list, inspect, approve, reject, attach and delete, as an API (contract, section 4) and as pages.
 //!
-//! - [`caller`]: authenticates the caller; [`login`]: sessions;
+//! - [`caller`]: authenticates the caller; [`login`]: sessions; [`kept`]: what was typed before the session ended;
 //! - [`review`]: the decisions of staff about a job, for API and pages; [`uploads`]: files that staff attach, and
 //!   [`direct`]: files that are too large for a request;
 //! - [`api`] and [`pages`]: the routes of both; [`job`]: the pages of one export;
@@ -14,6 +14,7 @@ mod caller;
 mod direct;
 mod groups;
 mod job;
+mod kept;
 mod login;
 mod pages;
 mod patients;
@@ -57,6 +58,8 @@ fn declared() -> Routes<Admin> {
     let job = ("Returns a job with its state, choices and manifest", &[200][..]);
     let with_job = |summary| (summary, &[200][..]);
     let back = |summary| (summary, &[303][..]);
+    // The form is shown again, if the member of staff only wants to stay signed in.
+    let back_or_again = |summary| (summary, &[200, 303][..]);
     Routes::new()
         .below(Below::Root, |at| {
             at.post("/admin/login", sign_in, with_job("Signs staff in"), login::by_api)
@@ -167,10 +170,17 @@ fn declared() -> Routes<Admin> {
                     with_job("Shows the form of an export that staff start"),
                     start::ask,
                 )
+                .reading(&[kept::KEPT])
                 .returning(&[described::page(200)])
-                .post("/staff/patients/{patient}/export", page, back("Starts an export"), start::begin)
+                .post(
+                    "/staff/patients/{patient}/export",
+                    page,
+                    back_or_again("Starts an export"),
+                    start::begin,
+                )
                 .taking(FORM)
                 .reading(&start::fields())
+                .returning(&[described::page(200)])
                 .get("/staff/groups", page, with_job("Lists the groups of the record store"), groups::list)
                 .reading(&groups::LISTED)
                 .returning(&[described::page(200)])
@@ -180,20 +190,24 @@ fn declared() -> Routes<Admin> {
                     with_job("Shows the form of an export of a group that staff start"),
                     groups::ask,
                 )
+                .reading(&[kept::KEPT])
                 .returning(&[described::page(200)])
                 .post(
                     "/staff/groups/{group}/export",
                     page,
-                    back("Starts an export of a group"),
+                    back_or_again("Starts an export of a group"),
                     groups::begin,
                 )
                 .taking(FORM)
                 .reading(&start::fields())
+                .returning(&[described::page(200)])
                 .get("/staff/login", sign_in, with_job("Shows the sign-in page of staff"), pages::login)
+                .reading(&[login::NEXT])
                 .returning(&[described::page(200)])
                 .post("/staff/login", sign_in, back("Signs staff in"), login::by_page)
                 .taking(FORM)
                 .reading(&login::CREDENTIALS)
+                .reading(&login::HIDDEN)
                 .post("/staff/logout", sign_in, back("Signs staff out"), login::leave)
         })
         .below(Below::Root, job::declared)

@@ -6,11 +6,12 @@ use domain::audit::{Action, Actor, Event, Outcome};
 use domain::error::{Error, Result};
 use domain::roles::Role;
 use http::header::SET_COOKIE;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, Uri};
 use security::attempts::{self, Account, Guard};
 use serde_json::{Value, json};
 use web::describe::Parameter;
 use web::extract::{Content, SameSiteForm, field};
+use web::own_page::is_own_page;
 use web::pages::StaffLoginPage;
 use web::respond::{PageError, html, json, see_other};
 use web::session::{Cookies, STAFF, SameSiteRequest, StaffSession, begin, end};
@@ -22,6 +23,40 @@ pub(crate) const CREDENTIALS: [Parameter; 2] = [
     Parameter::field("username", "The name of the account"),
     Parameter::field("password", "The password of the account"),
 ];
+
+pub(crate) const NEXT: Parameter = Parameter::query(
+    "next",
+    "The page of this server to which the member of staff is redirected after signing in",
+);
+/// What the sign-in page sends in addition to the credentials.
+pub(crate) const HIDDEN: [Parameter; 2] = [
+    Parameter::field(
+        "next",
+        "The page of this server to which the member of staff is redirected after signing in",
+    ),
+    Parameter::field("kept", "What was typed on that page before, as a urlencoded form"),
+];
+
+/// The path of the sign-in page.
+const SIGN_IN: &str = "/staff/login";
+
+/// Returns the address if it is that of a page to which a member of staff may be redirected after signing in.
+pub(crate) fn own_page(address: &str) -> Option<&str> {
+    let is_page = is_own_page(address, &["/staff"]) && !is_own_page(address, &[SIGN_IN, "/staff/logout"]);
+    is_page.then_some(address)
+}
+
+/// Returns the page of a request, to which a member of staff may be redirected after signing in.
+pub(crate) fn next_page(uri: &Uri) -> Option<String> {
+    own_page(uri.path_and_query()?.as_str()).map(str::to_owned)
+}
+
+/// Returns the address of the sign-in page that leads to the page of a request. The first page of staff depends on their roles.
+pub(crate) fn sign_in_for(uri: &Uri) -> Result<String> {
+    let Some(next) = next_page(uri).filter(|next| next != "/staff") else { return Ok(SIGN_IN.to_owned()) };
+    let query = serde_urlencoded::to_string([(NEXT.name, next)]).map_err(Error::internal)?;
+    Ok(format!("{SIGN_IN}?{query}"))
+}
 
 /// `POST /admin/login`, JSON or a form.
 pub(crate) async fn by_api(
@@ -50,9 +85,15 @@ pub(crate) async fn by_page(
     SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
     let words = request_context::words();
-    let (status, error) = match state.sign_in(form.get("username"), form.get("password")).await {
+    let [next, kept] = HIDDEN.map(|hidden| form.get(hidden.name));
+    let (next, username) = (own_page(next), form.get("username"));
+    let (status, error) = match state.sign_in(username, form.get("password")).await {
         Ok(Some(cookie)) => {
-            let mut response = see_other(&state.settings.url(state.home_of(form.get("username"))));
+            let target = match next {
+                Some(next) => state.with_kept(next, username, kept).await?,
+                None => state.home_of(username).to_owned(),
+            };
+            let mut response = see_other(&state.settings.url(&target));
             response.headers_mut().insert(SET_COOKIE, cookie);
             return Ok(response);
         }
@@ -63,8 +104,14 @@ pub(crate) async fn by_page(
         }
         Err(error) => return Err(error.into()),
     };
-    let username = form.get("username").to_owned();
-    Ok(html(status, &StaffLoginPage { username, error: Some(error) }))
+    let page = StaffLoginPage {
+        next: next.unwrap_or_default().to_owned(),
+        kept: kept.to_owned(),
+        is_again: false,
+        username: username.to_owned(),
+        error: Some(error),
+    };
+    Ok(html(status, &page))
 }
 
 /// `GET /admin/logout`.
@@ -80,7 +127,7 @@ pub(crate) async fn leave(
     _: SameSiteForm,
 ) -> Result<Response, PageError> {
     let cookie = state.sign_out(&cookies).await?;
-    let mut response = see_other(&state.settings.url("/staff/login"));
+    let mut response = see_other(&state.settings.url(SIGN_IN));
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
 }

@@ -36,7 +36,7 @@ pub(crate) const SEARCHED: [Parameter; 2] = [
 ];
 
 /// The number of patients on a page, who are looked up at the same time, and the bytes of the index that a page reads at most.
-const LIMITS: PageLimits = PageLimits { patients: 20, bytes: 2 * 1024 * 1024 };
+const LIMITS: PageLimits = PageLimits { patients: 25, bytes: 2 * 1024 * 1024 };
 
 /// `GET /staff/patients`: the patients who are searched for.
 pub(crate) async fn search(
@@ -101,12 +101,16 @@ impl Admin {
             Looked::NoIndex | Looked::Damaged => (Found::default(), None),
         };
         let page = page.filter(|_| !found.restarted);
-        // Without an index, or with one that is older, a patient is found by the whole id.
-        let by_id = match (page, PatientId::parse(typed.trim_start_matches("Patient/"))) {
-            (None, Ok(id)) => known(&*self.records, &id).await?,
+        // Without an index, or with one that is older, a patient is found by the whole id: on the first page, and on no other one.
+        let typed_id = PatientId::parse(typed.trim_start_matches("Patient/")).ok();
+        let by_id = match &typed_id {
+            Some(id) if page.is_none() => known(&*self.records, id).await?,
             _ => None,
         };
-        let (patients, left_out, unread) = self.looked_up(&search, found.patients, by_id).await?;
+        let is_shown_before = |id: &PatientId| page.is_some() && typed_id.as_ref() == Some(id);
+        let mut others = found.patients;
+        others.retain(|patient| !is_shown_before(&patient.id));
+        let (patients, left_out, unread) = self.looked_up(&search, others, by_id).await?;
         if left_out > 0 {
             let date = made.map(|made| words.moment(made)).unwrap_or_default();
             let values = [("count", &*left_out.to_string()), ("date", &*date)];

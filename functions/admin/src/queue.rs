@@ -4,14 +4,16 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::error::{Error, Result};
 use domain::ids::{ClientId, JobId};
-use domain::job::{JobState, Owner};
-use domain::ports::jobs::JobQuery;
+use domain::job::{Job, JobState, Owner};
+use domain::listing::position;
+use domain::ports::jobs::{JobPage, JobQuery, StoredJob};
 use domain::search::Search;
 use futures_util::future::try_join_all;
 use http::StatusCode;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use settings::OWN_PAGES;
+use web::caller::living;
 use web::describe::Parameter;
 use web::extract::Query;
 use web::pages::{FieldProblem, QueuePage, QueueRow, Tab};
@@ -29,7 +31,7 @@ const COUNTED: usize = 100;
 const TAB: &str = "tab";
 /// The parameters of the list.
 pub(crate) const LIST: [Parameter; 6] = [
-    Parameter::query(TAB, "The tab: review, collecting, waiting, ready or all"),
+    Parameter::query(TAB, "The tab: review, collecting, waiting, ready, all or deleted"),
     Parameter::query(
         "q",
         "Beginnings of the words of a name, a birth date, an identifier, or the number of an export",
@@ -47,7 +49,7 @@ struct TabOf {
     states: &'static [JobState],
 }
 
-const TABS: [TabOf; 5] = [
+const TABS: [TabOf; 6] = [
     TabOf { name: "review", words: "tab-review", states: &[JobState::InReview] },
     TabOf { name: "collecting", words: "tab-collecting", states: &[JobState::Queued, JobState::Running] },
     TabOf { name: "waiting", words: "tab-waiting", states: &[JobState::AwaitingInput] },
@@ -65,8 +67,16 @@ const TABS: [TabOf; 5] = [
             JobState::Failed,
         ],
     },
+    // Of these, the exports are listed whose deletion can be undone.
+    TabOf { name: "deleted", words: "tab-deleted", states: &[JobState::Cancelled] },
 ];
-const ALL: usize = TABS.len() - 1;
+const ALL: usize = 4;
+const DELETED: usize = 5;
+
+/// How many deleted exports are read at a time to find those that can be restored. The number on the tab is of the newest ones.
+const DELETED_READ: usize = 100;
+/// How often a page reads so many, at most.
+const DELETED_READS: usize = 5;
 
 /// The search and the filters above the list.
 struct Filters {
@@ -91,7 +101,10 @@ pub(crate) async fn list(
     let page = query.get("page").filter(|page| !page.is_empty());
     let (job_query, problems) = state.job_query(shown, &filters, page);
     let (now, tabs) = (state.clock.now(), state.tabs(shown, &filters).await?);
-    let mut found = state.jobs.list(&job_query).await?;
+    let mut found = match shown.name == TABS[DELETED].name {
+        true => state.restorable(job_query).await?,
+        false => state.jobs.list(&job_query).await?,
+    };
     found.jobs.retain(|stored| !stored.job.has_expired(now));
     if !problems.is_empty() {
         (found.jobs, found.next) = (Vec::new(), None);
@@ -103,6 +116,7 @@ pub(crate) async fn list(
     let nothing = match (&found.next, filters.is_empty(), shown.name) {
         (Some(_), ..) => "queue-more-to-search",
         (None, true, "review") if page.is_none() => "queue-nothing-review",
+        (None, true, "deleted") => "queue-nothing-deleted",
         (None, true, _) => "queue-nothing",
         (None, false, _) => "queue-nothing-found",
     };
@@ -153,11 +167,55 @@ impl Filters {
     }
 }
 
+/// Returns whether the deletion of an export can be undone.
+fn can_be_restored(stored: &StoredJob, now: Timestamp) -> bool {
+    matches!(&stored.job, Job::Cancelled(gone) if gone.restorable(now).is_some())
+}
+
 impl Admin {
-    /// The export whose number was typed into the search, if there is one.
+    /// The export whose number was typed into the search, if there is one, or if it can be restored.
     async fn numbered(&self, search: &str) -> Result<Option<JobId>> {
         let Ok(id) = JobId::parse(&search.to_ascii_lowercase()) else { return Ok(None) };
-        Ok(self.job(&id).await.is_ok().then_some(id))
+        let Ok(Some(stored)) = self.jobs.get(&id).await else { return Ok(None) };
+        let now = self.clock.now();
+        let has_page = can_be_restored(&stored, now) || living(Some(stored), now).is_ok();
+        Ok(has_page.then_some(id))
+    }
+
+    /// Returns a page of the deleted exports that can be restored. The store lists them among all that were cancelled within the last
+    /// day or so, because cleanup removes the others.
+    async fn restorable(&self, mut query: JobQuery) -> Result<JobPage> {
+        let (now, count) = (self.clock.now(), query.count);
+        query.count = DELETED_READ;
+        let mut found = Vec::new();
+        for _ in 0..DELETED_READS {
+            let page = self.jobs.list(&query).await?;
+            found.extend(page.jobs.into_iter().filter(|stored| can_be_restored(stored, now)));
+            query.after = page.next;
+            if found.len() > count || query.after.is_none() {
+                break;
+            }
+        }
+        let last_shown = count.checked_sub(1).and_then(|last| found.get(last));
+        let next = match last_shown.filter(|_| found.len() > count) {
+            Some(last) => Some(position(last.job.header())),
+            None => query.after,
+        };
+        found.truncate(count);
+        Ok(JobPage { jobs: found, next })
+    }
+
+    /// The number of exports that can be restored, as a tab shows it; `None` if the newest deleted ones do not tell it.
+    async fn restorable_count(&self) -> Result<Option<String>> {
+        let query =
+            JobQuery { states: TABS[DELETED].states.to_vec(), count: DELETED_READ, ..JobQuery::default() };
+        let (now, page) = (self.clock.now(), self.jobs.list(&query).await?);
+        let count = page.jobs.iter().filter(|stored| can_be_restored(stored, now)).count();
+        Ok(match (count, page.next) {
+            (count, None) => Some(count.to_string()),
+            (0, Some(_)) => None,
+            (count, Some(_)) => Some(format!("{count}+")),
+        })
     }
 
     /// The query of a page, and what is wrong with the filters.
@@ -200,16 +258,16 @@ impl Admin {
     /// The tabs with the numbers of their exports. The tab of all states has no number, because it only grows.
     async fn tabs(&self, shown: &TabOf, filters: &Filters) -> Result<Vec<Tab>> {
         let words = request_context::words();
-        let counts = TABS.iter().map(async |tab| match tab.name == TABS[ALL].name {
-            true => Ok(None),
-            false => self.jobs.count(tab.states, COUNTED + 1).await.map(Some),
-        });
-        let counts = try_join_all(counts).await?;
-        let tab = |(tab, count): (&TabOf, Option<usize>)| {
-            let count = count.map(|count| match count {
+        let counts = TABS.iter().enumerate().map(async |(index, tab)| match index {
+            ALL => Ok(None),
+            DELETED => self.restorable_count().await,
+            _ => Ok(Some(match self.jobs.count(tab.states, COUNTED + 1).await? {
                 count if count > COUNTED => format!("{COUNTED}+"),
                 count => count.to_string(),
-            });
+            })),
+        });
+        let counts = try_join_all(counts).await?;
+        let tab = |(tab, count): (&TabOf, Option<String>)| {
             let href = filters.address(tab, None)?;
             Ok(Tab { words: words.text(tab.words, &[]), count, href, is_shown: tab.name == shown.name })
         };

@@ -8,18 +8,20 @@ use domain::choices::reading::from_form;
 use domain::choices::{Choices, Day, RecordGroup, Sensitive};
 use domain::error::{Error, NO_PATIENT, Result};
 use domain::ids::{ClientId, JobId, PatientId};
-use domain::job::{Owner, PatientSummary};
+use domain::job::{Job, JobHeader, Owner, PatientSummary};
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
 use http::StatusCode;
 use platform::exports::{NewExport, patient_of_job, start_as};
 use web::describe::Parameter;
-use web::extract::{Form, PatientPath, field};
+use web::extract::{Form, PatientPath, Query, field};
+use web::pages::job::Message;
 use web::pages::{FieldProblem, PatientRow, StartOf, StartPage, Tick};
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
 use crate::Admin;
 use crate::caller::PageStaff;
+use crate::kept::{STAY, StaffForm};
 
 const REASON: &str = "reason";
 const RECEIVER: &str = "receiver";
@@ -28,7 +30,7 @@ const FROM: &str = "from";
 const TO: &str = "to";
 const VERSION: &str = "version";
 /// The fields of the form in addition to the choices.
-const OTHERS: [&str; 6] = [REASON, RECEIVER, NUMBER, FROM, TO, VERSION];
+const OTHERS: [&str; 7] = [REASON, RECEIVER, NUMBER, FROM, TO, VERSION, STAY.name];
 /// The most characters of the reason and of the receiver.
 const MAX_TEXT: usize = 300;
 
@@ -41,6 +43,7 @@ pub(crate) fn fields() -> Vec<Parameter> {
         Parameter::field(FROM, "The first day of the record that is exported"),
         Parameter::field(TO, "The last day of the record that is exported"),
         Parameter::field(VERSION, "The group and its members that the page showed, as a digest"),
+        STAY,
     ];
     let choice = |name| Parameter::field(name, "on: this part of the record is exported");
     let named = PARTS.into_iter().chain(TOPICS).map(choice);
@@ -89,17 +92,16 @@ pub(crate) async fn ask(
     State(state): State<Admin>,
     PageStaff(username): PageStaff,
     PatientPath(id): PatientPath,
+    query: Query,
 ) -> Result<Response, PageError> {
     let target = state.patient_target(id).await?;
-    state.ask_for(username, target).await
+    state.ask_for(username, target, &query).await
 }
 
 /// `POST /staff/patients/{patient}/export`: starts the export and leads to its page.
 pub(crate) async fn begin(
     State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    PatientPath(id): PatientPath,
-    form: Form,
+    StaffForm((PageStaff(username), PatientPath(id)), form): StaffForm<(PageStaff, PatientPath)>,
 ) -> Result<Response, PageError> {
     let target = state.patient_target(id).await?;
     state.begin_for(username, target, form).await
@@ -121,12 +123,21 @@ impl Admin {
     }
 
     /// Shows the form of a new export.
-    pub(crate) async fn ask_for(&self, username: String, target: Target) -> Result<Response, PageError> {
+    pub(crate) async fn ask_for(
+        &self,
+        username: String,
+        target: Target,
+        query: &Query,
+    ) -> Result<Response, PageError> {
         self.viewed_form(&username, &target).await?;
-        let number = self.random.job(self.clock.now()).to_string();
-        let mut fields: Vec<_> = PARTS.iter().map(|name| ((*name).to_owned(), "on".to_owned())).collect();
-        fields.push((NUMBER.to_owned(), number));
-        Ok(html(StatusCode::OK, &page(username, target, &fields, Vec::new())))
+        let (fields, said) = match self.kept(query, &username).await? {
+            Some(typed) => (typed, Said { message: Some("staff-kept"), ..Said::default() }),
+            None => {
+                let parts = PARTS.iter().map(|name| ((*name).to_owned(), "on".to_owned()));
+                (parts.chain([self.new_number()]).collect(), Said::default())
+            }
+        };
+        Ok(html(StatusCode::OK, &page(username, target, &fields, said)))
     }
 
     /// Starts an export as its form says.
@@ -138,37 +149,72 @@ impl Admin {
     ) -> Result<Response, PageError> {
         let number = JobId::parse(form.get(NUMBER)).ok().filter(|number| *number != JobId::of_no_job());
         let number = number.ok_or_else(|| Error::invalid("'number' is not that of a new export"))?;
-        let to_job = see_other(&self.settings.url(&format!("/staff/jobs/{number}")));
         let (choices, mut problems) = read(&form);
+        let asked = Asked::of(&form, target.cohort.clone(), choices.clone());
         let mut status = StatusCode::UNPROCESSABLE_ENTITY;
+        let stays = form.find(STAY.name).is_some();
+        if stays {
+            (status, problems) = (StatusCode::OK, Vec::new());
+        }
         if target.has_changed(&form) {
             // The button was pressed twice, and the group has changed after the first time.
-            if self.jobs.get(&number).await?.is_some() {
-                return Ok(to_job);
+            if let Some(stored) = self.jobs.get(&number).await? {
+                return self.started_before(username, target, form, (&asked, &stored.job)).await;
             }
             status = StatusCode::CONFLICT;
             let text = request_context::words().text("groups-changed", &[]);
             problems.insert(0, FieldProblem { field: "members".to_owned(), text });
         }
-        let Some(choices) = choices.filter(|_| problems.is_empty()) else {
+        let Some(choices) = choices.filter(|_| problems.is_empty() && !stays) else {
             self.viewed_form(&username, &target).await?;
-            return Ok(html(status, &page(username, target, &form.0, problems)));
+            let said = Said { problems, ..Said::default() };
+            return Ok(html(status, &page(username, target, &form.0, said)));
         };
         let event = target.event(&username, Action::ExportStarted).of_job(&number);
-        let (reason, receiver) = (form.get(REASON).trim(), form.get(RECEIVER).trim());
-        let asked = format!("asked for an export for {receiver}: {reason}");
-        let new = self.new_export((&username, receiver), target, choices, number)?;
+        let receiver = form.get(RECEIVER).trim();
+        let new = self.new_export((&username, receiver), &target, choices, number.clone())?;
         let started =
-            start_as(new, (&username, &asked), &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
+            start_as(new, (&username, &asked.text), &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
         match self.audit.around(event, started).await {
             Ok(job) => {
                 request_context::started(job.id());
-                Ok(to_job)
+                Ok(self.to_job(&number))
             }
-            // The button was pressed twice.
-            Err(Error::Conflict(_)) => Ok(to_job),
+            // The button was pressed twice, or the form was sent again after "back".
+            Err(Error::Conflict(_)) => match self.jobs.get(&number).await? {
+                Some(stored) => self.started_before(username, target, form, (&asked, &stored.job)).await,
+                None => Ok(self.to_job(&number)),
+            },
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Leads to the export that the form has started before. If the form asks for another export now, it is shown again, with a new
+    /// number: sent again, it starts a second export.
+    async fn started_before(
+        &self,
+        username: String,
+        target: Target,
+        form: Form,
+        (asked, job): (&Asked, &Job),
+    ) -> Result<Response, PageError> {
+        if asked.is_of(job) {
+            return Ok(self.to_job(job.id()));
+        }
+        self.viewed_form(&username, &target).await?;
+        let others = form.0.into_iter().filter(|(name, _)| name != NUMBER);
+        let fields: Vec<_> = others.chain([self.new_number()]).collect();
+        let said = Said { started: Some(format!("/staff/jobs/{}", job.id())), ..Said::default() };
+        Ok(html(StatusCode::CONFLICT, &page(username, target, &fields, said)))
+    }
+
+    fn to_job(&self, number: &JobId) -> Response {
+        see_other(&self.settings.url(&format!("/staff/jobs/{number}")))
+    }
+
+    /// The field of the form with the number of a new export.
+    fn new_number(&self) -> (String, String) {
+        (NUMBER.to_owned(), self.random.job(self.clock.now()).to_string())
     }
 
     async fn viewed_form(&self, username: &str, target: &Target) -> Result<()> {
@@ -178,7 +224,7 @@ impl Admin {
     fn new_export(
         &self,
         (who, receiver): (&str, &str),
-        target: Target,
+        target: &Target,
         choices: Choices,
         number: JobId,
     ) -> Result<NewExport> {
@@ -187,7 +233,7 @@ impl Admin {
         Ok(NewExport {
             id: Some(number),
             owner: Owner::new(client, None, id, who),
-            patient: target.patient,
+            patient: target.patient.clone(),
             form: false,
             review: self.settings.review,
             request_id: request_context::request_id(),
@@ -196,14 +242,37 @@ impl Admin {
             request: ExportRequest {
                 url: self.settings.url(&target.path),
                 base: Base::Fhir,
-                cohort: target.cohort,
-                confirmed_members: target.confirmed_members,
+                cohort: target.cohort.clone(),
+                confirmed_members: target.confirmed_members.clone(),
                 choices: Some(choices),
                 receiver: Some(receiver.to_owned()),
                 selection: None,
                 output: OutputOptions::default(),
             },
         })
+    }
+}
+
+/// The export that a form asks for.
+struct Asked {
+    cohort: Cohort,
+    choices: Option<Choices>,
+    /// The first action in the history of the export: for whom, and why.
+    text: String,
+}
+
+impl Asked {
+    fn of(form: &Form, cohort: Cohort, choices: Option<Choices>) -> Self {
+        let (reason, receiver) = (form.get(REASON).trim(), form.get(RECEIVER).trim());
+        Self { cohort, choices, text: format!("asked for an export for {receiver}: {reason}") }
+    }
+
+    /// Returns whether a job is this export.
+    fn is_of(&self, job: &Job) -> bool {
+        let JobHeader { request, history, .. } = job.header();
+        request.cohort == self.cohort
+            && request.choices == self.choices
+            && history.first().is_some_and(|begun| begun.action == self.text)
     }
 }
 
@@ -275,12 +344,17 @@ fn texts_and_dates(form: &Form) -> Vec<FieldProblem> {
     problems
 }
 
-fn page(
-    username: String,
-    target: Target,
-    fields: &[(String, String)],
+/// What the page of the form says in addition to the form.
+#[derive(Default)]
+struct Said {
     problems: Vec<FieldProblem>,
-) -> StartPage {
+    /// The key of a message.
+    message: Option<&'static str>,
+    /// The path of the export that the form has started with other choices.
+    started: Option<String>,
+}
+
+fn page(username: String, target: Target, fields: &[(String, String)], said: Said) -> StartPage {
     let words = request_context::words();
     let text = |name: &str| field(fields, name).unwrap_or_default().to_owned();
     let tick = |kind: &str, key: &str, name: String| Tick {
@@ -303,6 +377,8 @@ fn page(
         receiver: text(RECEIVER),
         reason: text(REASON),
         number: text(NUMBER),
-        problems,
+        problems: said.problems,
+        message: said.message.map(|key| Message::of_catalogue(key, &[])),
+        started: said.started,
     }
 }

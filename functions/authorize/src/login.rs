@@ -15,6 +15,7 @@ use security::attempts::{self, Account};
 use serde_json::json;
 use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
+use web::own_page::is_own_page;
 use web::pages::PatientLoginPage;
 use web::patient_session::sign_in;
 use web::request_context;
@@ -39,6 +40,8 @@ pub(crate) const CREDENTIALS: [Parameter; 3] = [
     Parameter::field("patient", "In a sandbox: the id of the chosen patient"),
 ];
 
+/// The pages of patients, to which one of them is redirected after signing in.
+const PAGES_OF_PATIENTS: [&str; 4] = ["/my", "/jobs", "/fhir", "/4_0_0"];
 /// The number of patients on one page of the sandbox.
 const PAGE: usize = 20;
 
@@ -155,18 +158,11 @@ impl Authorize {
         next: &str,
     ) -> Result<Option<(ExpiringEntry, AuthorizationRequest)>> {
         if request.is_empty() {
-            let is_own_page = next == "/my"
-                || ["/my/", "/my?", "/jobs/", "/fhir/", "/4_0_0/"]
-                    .iter()
-                    .any(|begin| next.starts_with(begin));
-            let is_plain =
-                next.len() <= 1000 && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-            return if is_own_page && is_plain {
-                Ok(None)
-            } else {
-                Err(Error::invalid(
+            return match is_own_page(next, &PAGES_OF_PATIENTS) {
+                true => Ok(None),
+                false => Err(Error::invalid(
                     "this page was opened without a request; open it from the app or from a page of this server",
-                ))
+                )),
             };
         }
         self.pending(request).await.map(Some)

@@ -13,9 +13,11 @@ use crate::states::InReview;
 
 /// The maximum number of redactions of one export, which keeps the job's row small. To leave out more, staff reject the
 /// export.
-pub const MAX_REDACTIONS: usize = 100;
-/// The maximum length of a reason in bytes.
+const MAX_REDACTIONS: usize = 100;
+/// The maximum length of a reason in characters.
 pub const MAX_REASON: usize = 500;
+/// The maximum length of all reasons of one export in bytes, for the same purpose. Below it, another one may be added.
+const MAX_REASONS_BYTES: usize = 50_000;
 /// The name of the file with the reasons, in URLs and in the manifest.
 pub const REASONS: &str = "OperationOutcome.left-out.ndjson";
 
@@ -62,6 +64,12 @@ impl ExportTotals {
     pub fn has_left_out(&self, attachment: &str) -> bool {
         let is_it = |redaction: &Redaction| matches!(&redaction.what, Redacted::Document { name } if name == attachment);
         self.redactions.iter().any(is_it)
+    }
+
+    /// Returns whether nothing more can be left out of the export.
+    pub fn is_full_of_redactions(&self) -> bool {
+        let reasons: usize = self.redactions.iter().map(|redaction| redaction.reason.len()).sum();
+        self.redactions.len() >= MAX_REDACTIONS || reasons >= MAX_REASONS_BYTES
     }
 
     /// Adds a redaction to the totals. The caller has updated the counts of the files.

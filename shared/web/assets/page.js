@@ -1,7 +1,8 @@
 // Improvements for browsers that run scripts. Every page works without this file.
 
-// The session of the form: warns two minutes before its end, and saves the typed values after its end. The server then signs the
-// patient out. It responds with 204 if another tab has extended the session; in this case the script tries again after a minute.
+// The session of a form: warns two minutes before its end. The form of a patient saves the typed values after its end, and the server
+// signs the patient out. It responds with 204 if another tab has extended the session; in this case the script tries again after a
+// minute. A form of staff keeps its values in the page, and the server asks for the password when it is sent.
 const session = document.querySelector("[data-session-seconds]");
 if (session) {
   const seconds = Number(session.dataset.sessionSeconds);
@@ -15,7 +16,7 @@ if (session) {
     end.click();
     setTimeout(finish, 60 * 1000);
   };
-  setTimeout(finish, (seconds + 5) * 1000);
+  if (end) setTimeout(finish, (seconds + 5) * 1000);
 }
 
 // Moves the focus to the error summary.

@@ -15,6 +15,7 @@ pub mod extract;
 pub mod host;
 pub mod job_json;
 pub mod manifest;
+pub mod own_page;
 pub mod pages;
 pub mod patient_session;
 pub mod ports;

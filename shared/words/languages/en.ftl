@@ -101,6 +101,10 @@ pick-more = More patients
 pick-none = There are no patients here.
 pick-wrong = There is no such patient.
 staff-sign-in = Staff sign-in
+staff-signed-out = You were signed out before this arrived, and nothing was changed. Sign in: the page is shown again.
+staff-signed-out-kept = You were signed out before this arrived, and nothing was changed. Sign in: the page is shown again, with what you typed.
+staff-session-warning = We sign you out in 2 minutes. To go on, press the button: what you typed stays.
+staff-kept = You were signed out meanwhile. This is what you typed. Nothing was changed: check it, then press the button.
 
 ## Permission for an app
 
@@ -514,6 +518,7 @@ audit-where = From where
 audit-all = All
 audit-filter = Show
 audit-none = There are no entries here.
+audit-patient-wrong = { $part }: this is not an id. Type the id of the patient, not the name.
 audit-older = Older entries
 audit-lines = The same as NDJSON
 audit-actor-patient = A patient
@@ -715,6 +720,7 @@ leave-out-undo = This cannot be undone: the copy would have to be made again.
 leave-out-reason = Reason, which the patient reads
 leave-out-reason-missing = Give a reason.
 leave-out-reason-long = Make the reason shorter: at most { $count } letters.
+leave-out-changed = Nothing was left out: the file or the document has changed since you opened the page. Open it again here. Your reason was: { $reason }
 leave-out-done = Left out by staff
 document-word = document
 
@@ -760,6 +766,8 @@ deleted-taken-back = The deletion cannot be undone: the patient took back the pe
 deleted-for-good = The deletion cannot be undone: the patient deleted the copy for good at { $time }. The files are removed.
 deleted-by-app = The deletion cannot be undone: the app deleted the export as well, at { $time }. The files are removed.
 deleted-undo = Undo the deletion
+deleted-undo-ended = The deletion was not undone: the patient or the app ended the time for it.
+deleted-permission-ended = The deletion was not undone: the patient’s permission for private topics has ended. The patient can ask for a new copy.
 
 ## The staff's queue
 
@@ -770,6 +778,7 @@ tab-collecting = Collecting
 tab-waiting = Waiting
 tab-ready = Ready
 tab-all = All
+tab-deleted = Deleted
 staff-state-awaiting-input = Waiting for the patient
 staff-state-queued = Collecting
 staff-state-running = Collecting
@@ -809,6 +818,8 @@ due-left = { $count ->
 due-over = Overdue
 queue-nothing-review = Nothing needs review.
 queue-nothing = There are no exports here.
+queue-nothing-deleted = There is no deleted export that can be restored.
+queue-deleted-until = Deleted. You can undo it until { $time }.
 queue-nothing-found = Nothing found here. Check the search, or look in another tab.
 queue-more-to-search = Nothing found so far. There is more to look through: go on to the next page.
 queue-everywhere = Search in all exports
@@ -926,6 +937,9 @@ start-topics-hint = A topic is left out unless you tick it. Tick only what the p
 start-no-receiver = Say who gets the copy.
 start-no-reason = Say why the export is made.
 start-too-long = Use at most { $limit } letters, in one line.
+start-before = This export was started already, with other choices:
+start-before-link = see the export
+start-before-do = To start another export with the choices below, press the button again.
 
 ## Mails to patients
 

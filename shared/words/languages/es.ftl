@@ -99,6 +99,10 @@ pick-more = Más pacientes
 pick-none = Aquí no hay pacientes.
 pick-wrong = Ese paciente no existe.
 staff-sign-in = Acceso del personal
+staff-signed-out = Su sesión se cerró antes de que esto llegara, y no cambió nada. Inicie sesión: la página se muestra de nuevo.
+staff-signed-out-kept = Su sesión se cerró antes de que esto llegara, y no cambió nada. Inicie sesión: la página se muestra de nuevo, con lo que usted escribió.
+staff-session-warning = Cerraremos su sesión en 2 minutos. Para continuar, pulse el botón: lo que escribió se conserva.
+staff-kept = Su sesión se cerró entretanto. Esto es lo que usted escribió. No cambió nada: revíselo y pulse el botón.
 
 ## Permission for an app
 
@@ -512,6 +516,7 @@ audit-where = Desde dónde
 audit-all = Todo
 audit-filter = Mostrar
 audit-none = No hay entradas aquí.
+audit-patient-wrong = { $part }: esto no es un identificador. Escriba el identificador del paciente, no el nombre.
 audit-older = Entradas anteriores
 audit-lines = Lo mismo en NDJSON
 audit-actor-patient = Un paciente
@@ -713,6 +718,7 @@ leave-out-undo = Esto no se puede deshacer: habría que hacer la copia de nuevo.
 leave-out-reason = Motivo, que lee el paciente
 leave-out-reason-missing = Escriba un motivo.
 leave-out-reason-long = Acorte el motivo: como máximo { $count } letras.
+leave-out-changed = No se excluyó nada: el archivo o el documento cambió desde que usted abrió la página. Ábralo de nuevo aquí. Su motivo era: { $reason }
 leave-out-done = Dejado fuera por el personal
 document-word = documento
 
@@ -758,6 +764,8 @@ deleted-taken-back = El borrado no se puede deshacer: el paciente retiró el per
 deleted-for-good = El borrado no se puede deshacer: el paciente borró la copia definitivamente: { $time }. Los archivos se borraron.
 deleted-by-app = El borrado no se puede deshacer: la aplicación también borró la exportación: { $time }. Los archivos se borraron.
 deleted-undo = Deshacer el borrado
+deleted-undo-ended = El borrado no se deshizo: el paciente o la aplicación terminó el plazo para ello.
+deleted-permission-ended = El borrado no se deshizo: el permiso del paciente para temas privados ha terminado. El paciente puede pedir otra copia.
 
 ## The staff's queue
 
@@ -768,6 +776,7 @@ tab-collecting = Reuniendo datos
 tab-waiting = En espera
 tab-ready = Listas
 tab-all = Todas
+tab-deleted = Borradas
 staff-state-awaiting-input = Espera al paciente
 staff-state-queued = Reuniendo datos
 staff-state-running = Reuniendo datos
@@ -807,6 +816,8 @@ due-left = { $count ->
 due-over = Plazo vencido
 queue-nothing-review = No hay nada por revisar.
 queue-nothing = Aquí no hay exportaciones.
+queue-nothing-deleted = No hay ninguna exportación borrada que se pueda recuperar.
+queue-deleted-until = Borrada. Se puede deshacer hasta: { $time }.
 queue-nothing-found = No se encontró nada aquí. Revise la búsqueda o mire en otra pestaña.
 queue-more-to-search = Todavía no se encontró nada. Queda más por buscar: vaya a la página siguiente.
 queue-everywhere = Buscar en todas las exportaciones
@@ -924,6 +935,9 @@ start-topics-hint = Si no marca un tema, queda fuera. Marque solo lo que el paci
 start-no-receiver = Diga quién recibe la copia.
 start-no-reason = Diga por qué se hace la exportación.
 start-too-long = Use como máximo { $limit } letras, en una línea.
+start-before = Esta exportación ya se inició, con otras opciones:
+start-before-link = ver la exportación
+start-before-do = Para iniciar otra exportación con las opciones de abajo, pulse el botón de nuevo.
 
 ## Mails to patients
 

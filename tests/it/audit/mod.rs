@@ -3,7 +3,7 @@
 mod chain;
 mod events;
 pub(crate) mod program;
-mod roles;
+pub(crate) mod roles;
 
 use std::collections::BTreeSet;
 
@@ -184,9 +184,33 @@ async fn the_page_shows_what_its_filter_finds(world: World) -> tests::Result {
     assert!(of_bruno.contains("Allowed an app") && !of_bruno.contains(ANNA), "{of_bruno}");
     let spanish = show("?action=sign-in&lang=es").await.text();
     assert!(spanish.contains("Inició sesión") && spanish.contains("lang=\"es\""), "{spanish}");
-    for wrong in ["?action=nothing", "?result=x", "?from=yesterday", "?patient=a/b", "?page=x"] {
+    for wrong in ["?action=nothing", "?result=x", "?page=x"] {
         assert_eq!(show(wrong).await.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
+    // What was typed wrongly is shown with the other filters, and no entry.
+    for (field, typed, message) in [
+        (
+            "patient",
+            "Anna Lindqvist",
+            "Patient’s id: this is not an id. Type the id of the patient, not the name.",
+        ),
+        ("from", "yesterday", "From date: this is not a real date."),
+        ("until", "2026-02-30", "To date: this is not a real date."),
+    ] {
+        let wrong = show(&format!("?who=admin&action=sign-in&{field}={}", typed.replace(' ', "+"))).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{field}");
+        let page = wrong.text();
+        assert!(page.contains(&format!("<a href=\"#{field}\">{message}</a>")), "{message}: {page}");
+        assert!(
+            page.contains(&format!("name=\"{field}\" value=\"{typed}\" aria-invalid=\"true\"")),
+            "{page}"
+        );
+        assert!(page.contains("name=\"who\" value=\"admin\""), "{page}");
+        assert!(page.contains("<option value=\"sign-in\" selected>"), "{page}");
+        assert_eq!(page.matches("<tr role=\"row\">").count(), 1, "{page}");
+    }
+    let lines = world.get("/admin/audit?patient=a/b").cookie(&auditor).send().await;
+    assert_eq!(lines.status, StatusCode::BAD_REQUEST);
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::admin::in_review;
 use crate::tokens::{Issuer, claims};
 
 /// Returns the settings of all stories with a member of staff for each role. `roles` are the roles of the user `changing`.
-fn with_members(roles: &str) -> String {
+pub(crate) fn with_members(roles: &str) -> String {
     let text = settings("sandbox = true");
     let hash =
         text.split("password_hash = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a hash");
@@ -25,7 +25,7 @@ fn with_members(roles: &str) -> String {
     format!("{text}{}{changing}", fixed.concat())
 }
 
-async fn signed_in(world: &World, name: &str) -> TestResponse {
+pub(crate) async fn signed_in(world: &World, name: &str) -> TestResponse {
     let fields = [("username", name), ("password", PASSWORD)];
     let response = world.post("/staff/login").form(&fields).send().await;
     assert_eq!(response.status, StatusCode::SEE_OTHER, "{}", response.text());
@@ -73,7 +73,7 @@ async fn each_role_has_access_to_its_own_routes_only() {
     assert_eq!(world.get("/admin/audit").bearer(&token).send().await.status, not);
     assert_eq!(world.get("/staff/audit").bearer(&token).send().await.status, not);
     assert_eq!(world.get("/admin/audit").send().await.status, StatusCode::UNAUTHORIZED);
-    ends(world.get("/staff/audit").send().await.location(), "/staff/login");
+    ends(world.get("/staff/audit").send().await.location(), "/staff/login?next=%2Fstaff%2Faudit");
     let page = world.get("/staff").cookie(&reviewer).send().await.text();
     assert!(!page.contains("/staff/audit"), "{page}");
     let page = world.get("/staff/audit").cookie(&auditor).send().await.text();

@@ -207,6 +207,20 @@ async fn an_export_of_a_group_names_the_members_without_a_record() {
 }
 
 #[tokio::test]
+async fn a_page_lists_25_groups() {
+    let lake = tempfile::tempdir().expect("a directory");
+    for number in 0..30 {
+        with_group(lake.path(), &format!("g{number:02}"), &group("Study", &[]));
+    }
+    let world = World::with("sandbox = true", lake.path());
+    let staff = world.staff().await;
+    let list = world.get("/staff/groups").cookie(&staff).send().await.text();
+    assert_eq!(list.matches("/export\"").count(), 25, "{list}");
+    let rest = world.get(&link(&list, "from=25")).cookie(&staff).send().await.text();
+    assert_eq!(rest.matches("/export\"").count(), 5, "{rest}");
+}
+
+#[tokio::test]
 async fn a_group_that_is_too_large_for_a_page_is_listed_with_the_reason() {
     let lake = tempfile::tempdir().expect("a directory");
     std::fs::create_dir_all(lake.path().join("Group")).expect("a directory");

@@ -78,6 +78,32 @@ async fn a_decision_about_an_older_version_is_refused(world: World) {
 }
 
 #[both_hosts]
+async fn the_typed_reason_is_shown_again_if_the_export_was_changed_meanwhile(world: World) {
+    let (job, token, staff) = in_review(&world).await;
+    let path = format!("/staff{job}/reject");
+    let version = hidden(&page(&world, &staff, &path).await, "version");
+    let letter: [(&str, &str, &[u8]); 1] = [("letter.txt", "text/plain", b"With regards")];
+    world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&letter).send().await;
+    // Also if something else is wrong with the form: the new version must not be taken for the one that was seen.
+    for typed in [&[("because", "other"), ("reason", "typed words")][..], &[("reason", "typed words")]] {
+        let stale = decide(&world, &staff, &path, &version, typed).await;
+        assert_eq!(stale.status, StatusCode::CONFLICT);
+        let shown = stale.text();
+        assert!(shown.contains("was changed since you opened the page"), "{shown}");
+        assert!(shown.contains("typed words</textarea>"), "{shown}");
+        assert_eq!(shown.contains("value=\"other\" checked"), typed.len() == 2, "{shown}");
+        assert_ne!(hidden(&shown, "version"), version);
+    }
+    assert_eq!(events(&world, &staff, &job, "rejected").await, 0);
+    let typed = [("because", "other"), ("reason", "typed words")];
+    let shown = decide(&world, &staff, &path, &version, &typed).await.text();
+    let done = decide(&world, &staff, &path, &hidden(&shown, "version"), &typed).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let outcome = world.status(&token, &job).await.outcome();
+    assert!(outcome.contains("typed words"), "{outcome}");
+}
+
+#[both_hosts]
 async fn the_patient_reads_why_an_export_is_rejected(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let path = format!("/staff{job}/reject");
@@ -182,7 +208,36 @@ async fn an_app_that_deletes_what_staff_deleted_ends_the_undo() -> tests::Result
     assert!(!shown.contains("Undo the deletion"), "{shown}");
     let undone = world.post(&format!("{page_path}/undo")).cookie(&staff).send().await;
     assert_eq!(undone.status, StatusCode::CONFLICT, "{}", undone.text());
+    assert!(
+        undone.text().contains("The deletion was not undone: the patient or the app"),
+        "{}",
+        undone.text()
+    );
     Ok(())
+}
+
+#[tokio::test]
+async fn a_deletion_is_not_undone_after_the_permission_has_ended_and_the_page_says_so() {
+    let settings = "sandbox = true\nundo_hours = 48\npages.due_days = 1";
+    let world = World::with(settings, &ehi::defaults::sample_records());
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "", ANNA).await;
+    let choices = serde_json::json!({
+        "parameters": { "labs": { "enabled": true } }, "authorizations": { "hiv": { "value": true } },
+    });
+    assert_eq!(world.post(&job).bearer(&token).json(&choices).send().await.status, StatusCode::OK);
+    world.work().await;
+    let staff = world.staff().await;
+    let path = format!("/staff{job}");
+    let version = hidden(&page(&world, &staff, &format!("{path}/delete")).await, "version");
+    decide(&world, &staff, &format!("{path}/delete"), &version, &[]).await;
+    world.advance(24 * 3600 + 60);
+    let staff = world.staff().await;
+    assert!(page(&world, &staff, &path).await.contains("Undo the deletion"));
+    let undone = world.post(&format!("{path}/undo")).cookie(&staff).send().await;
+    assert_eq!(undone.status, StatusCode::CONFLICT);
+    let expected = "The deletion was not undone: the patient’s permission for private topics has ended.";
+    assert!(undone.text().contains(expected), "{}", undone.text());
 }
 
 #[tokio::test]

@@ -91,6 +91,45 @@ async fn a_left_out_resource_is_not_in_the_copy_but_its_reason_is(world: World) 
 }
 
 #[both_hosts]
+async fn the_typed_reason_is_shown_again_if_the_export_was_changed_meanwhile(world: World) {
+    let (job, _, staff) = in_review(&world).await;
+    let (observation, id) = ask(&world, &staff, &job, "Observation").await;
+    let (condition, _) = ask(&world, &staff, &job, "Condition").await;
+    assert_eq!(leave_out(&world, &staff, &job, &condition, REASON).await.status, StatusCode::SEE_OTHER);
+    let stale = leave_out(&world, &staff, &job, &observation, "typed words").await;
+    assert_eq!(stale.status, StatusCode::CONFLICT);
+    let shown = stale.text();
+    assert!(shown.contains("was changed since you opened the page"), "{shown}");
+    assert!(shown.contains(&id) && shown.contains("typed words</textarea>"), "{shown}");
+    assert_ne!(hidden(&shown, "version"), hidden(&observation, "version"));
+    let done = leave_out(&world, &staff, &job, &shown, "typed words").await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    // Now the file is another one, in which another resource is at this place.
+    let stale = leave_out(&world, &staff, &job, &shown, "typed <b>words</b>").await;
+    assert_eq!(stale.status, StatusCode::CONFLICT);
+    let page_of_job = stale.text();
+    assert!(page_of_job.contains("Your reason was: typed &#60;b&#62;words"), "{page_of_job}");
+    assert!(!page_of_job.contains("<textarea"), "{page_of_job}");
+    let [file, at, hash] = ["file", "at", "hash"].map(|name| hidden(&shown, name));
+    let old = format!("/staff{job}/leave-out?file={file}&at={at}&hash={hash}");
+    let old = world.get(&old).cookie(&staff).send().await;
+    assert_eq!(old.status, StatusCode::CONFLICT, "the page would name another resource");
+    assert!(!old.text().contains("<textarea"), "{}", old.text());
+}
+
+#[both_hosts]
+async fn a_reason_has_at_most_500_characters_of_any_script(world: World) {
+    let (job, _, staff) = in_review(&world).await;
+    let (question, _) = ask(&world, &staff, &job, "Observation").await;
+    let long = leave_out(&world, &staff, &job, &question, &"ñ".repeat(501)).await;
+    assert_eq!(long.status, StatusCode::BAD_REQUEST);
+    assert!(long.text().contains("at most 500 letters"), "{}", long.text());
+    // A browser sends a line end as two characters and counts it as one.
+    let done = leave_out(&world, &staff, &job, &question, &format!("ñ{}ñ", "\r\n語".repeat(249))).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+}
+
+#[both_hosts]
 async fn a_file_whose_last_resource_is_left_out_is_removed(world: World) {
     let (job, token, staff) = in_review(&world).await;
     let before = manifest(&world, &staff, &job).await;

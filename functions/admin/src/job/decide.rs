@@ -11,18 +11,18 @@ use http::StatusCode;
 use platform::exports::{delete as delete_for_now, restore};
 use platform::telemetry::staff_action;
 use web::describe::Parameter;
-use web::extract::Form;
+use web::extract::{Form, Query, field};
 use web::pages::job::{ApprovePage, Decided, DeletePage, Message, OTHER, RejectPage};
 use web::receiver::receiver;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
-use super::{ExportPage, STALE, Seen};
+use super::{ExportPage, PERMISSION_ENDED, STALE, Seen, UNDO_ENDED, changed};
+use crate::api::REASON;
+use crate::kept::{STAY, StaffForm};
 use crate::review::Rejection;
 
 pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The chosen reason from the list");
-/// What is said where the patient or the app has ended the time to undo a deletion.
-const ENDED: &str = "the patient or the app has ended the time in which the deletion could be undone";
 
 pub(crate) async fn ask_approve(page: ExportPage) -> Result<Response, PageError> {
     let decided = match page.in_review().await {
@@ -32,50 +32,56 @@ pub(crate) async fn ask_approve(page: ExportPage) -> Result<Response, PageError>
     Ok(html(StatusCode::OK, &ApprovePage { username: page.username, decided }))
 }
 
-pub(crate) async fn approve(page: ExportPage, form: Form) -> Result<Response, PageError> {
+pub(crate) async fn approve(StaffForm(page, form): StaffForm<ExportPage>) -> Result<Response, PageError> {
     let done = page.state.approve_job(&page.id, &page.username, Seen::of(&form)?).await.map(|_| ());
     page.back(done).await
 }
 
-pub(crate) async fn ask_reject(page: ExportPage) -> Result<Response, PageError> {
+pub(crate) async fn ask_reject(page: ExportPage, query: Query) -> Result<Response, PageError> {
+    let kept = page.state.kept(&query, &page.username).await?;
+    let message = kept.as_ref().map(|_| Message::of_catalogue("staff-kept", &[]));
+    let typed = Typed::of(&kept.unwrap_or_default());
     match page.in_review().await {
-        Ok(stored) => page.reject_page(&stored, Typed::default(), None).await,
+        Ok(stored) => page.reject_page(&stored, typed, (StatusCode::OK, message)).await,
         Err(error) => page.back(Err(error)).await,
     }
 }
 
-pub(crate) async fn reject(page: ExportPage, form: Form) -> Result<Response, PageError> {
-    let seen = Seen::of(&form)?;
+pub(crate) async fn reject(StaffForm(page, form): StaffForm<ExportPage>) -> Result<Response, PageError> {
+    let (seen, typed) = (Seen::of(&form)?, Typed::of(&form.0));
+    if form.find(STAY.name).is_some() {
+        return page.reject_again(seen, typed, (StatusCode::OK, None)).await;
+    }
     let rejection = match rejection(&form) {
         Ok(rejection) => rejection,
         Err(missing) => {
-            return match page.in_review().await {
-                Ok(stored) => page.reject_page(&stored, Typed::of(&form), Some(missing)).await,
-                Err(error) => page.back(Err(error)).await,
-            };
+            return page.reject_again(seen, typed, (StatusCode::BAD_REQUEST, Some(missing))).await;
         }
     };
-    let done = page.state.reject_job(&page.id, rejection, &page.username, seen).await.map(|_| ());
-    page.back(done).await
+    let done = page.state.reject_job(&page.id, rejection, &page.username, seen).await;
+    match done {
+        Err(Error::Conflict(_)) => page.reject_again(seen, typed, changed()).await,
+        done => page.back(done.map(|_| ())).await,
+    }
 }
 
 /// What was typed into the form, which is shown again.
-#[derive(Default)]
 struct Typed {
     because: String,
     reason: String,
 }
 
 impl Typed {
-    fn of(form: &Form) -> Self {
-        Self { because: form.get(BECAUSE.name).to_owned(), reason: form.get("reason").to_owned() }
+    fn of(fields: &[(String, String)]) -> Self {
+        let text = |name| field(fields, name).unwrap_or_default().to_owned();
+        Self { because: text(BECAUSE.name), reason: text(REASON.name) }
     }
 }
 
 /// The reason of the form: the one chosen from the list, and the text beside it. The error is the message about what is missing.
 fn rejection(form: &Form) -> Result<Rejection, Message> {
     let missing = |key: &str| Err(Message::of_catalogue(key, &[]));
-    let (because, written) = (form.get(BECAUSE.name), form.get("reason").trim());
+    let (because, written) = (form.get(BECAUSE.name), form.get(REASON.name).trim());
     let chosen = RejectionReason::ALL.into_iter().find(|known| known.key() == because);
     match (chosen, written) {
         (None, _) if because != OTHER => return missing("reject-missing"),
@@ -101,7 +107,7 @@ pub(crate) async fn ask_delete(page: ExportPage) -> Result<Response, PageError> 
     Ok(html(StatusCode::OK, &DeletePage::new(page.username, decided, &stored.job, undo)))
 }
 
-pub(crate) async fn delete(page: ExportPage, form: Form) -> Result<Response, PageError> {
+pub(crate) async fn delete(StaffForm(page, form): StaffForm<ExportPage>) -> Result<Response, PageError> {
     let seen = Seen::of(&form)?;
     match page.delete_seen(seen).await {
         // The page of the deleted export offers to undo that.
@@ -126,13 +132,28 @@ impl ExportPage {
         Ok(Decided::new(stored, receiver, &counts))
     }
 
+    /// Shows the form again with what was typed. Says so if the export is not the one any more that the member of staff has seen.
+    async fn reject_again(
+        self,
+        seen: Seen,
+        typed: Typed,
+        why: (StatusCode, Option<Message>),
+    ) -> Result<Response, PageError> {
+        match self.in_review().await {
+            Ok(stored) => {
+                let why = if seen.check(stored.version).is_err() { changed() } else { why };
+                self.reject_page(&stored, typed, why).await
+            }
+            Err(error) => self.back(Err(error)).await,
+        }
+    }
+
     async fn reject_page(
         self,
         stored: &StoredJob,
         typed: Typed,
-        message: Option<Message>,
+        (status, message): (StatusCode, Option<Message>),
     ) -> Result<Response, PageError> {
-        let status = if message.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         let decided = self.decided(stored).await?;
         let (username, Typed { because, reason }) = (self.username, typed);
         Ok(html(status, &RejectPage { username, decided, message, because, reason }))
@@ -164,9 +185,9 @@ impl ExportPage {
         let Job::Cancelled(gone) = &stored.job else { return Err(NO_JOB) };
         if gone.restorable(state.clock.now()).is_none() {
             // The page says who ended the time.
-            return Err(gone.undo_end().map_or(NO_JOB, |_| Error::conflict(ENDED)));
+            return Err(gone.undo_end().map_or(NO_JOB, |_| Error::conflict(UNDO_ENDED)));
         }
-        state.check_permission(&stored.job)?;
+        state.check_permission(&stored.job).map_err(|_| Error::conflict(PERMISSION_ENDED))?;
         let event = Event::new(Actor::staff(username), Action::Restored).of(&stored.job);
         let restored = restore(&*state.jobs, id, username, state.clock.now());
         state.audit.around(event, restored).await?;

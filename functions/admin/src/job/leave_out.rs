@@ -2,19 +2,22 @@
 
 use axum::response::Response;
 use domain::chunk::RecordAttachment;
-use domain::error::{NO_FILE, Result};
+use domain::error::{Error, NO_FILE, Result};
 use domain::ports::jobs::StoredJob;
 use domain::redaction::MAX_REASON;
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
-use web::extract::{Form, Query};
+use web::extract::{Query, field};
 use web::pages::job::{LeaveOutPage, Message};
 use web::request_context;
 use web::respond::{PageError, html};
 
+use super::page::Shown;
 use super::redact::LineOf;
 use super::rows::name_of;
-use super::{ExportPage, Seen};
+use super::{ExportPage, STALE, Seen, changed};
+use crate::api::REASON;
+use crate::kept::{STAY, StaffForm};
 
 /// The query of the page: what is left out.
 pub(crate) const ASKED: [Parameter; 4] = [
@@ -52,26 +55,41 @@ impl Target {
 
 pub(crate) async fn ask(page: ExportPage, query: Query) -> Result<Response, PageError> {
     let target = Target::of(|name| query.get(name))?;
-    match page.in_review().await {
-        Ok(stored) => Ok(html(StatusCode::OK, &page.leave_out_page(&stored, &target).await?)),
-        Err(error) => page.back(Err(error)).await,
+    let kept = page.state.kept(&query, &page.username).await?;
+    let shown = match page.in_review().await {
+        Ok(stored) => page.leave_out_page(&stored, &target).await,
+        Err(error) => return page.back(Err(error)).await,
+    };
+    match (shown, kept) {
+        (Ok(shown), None) => Ok(html(StatusCode::OK, &shown)),
+        (Ok(shown), Some(typed)) => {
+            let reason = field(&typed, REASON.name).unwrap_or_default().to_owned();
+            let message = Message::of_catalogue("staff-kept", &[]);
+            Ok(html(StatusCode::OK, &shown.again(Some(message), reason)))
+        }
+        (Err(error), None) => page.back(Err(error)).await,
+        (Err(error), Some(typed)) => {
+            page.back_with(error, field(&typed, REASON.name).unwrap_or_default()).await
+        }
     }
 }
 
-pub(crate) async fn leave_out(page: ExportPage, form: Form) -> Result<Response, PageError> {
+pub(crate) async fn leave_out(StaffForm(page, form): StaffForm<ExportPage>) -> Result<Response, PageError> {
     let (target, seen) = (Target::of(|name| form.find(name))?, Seen::of(&form)?);
-    let reason = form.get("reason").trim();
-    if let Some(message) = wrong_reason(reason) {
-        return match page.in_review().await {
-            Ok(stored) => {
-                let page = page.leave_out_page(&stored, &target).await?;
-                Ok(html(StatusCode::BAD_REQUEST, &page.again(message, reason.to_owned())))
-            }
-            Err(error) => page.back(Err(error)).await,
-        };
+    // A browser sends each line end as two characters, and counts one.
+    let reason = form.get(REASON.name).replace("\r\n", "\n");
+    let reason = reason.trim();
+    if form.find(STAY.name).is_some() {
+        return page.ask_again(&target, seen, reason, (StatusCode::OK, None)).await;
+    }
+    if let Some(wrong) = wrong_reason(reason) {
+        return page.ask_again(&target, seen, reason, (StatusCode::BAD_REQUEST, Some(wrong))).await;
     }
     let done = Box::pin(page.state.leave_out(&page.id, &target, reason, &page.username, seen)).await;
-    page.back(done).await
+    match done {
+        Err(Error::Conflict(_)) => page.ask_again(&target, seen, reason, changed()).await,
+        done => page.back(done).await,
+    }
 }
 
 fn wrong_reason(reason: &str) -> Option<Message> {
@@ -80,21 +98,62 @@ fn wrong_reason(reason: &str) -> Option<Message> {
         return Some(Message::of_catalogue("leave-out-reason-missing", &[]));
     }
     let most = words.number(MAX_REASON as u64);
-    (reason.len() > MAX_REASON).then(|| Message::of_catalogue("leave-out-reason-long", &[("count", &most)]))
+    let is_long = reason.chars().count() > MAX_REASON;
+    is_long.then(|| Message::of_catalogue("leave-out-reason-long", &[("count", &most)]))
 }
 
 impl ExportPage {
-    async fn leave_out_page(self, stored: &StoredJob, target: &Target) -> Result<LeaveOutPage> {
+    /// Shows the form again with the typed reason. Says so if the export is not the one any more that the member of staff has seen.
+    async fn ask_again(
+        self,
+        target: &Target,
+        seen: Seen,
+        reason: &str,
+        why: (StatusCode, Option<Message>),
+    ) -> Result<Response, PageError> {
+        let stored = match self.in_review().await {
+            Ok(stored) => stored,
+            Err(error) => return self.back(Err(error)).await,
+        };
+        let (status, message) = if seen.check(stored.version).is_err() { changed() } else { why };
+        match self.leave_out_page(&stored, target).await {
+            Ok(shown) => Ok(html(status, &shown.again(message, reason.to_owned()))),
+            Err(error) => self.back_with(error, reason).await,
+        }
+    }
+
+    /// Shows the page of the export, because the file or the document is not there any more that was to be left out. The message has
+    /// the typed reason, which is needed where it is now.
+    async fn back_with(self, error: Error, reason: &str) -> Result<Response, PageError> {
+        match error {
+            Error::Conflict(_) | Error::NotFound(_) if !reason.is_empty() => {
+                let message = Message::of_catalogue("leave-out-changed", &[("reason", reason)]);
+                let problem = Some(Error::conflict(STALE));
+                let shown = Shown { problem, message: Some(message), ..Shown::default() };
+                Ok(self.state.page(&self.id, self.username, shown).await?)
+            }
+            error => self.back(Err(error)).await,
+        }
+    }
+
+    /// Returns the page about the target. A line is shown only if its file is the one that the member of staff has seen: in another
+    /// one, another resource may be there.
+    async fn leave_out_page(&self, stored: &StoredJob, target: &Target) -> Result<LeaveOutPage> {
         let Self { state, username, .. } = self;
-        state.viewed_part(&stored.job, "question", &username).await?;
+        let username = username.clone();
         match target {
             Target::Document(attachment) => {
                 let name = attachment.url_name();
                 state.document(&stored.job, &name).await?.ok_or(NO_FILE)?;
+                state.viewed_part(&stored.job, "question", &username).await?;
                 Ok(LeaveOutPage::of_document(username, stored, name, &attachment.name))
             }
             Target::Line(LineOf { file, at, sha256 }) => {
                 let named = state.named(&stored.job, file).await?;
+                if named.file.sha256 != *sha256 {
+                    return Err(Error::conflict(STALE));
+                }
+                state.viewed_part(&stored.job, "question", &username).await?;
                 let line = state.line_at(&named, *at).await?;
                 // A line can be exported and be no JSON for the pages, such as one with half of an emoji.
                 let resource = line.text.as_ref().and_then(|text| serde_json::from_slice(text).ok());

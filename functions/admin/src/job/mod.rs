@@ -28,14 +28,17 @@ use axum::response::{IntoResponse, Response};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::ports::jobs::StoredJob;
+use http::StatusCode;
 use http::request::Parts;
 use web::describe::{self as described, Kind, Parameter};
 use web::download::FileRequest;
 use web::extract::{Form, JobPath};
+use web::pages::job::Message;
 use web::respond::{PageError, see_other, status_of};
 use web::routes::{Access, At, FORM, MULTIPART};
 
 use crate::caller::PageStaff;
+use crate::kept::{KEPT, STAY};
 use crate::{Admin, api};
 
 pub(crate) const VERSION: Parameter =
@@ -46,6 +49,8 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
     let of_staff = Access::StaffPage;
     let shows = |summary| (summary, &[200][..]);
     let back = |summary| (summary, &[303][..]);
+    // The form is shown again, if the member of staff only wants to stay signed in.
+    let back_or_again = |summary| (summary, &[200, 303][..]);
     at.get("/staff/jobs/{job}", of_staff, shows("Shows an export"), page::show)
         .reading(&page::LISTS)
         .returning(&[described::page(200)])
@@ -91,16 +96,18 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
             leave_out::ask,
         )
         .reading(&leave_out::ASKED)
+        .reading(&[KEPT])
         .returning(&[described::page(200)])
         .post(
             "/staff/jobs/{job}/leave-out",
             of_staff,
-            back("Leaves a resource or a document out of an export"),
+            back_or_again("Leaves a resource or a document out of an export"),
             leave_out::leave_out,
         )
         .taking(FORM)
         .reading(&leave_out::SENT)
-        .reading(&[VERSION, api::REASON])
+        .reading(&[VERSION, api::REASON, STAY])
+        .returning(&[described::page(200)])
         .get(
             "/staff/jobs/{job}/approve",
             of_staff,
@@ -117,10 +124,12 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
             shows("Asks why an export is rejected"),
             decide::ask_reject,
         )
+        .reading(&[KEPT])
         .returning(&[described::page(200)])
-        .post("/staff/jobs/{job}/reject", of_staff, back("Rejects an export"), decide::reject)
+        .post("/staff/jobs/{job}/reject", of_staff, back_or_again("Rejects an export"), decide::reject)
         .taking(FORM)
-        .reading(&[VERSION, decide::BECAUSE, api::REASON])
+        .reading(&[VERSION, decide::BECAUSE, api::REASON, STAY])
+        .returning(&[described::page(200)])
         .get(
             "/staff/jobs/{job}/delete",
             of_staff,
@@ -157,6 +166,16 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
 
 /// The error if the export was changed after its page was loaded and before the form was sent.
 const STALE: &str = "the export was changed since its page was loaded: look at it again";
+
+/// The error if the patient or the app has ended the time to undo a deletion.
+const UNDO_ENDED: &str = "the patient or the app has ended the time in which the deletion could be undone";
+/// The error if staff undo a deletion after the permission for private topics has ended.
+const PERMISSION_ENDED: &str = "the patient's permission for private topics has ended: the export stays deleted, and the patient can ask again";
+
+/// The status and the message of a form whose export was changed after its page was loaded.
+fn changed() -> (StatusCode, Option<Message>) {
+    (StatusCode::CONFLICT, Some(Message::of_catalogue("job-stale", &[])))
+}
 
 /// The version of a job that the caller has seen. The API does not name one: it changes the current version.
 #[derive(Debug, Clone, Copy)]
@@ -232,6 +251,6 @@ impl ExportPage {
 }
 
 /// The status of a page that may show a problem.
-fn status(problem: Option<&Error>) -> http::StatusCode {
-    problem.map_or(http::StatusCode::OK, status_of)
+fn status(problem: Option<&Error>) -> StatusCode {
+    problem.map_or(StatusCode::OK, status_of)
 }

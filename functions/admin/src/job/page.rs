@@ -15,7 +15,7 @@ use web::request_context;
 use web::respond::{PageError, html};
 
 use super::opened::Place;
-use super::{ExportPage, STALE, status};
+use super::{ExportPage, PERMISSION_ENDED, STALE, UNDO_ENDED, status};
 use crate::Admin;
 use crate::uploads::MAX_FILES;
 
@@ -30,6 +30,8 @@ pub(crate) const LISTS: [Parameter; 3] = [
 #[derive(Default)]
 pub(super) struct Shown {
     pub(super) problem: Option<Error>,
+    /// What is said about the problem, if that is more than its text.
+    pub(super) message: Option<Message>,
     /// The page of the manifest, and the first file in it.
     pub(super) files_from: (u32, usize),
     pub(super) documents_from: usize,
@@ -40,15 +42,17 @@ pub(crate) async fn show(page: ExportPage, query: Query) -> Result<Response, Pag
     let [part, files, documents] = LISTS;
     let part = u32::try_from(number(part.name)).unwrap_or_default();
     let files_from = (part, number(files.name));
-    let shown = Shown { problem: None, files_from, documents_from: number(documents.name) };
+    let shown = Shown { files_from, documents_from: number(documents.name), ..Shown::default() };
     Ok(page.state.page(&page.id, page.username, shown).await?)
 }
 
 impl Admin {
     pub(super) async fn page(&self, id: &JobId, username: String, shown: Shown) -> Result<Response> {
         let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
+        let said = |problem: &Error| in_words(problem, &stored);
+        let message = shown.message.or_else(|| shown.problem.as_ref().map(said));
         if let Job::Cancelled(gone) = &stored.job {
-            let page = DeletedPage::new(username.clone(), gone, self.clock.now()).ok_or(NO_JOB)?;
+            let page = DeletedPage::new(username.clone(), gone, self.clock.now(), message).ok_or(NO_JOB)?;
             self.viewed(&stored.job, &username).await?;
             return Ok(html(status(shown.problem.as_ref()), &page));
         }
@@ -69,7 +73,7 @@ impl Admin {
                 due_days: self.settings.pages.due_days,
                 now: self.clock.now(),
                 upload: (MAX_FILES, self.settings.max_upload_bytes),
-                message: shown.problem.as_ref().map(|problem| in_words(problem, &stored)),
+                message,
             },
         );
         Ok(html(status(shown.problem.as_ref()), &page))
@@ -91,6 +95,12 @@ fn in_words(problem: &Error, stored: &StoredJob) -> Message {
             Message::of_catalogue(key, &values)
         }
         (Error::Conflict(text), None) if text.as_str() == STALE => Message::of_catalogue("job-stale", &[]),
+        (Error::Conflict(text), _) if text.as_str() == UNDO_ENDED => {
+            Message::of_catalogue("deleted-undo-ended", &[])
+        }
+        (Error::Conflict(text), _) if text.as_str() == PERMISSION_ENDED => {
+            Message::of_catalogue("deleted-permission-ended", &[])
+        }
         _ => Message { text: problem.to_string(), in_english: words.language.tag() != "en" },
     }
 }

@@ -16,7 +16,7 @@ use domain::job::Job;
 use domain::manifest::{ExportTotals, NamedFile, Names, StoredManifest, manifest_prefix};
 use domain::ports::files::write_all;
 use domain::ports::jobs::StoredJob;
-use domain::redaction::{MAX_REDACTIONS, REASONS, Redacted, Redaction};
+use domain::redaction::{REASONS, Redacted, Redaction};
 use fhir::outcome::outcome;
 use futures_util::StreamExt;
 use platform::telemetry::staff_action;
@@ -178,9 +178,10 @@ impl Admin {
         summary: &ExportTotals,
         stored: &StoredJob,
     ) -> Result<Draft<'a>> {
-        if summary.redactions.len() >= MAX_REDACTIONS {
+        if summary.is_full_of_redactions() {
             return Err(Error::invalid(format!(
-                "{MAX_REDACTIONS} things were left out already, which is the most: reject the export instead"
+                "{} things were left out already, which is the most with these reasons: reject the export instead",
+                summary.redactions.len()
             )));
         }
         if summary.pages == 0 {

@@ -30,6 +30,8 @@ pub enum EntryKind {
     PatientApps,
     /// The unsent input of a patient in a form.
     Draft,
+    /// The unsent input of a member of staff, while the member signs in again.
+    KeptInput,
     /// Failed sign-ins, by user name.
     Failures,
     /// A file that a staff member's browser uploads directly to the store.
@@ -61,6 +63,7 @@ impl EntryKind {
             Self::SignOut => "sign-out",
             Self::PatientApps => "patient-apps",
             Self::Draft => "draft",
+            Self::KeptInput => "kept-input",
             Self::Failures => "failures",
             Self::Upload => "upload",
             Self::Idempotency => "idempotency",

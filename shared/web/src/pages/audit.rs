@@ -5,7 +5,7 @@ use domain::audit::{Action, Entry, Outcome};
 use storage::audit_chain::Report;
 use words::Words;
 
-use crate::pages::filters;
+use crate::pages::{FieldProblem, filters};
 use crate::request_context;
 
 #[derive(Template)]
@@ -13,6 +13,8 @@ use crate::request_context;
 pub struct AuditPage {
     pub username: String,
     pub filter: AuditFilter,
+    /// What is wrong with the filter.
+    pub problems: Vec<FieldProblem>,
     pub actions: Vec<Choice>,
     pub outcomes: Vec<Choice>,
     pub rows: Vec<AuditRow>,
@@ -83,6 +85,7 @@ impl AuditPage {
         });
         Self {
             username,
+            problems: Vec::new(),
             actions: actions.collect(),
             outcomes: outcomes.collect(),
             rows: entries.iter().map(|entry| AuditRow::new(entry, &words)).collect(),
@@ -92,6 +95,12 @@ impl AuditPage {
             older,
             lines,
         }
+    }
+}
+
+impl AuditPage {
+    fn is_wrong(&self, field: &str) -> bool {
+        self.problems.iter().any(|problem| problem.field == field)
     }
 }
 

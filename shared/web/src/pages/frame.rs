@@ -7,6 +7,7 @@ use words::{Language, Words};
 
 use crate::assets::Asset;
 use crate::request_context;
+use crate::session::LIFETIME;
 use crate::site::{LANGUAGE, Site};
 
 /// The name under which a template finds the frame.
@@ -82,6 +83,17 @@ impl Frame {
 
     pub(crate) fn help(&self) -> Option<&String> {
         self.site.pages.help_url.as_ref()
+    }
+
+    /// Returns the lifetime of a session after its last use, in seconds.
+    #[expect(clippy::unused_self, reason = "templates call it as a method of the frame")]
+    pub(crate) fn session_seconds(&self) -> i64 {
+        LIFETIME.as_secs()
+    }
+
+    /// Returns the sentence about the lifetime of a session.
+    pub(crate) fn session_words(&self) -> String {
+        self.words.text("session-ends", &[("minutes", &LIFETIME.as_mins().to_string())])
     }
 
     /// Returns the URL of the documentation of the export format.

@@ -6,6 +6,7 @@ use domain::job::PatientSummary;
 use domain::ports::jobs::StoredJob;
 use words::Words;
 
+use crate::pages::job::Message;
 use crate::pages::queue::{identifiers, state};
 use crate::pages::{FieldProblem, filters};
 use crate::request_context;
@@ -144,6 +145,9 @@ pub struct StartPage {
     /// The id of the new export.
     pub number: String,
     pub problems: Vec<FieldProblem>,
+    pub message: Option<Message>,
+    /// The path of the export that the form has started before, with other choices.
+    pub started: Option<String>,
 }
 
 /// Whose records the new export is of.

@@ -102,7 +102,10 @@ impl QueueRow {
             app: client_name(&header.owner, settings, &words),
             receiver: header.request.receiver.clone(),
             look: stored.job.state().ehi_status(),
-            state: state(&words, stored.job.state()),
+            state: restorable_until(&stored.job, now).map_or_else(
+                || state(&words, stored.job.state()),
+                |until| words.text("queue-deleted-until", &[("time", &words.moment(until))]),
+            ),
             asked: words.date(header.created_at),
             due: due(&words, &stored.job, settings.pages.due_days, now)?,
         })
@@ -112,6 +115,12 @@ impl QueueRow {
     fn goes_to(&self) -> &str {
         self.receiver.as_deref().unwrap_or(&self.app)
     }
+}
+
+/// Returns the time until which the deletion of an export can be undone.
+fn restorable_until(job: &Job, now: Timestamp) -> Option<Timestamp> {
+    let Job::Cancelled(gone) = job else { return None };
+    gone.restorable(now).map(|undo| undo.until)
 }
 
 /// Returns the state of an export as staff read it.

@@ -119,6 +119,8 @@ impl DeletePage {
 #[template(path = "staff_job_deleted.html")]
 pub struct DeletedPage {
     username: String,
+    /// Why the deletion was not undone.
+    message: Option<Message>,
     path: String,
     patient: String,
     by: String,
@@ -129,7 +131,7 @@ pub struct DeletedPage {
 
 impl DeletedPage {
     /// Returns the page; `None` if the deletion cannot be undone, unless the patient or the app is the reason.
-    pub fn new(username: String, gone: &Gone, now: Timestamp) -> Option<Self> {
+    pub fn new(username: String, gone: &Gone, now: Timestamp, message: Option<Message>) -> Option<Self> {
         let words = &request_context::words();
         let history = &gone.header.history;
         let (deletion, undo, can_undo) = match (gone.restorable(now), gone.undo_end()) {
@@ -151,6 +153,7 @@ impl DeletedPage {
         let values = [("who", &*deletion.actor), ("time", &*words.moment(deletion.at))];
         Some(Self {
             username,
+            message,
             path: path(&job),
             patient: patient(&job, words),
             by: words.text("deleted-by", &values),
@@ -213,7 +216,13 @@ impl LeaveOutPage {
     }
 
     /// Returns the same page with the typed reason and a message about it.
-    pub fn again(self, message: Message, reason: String) -> Self {
-        Self { message: Some(message), reason, ..self }
+    pub fn again(self, message: Option<Message>, reason: String) -> Self {
+        Self { message, reason, ..self }
+    }
+
+    /// Returns the query of the form's address. With it the address shows the page again, if the form arrives after the session has
+    /// ended.
+    fn query(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.fields).finish()
     }
 }

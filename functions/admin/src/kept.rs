@@ -1,0 +1,117 @@
+//! What a member of staff has typed into a form, kept while the member signs in again.
+//!
+//! A form that arrives without a session changes nothing. The response is the sign-in page, whose hidden fields have what was typed
+//! and the address of the form. After the sign-in it is stored for a few minutes, for this member only, and the page of the form shows
+//! it again. Nothing is decided by that: the member must press the button of that page.
+#![expect(clippy::disallowed_types, reason = "an extractor")]
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
+use domain::error::{Error, Result};
+use domain::ids::Attempt;
+use domain::ports::expiring::{EntryKind, ExpiringEntry};
+use http::header::{ACCEPT, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use settings::Settings;
+use web::caller::bearer_token;
+use web::describe::Parameter;
+use web::extract::{Form, Query};
+use web::pages::StaffLoginPage;
+use web::respond::html;
+use web::session::{LIFETIME, Origin};
+
+use crate::Admin;
+use crate::login::next_page;
+
+/// The query parameter of a page whose form can be filled in again.
+pub(crate) const KEPT: Parameter =
+    Parameter::query("kept", "What was typed before the member of staff signed in again");
+/// The button that extends the session, and shows the form again with what was typed.
+pub(crate) const STAY: Parameter =
+    Parameter::field("stay", "The button that extends the session and shows the form again");
+/// The maximum length of what is kept, in bytes of a urlencoded form. The longest form of staff takes about a third of it.
+const MAX: usize = 16 * 1024;
+/// The fields that nobody types.
+const NOT_TYPED: [&str; 2] = ["version", STAY.name];
+
+/// A form that a page for staff sends, and its caller. A caller without a session gets the sign-in page, which keeps what was typed.
+pub(crate) struct StaffForm<T>(pub(crate) T, pub(crate) Form);
+
+impl<T: FromRequestParts<Admin> + Send> FromRequest<Admin> for StaffForm<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &Admin) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let caller = T::from_request_parts(&mut parts, state).await.map_err(IntoResponse::into_response);
+        let request = Request::from_parts(parts, body);
+        match caller {
+            Ok(caller) => {
+                let form = Form::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+                Ok(Self(caller, form))
+            }
+            Err(refused) => Err(sign_in_again(request, refused, state).await),
+        }
+    }
+}
+
+/// Returns the sign-in page for a form without a session. A program, and a page of another site, get the response that refuses the form.
+async fn sign_in_again(request: Request, refused: Response, state: &Admin) -> Response {
+    let headers = request.headers();
+    let is_of_this_site = Origin::of(headers, &Arc::<Settings>::from_ref(state)).check().is_ok();
+    let is_signed_out = refused.status() == StatusCode::UNAUTHORIZED && bearer_token(headers).is_none();
+    let next = next_page(request.uri());
+    let Some(next) = next.filter(|_| is_signed_out && is_of_this_site && !wants_json(headers)) else {
+        return refused;
+    };
+    let Ok(form) = Form::from_request(request, state).await else { return refused };
+    let typed: Vec<_> = form.0.iter().filter(|(name, _)| !NOT_TYPED.contains(&name.as_str())).collect();
+    let kept = serde_urlencoded::to_string(typed).unwrap_or_default();
+    let kept = if kept.len() > MAX { String::new() } else { kept };
+    let page = StaffLoginPage { next, kept, is_again: true, ..StaffLoginPage::default() };
+    let mut response = html(StatusCode::UNAUTHORIZED, &page);
+    let challenge = refused.headers().get(WWW_AUTHENTICATE).cloned();
+    response.headers_mut().extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
+    response
+}
+
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.contains("json") && !accept.contains("text/html")
+}
+
+/// What is stored.
+#[derive(Serialize, Deserialize)]
+struct Typed {
+    username: String,
+    /// A urlencoded form.
+    fields: String,
+}
+
+impl Admin {
+    /// Returns the address of the page that follows the sign-in. If something was typed there before, it is stored, and the address
+    /// names it.
+    pub(crate) async fn with_kept(&self, next: &str, username: &str, fields: &str) -> Result<String> {
+        if fields.is_empty() || fields.len() > MAX {
+            return Ok(next.to_owned());
+        }
+        let key = self.random.attempt();
+        let typed = Typed { username: username.to_owned(), fields: fields.to_owned() };
+        let expires_at = self.clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
+        let typed = serde_json::to_value(typed)?;
+        self.expiring.put(EntryKind::KeptInput, key.as_str(), typed, expires_at).await?;
+        let separator = if next.contains('?') { '&' } else { '?' };
+        Ok(format!("{next}{separator}{}={key}", KEPT.name))
+    }
+
+    /// Returns the fields that this member of staff typed before signing in again; `None` if there are none.
+    pub(crate) async fn kept(&self, query: &Query, username: &str) -> Result<Option<Vec<(String, String)>>> {
+        let Some(Ok(key)) = query.get(KEPT.name).map(Attempt::parse) else { return Ok(None) };
+        let entry = self.expiring.get(EntryKind::KeptInput, key.as_str()).await?;
+        let typed: Option<Typed> = entry.as_ref().map(ExpiringEntry::read).transpose()?;
+        let own = typed.filter(|typed| typed.username == username);
+        Ok(own.and_then(|typed| serde_urlencoded::from_str(&typed.fields).ok()))
+    }
+}
