@@ -48,7 +48,7 @@ async fn jobs_that_an_earlier_version_stored_are_found() {
     open().create(&known).await.expect("created");
     let old = rusqlite::Connection::open(&path).expect("a database");
     old.execute_batch(
-            "DROP TABLE mails; DROP TABLE job_search; DROP INDEX jobs_by_state; DROP INDEX jobs_by_patient;
+            "ALTER TABLE jobs DROP COLUMN done_at; DROP TABLE mails; DROP TABLE job_search; DROP INDEX jobs_by_state; DROP INDEX jobs_by_patient;
              INSERT INTO jobs (id, version, state, owner, created_at, job) VALUES ('x', 1, 'queued', '', 1, '{}');
              PRAGMA user_version = 3;",
         )
