@@ -35,7 +35,7 @@ impl RejectionReason {
     }
 }
 
-/// The text that staff typed as the reason, or beside the reason from the list.
+/// The words of staff. They are the whole reason, or are added to the reason from the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypedReason {
     pub text: String,
