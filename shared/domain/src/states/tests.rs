@@ -1,8 +1,12 @@
 use proptest::prelude::*;
 
+use jiff::SignedDuration;
+
+use super::super::choices::Choices;
 use super::super::ids::{ClientId, JobId};
-use super::super::job::Owner;
+use super::super::job::{Job, JobState, Owner};
 use super::super::request::{Base, Cohort, ExportRequest, OutputOptions};
+use super::super::retention::Retention;
 use super::*;
 
 fn awaiting(review: bool) -> Job {
