@@ -12,6 +12,7 @@ use domain::ids::JobId;
 use domain::job::Job;
 use domain::ports::events::Events;
 use http::Method;
+use jiff::SignedDuration;
 use platform::Platform;
 use serde_json::{Value, json};
 use tests::deployed::aws;
@@ -85,7 +86,7 @@ async fn only_review_and_the_end_of_an_export_are_published() -> tests::Result {
     // A short export goes from here to its end in one task.
     let Job::Queued(queued) = states[1].clone() else { panic!("the form was sent") };
     let now = world.platform().clock().now();
-    states.push(Job::Running(queued.begin(now)));
+    states.push(Job::Running(queued.begin(now, SignedDuration::ZERO)));
     world.work().await;
     states.push(stored(&world, &job).await);
     world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;

@@ -60,7 +60,7 @@ fn the_settings_that_workers_need_are_variables() {
     }
     for id in ["SmallGeneratorFunction", "LargeGeneratorFunction"] {
         let (_, function) = template.functions()[id];
-        for name in ["EHI_CHUNK_BYTES", "EHI_WHOLE_RECORD_OF_NEW_MEMBERS"] {
+        for name in ["EHI_CHUNK_BYTES", "EHI_WHOLE_RECORD_OF_NEW_MEMBERS", "EHI_RECORDS_DELAY_MINUTES"] {
             assert!(is_parameter(&function["Properties"], name), "{id}: {name}");
         }
     }

@@ -46,7 +46,7 @@ impl Generator {
         let Some(stored) = self.jobs.get(id).await? else { return Ok(Planned::Done) };
         let (running, version) = match stored.job {
             Job::Queued(queued) => {
-                let running = queued.begin(self.clock.now());
+                let running = queued.begin(self.clock.now(), self.settings.records_delay);
                 let version = self.jobs.replace(&Job::Running(running.clone()), stored.version).await?;
                 (running, version)
             }

@@ -29,7 +29,7 @@ pub(crate) fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
 fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
     let Job::Running(running) = &stored.job else { return None };
     let progress = &stored.progress;
-    let elapsed = u64::try_from(now.duration_since(running.transaction_time).as_millis()).ok()?;
+    let elapsed = u64::try_from(now.duration_since(running.header.changed_at).as_millis()).ok()?;
     let is_known = progress.percent() >= ESTIMATE_FROM_PERCENT || elapsed >= ESTIMATE_FROM_MILLIS;
     if !progress.plan_complete || progress.bytes_done == 0 || !is_known {
         return None;

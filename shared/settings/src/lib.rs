@@ -34,7 +34,7 @@ pub use self::limits::Limits;
 pub use self::mail::{Encryption, Mail};
 pub use self::pages::{Accent, Logo, Pages};
 use self::reader::Reader;
-use self::times::{audit_retention, hours};
+use self::times::{audit_retention, hours, records_delay};
 pub use self::urls::{is_loopback, origin_of};
 
 /// All settings. [`KEYS`] lists their names.
@@ -61,6 +61,8 @@ pub struct Settings {
     pub outage: SignedDuration,
     /// The maximum number of concurrent exports of one client.
     pub max_running_exports: u64,
+    /// The longest time that a change takes from the source of the records into the record store.
+    pub records_delay: SignedDuration,
     /// Whether all data of a group's member who joined after `_since` is exported, and not only new data.
     pub whole_record_of_new_members: bool,
     /// The maximum size of a file that staff can attach.
@@ -125,6 +127,7 @@ pub const KEYS: &[&str] = &[
     "undo_hours",
     "max_running_exports",
     "whole_record_of_new_members",
+    "records_delay_minutes",
     "max_upload_bytes",
     "max_direct_bytes",
     "documentation_url",
@@ -212,6 +215,7 @@ impl Settings {
             chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
             // Three days, because SQS delivers a message only 1,000 times.
             outage: hours(&mut read, "outage_hours", 6, 1..=72),
+            records_delay: records_delay(&mut read),
             max_running_exports: read.count("max_running_exports").unwrap_or(10),
             whole_record_of_new_members: read.flag("whole_record_of_new_members").unwrap_or(true),
             max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),

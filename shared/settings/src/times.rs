@@ -6,6 +6,9 @@ use jiff::SignedDuration;
 
 use crate::reader::Reader;
 
+/// Four weeks.
+const MOST_DELAY_MINUTES: u64 = 4 * 7 * 24 * 60;
+
 /// Reads a setting in hours.
 pub(super) fn hours(
     read: &mut Reader,
@@ -19,6 +22,15 @@ pub(super) fn hours(
         read.wrong(name, &format!("must be from {} to {}", range.start(), range.end()));
     }
     SignedDuration::from_hours(within.unwrap_or(default))
+}
+
+/// Reads `records_delay_minutes`.
+pub(super) fn records_delay(read: &mut Reader) -> SignedDuration {
+    let minutes = read.count("records_delay_minutes").unwrap_or_default();
+    if minutes > MOST_DELAY_MINUTES {
+        read.wrong("records_delay_minutes", &format!("must be from 0 to {MOST_DELAY_MINUTES}"));
+    }
+    SignedDuration::from_mins(i64::try_from(minutes.min(MOST_DELAY_MINUTES)).unwrap_or_default())
 }
 
 /// Reads `audit_retention_years`. A year has 365 days here, and one day more for each leap year that may be among them.

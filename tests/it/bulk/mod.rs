@@ -7,6 +7,7 @@
 
 mod access;
 mod content;
+mod delay;
 mod deletions;
 mod filter;
 mod groups;

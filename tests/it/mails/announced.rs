@@ -11,6 +11,7 @@ use domain::ids::JobId;
 use domain::job::Job;
 use domain::notice::Notice;
 use domain::ports::mail::Mailer;
+use jiff::SignedDuration;
 use platform::Platform;
 use platform::post::Post;
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ async fn changes_that_are_delivered_twice_cause_mails_with_the_same_ids() -> tes
     let job = asked(&world, "es").await;
     let queued = stored(&world, &job).await;
     let Job::Queued(state) = queued.clone() else { panic!("the form was sent") };
-    let running = Job::Running(state.begin(world.clock().now()));
+    let running = Job::Running(state.begin(world.clock().now(), SignedDuration::ZERO));
     world.work().await;
     let review = stored(&world, &job).await;
     approve(&world, &job).await;

@@ -106,8 +106,13 @@ impl Queued {
         Ok(Self { header: self.header.with_event(now, actor, "changed what to export") })
     }
 
-    pub fn begin(self, transaction_time: Timestamp) -> Running {
-        let header = self.header.with_event(transaction_time, "server", "began to collect");
+    /// Begins to collect. A change of the records takes up to `records_delay` until it is in the record store. Therefore a bulk
+    /// export contains only what changed before that: whatever arrives later is newer than its `transactionTime`, and in the
+    /// next export with `_since`.
+    pub fn begin(self, now: Timestamp, records_delay: SignedDuration) -> Running {
+        let delay = self.header.request.selection.as_ref().map_or(SignedDuration::ZERO, |_| records_delay);
+        let transaction_time = now.saturating_sub(delay).unwrap_or(now);
+        let header = self.header.with_event(now, "server", "began to collect");
         Running { header, transaction_time, waiting: None, troubles: BTreeMap::new(), sorted_deletions: None }
     }
 }

@@ -57,7 +57,7 @@ fn summary(at: Timestamp) -> ExportTotals {
 pub(crate) fn in_review() -> InReview {
     let now = Timestamp::UNIX_EPOCH;
     let Job::AwaitingInput(job) = awaiting(true) else { panic!("another state") };
-    let running = job.customize(Choices::default(), "patient", now).begin(now);
+    let running = job.customize(Choices::default(), "patient", now).begin(now, SignedDuration::ZERO);
     let finished = running.finish(summary(now), now, &Retention::default());
     finished.in_review("review").expect("it is reviewed")
 }
@@ -68,7 +68,7 @@ fn tried(job: Job, action: u8, now: Timestamp) -> Job {
     let before = job.clone();
     match (action, job) {
         (0, Job::AwaitingInput(state)) => Job::Queued(state.customize(Choices::default(), "patient", now)),
-        (1, Job::Queued(state)) => Job::Running(state.begin(now)),
+        (1, Job::Queued(state)) => Job::Running(state.begin(now, SignedDuration::ZERO)),
         (2, Job::Running(state)) => state.finish(summary(now), now, &retention),
         (3, job) => job
             .in_review("approve")
