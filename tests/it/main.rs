@@ -74,3 +74,4 @@ mod tokens;
 mod undescribed;
 mod unset;
 mod walk;
+mod withheld;

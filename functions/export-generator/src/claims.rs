@@ -3,6 +3,7 @@
 //! A document follows the resources that refer to it: it is withheld if one of them is withheld, and left out if they
 //! are all left out.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use domain::choices::Sensitive;
@@ -11,6 +12,7 @@ use domain::filter::{Filter, Refusal};
 use domain::ledger::Reason;
 use domain::ports::records::Part;
 use fhir::attachments::{Link, LinkedAttachment, Target};
+use fhir::references::Reference;
 
 use crate::references::format_key;
 
@@ -95,6 +97,37 @@ impl<'p> Claims<'p> {
         }
         let targets = linked.iter().flat_map(|attachment| attachment.link.targets());
         self.held.extend(targets.map(|target| (target.clone(), category)));
+    }
+
+    /// Records a resource that is withheld because of the resource that it is about. Returns whether this was not known.
+    pub(crate) fn refuse_more(&mut self, resource_type: &str, id: Option<&str>, refusal: Refusal) -> bool {
+        let Some(id) = id else { return false };
+        match self.refused.entry(format_key(resource_type, id)) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(unknown) => {
+                unknown.insert(refusal.category);
+                true
+            }
+        }
+    }
+
+    /// Records the documents that the text of a refused resource mentions. They are not exported.
+    pub(crate) fn refuse_mentioned(&mut self, mentioned: Vec<Target>, Refusal { category }: Refusal) {
+        for target in mentioned {
+            self.left_out.insert(target.clone());
+            self.held.entry(target).or_insert(category);
+        }
+    }
+
+    /// Returns the category of a resource to which access is refused. `Some(None)` if its category is not known, and `None`
+    /// if access is not refused.
+    pub(crate) fn withheld_category(&self, reference: Reference<'_>) -> Option<Option<Sensitive>> {
+        let document = || {
+            let target = Target::Binary(reference.id.to_owned());
+            self.withheld.get(&target).or_else(|| self.held.get(&target)).copied()
+        };
+        let refused = self.refused.get(reference.text).copied();
+        refused.or_else(|| document().filter(|_| reference.resource_type == "Binary"))
     }
 
     /// Records a Binary whose `securityContext` is another resource than the patient. It is exported only if an

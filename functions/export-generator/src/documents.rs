@@ -102,7 +102,7 @@ impl<'p> PatientDocuments<'p> {
     /// `ignore_since` exports documents however long ago they changed. Returns whether every exported file could be
     /// read.
     pub(crate) async fn finish(
-        mut self,
+        &mut self,
         reader: &mut PatientReader,
         filter: &Filter<'_>,
         writer: &mut ChunkWriter<'_>,

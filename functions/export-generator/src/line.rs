@@ -5,7 +5,6 @@ use domain::decision::Decision;
 use domain::error::Result;
 use domain::filter::{Filter, Judgement, Origin, Resource, Verdict};
 use domain::ledger::Reason;
-use domain::selection::Provenance;
 use fhir::attachments::{LinkedAttachment, mentioned};
 use fhir::head::Plain;
 
@@ -38,7 +37,7 @@ struct Judged<'r> {
 
 impl<'a> ChunkExport<'a> {
     pub(crate) fn new(filter: &'a Filter<'a>, writer: ChunkWriter<'a>) -> Self {
-        let provenance = Associated::new(filter.provenance() != Provenance::All);
+        let provenance = Associated::new(filter);
         Self { filter, writer, tombstones: Tombstones::default(), provenance }
     }
 
@@ -92,7 +91,7 @@ impl<'a> ChunkExport<'a> {
         let (text, resource_type) = (resource.head.text, resource.head.resource_type);
         let linked = documents.map_or(Vec::new(), |_| linked(text, resource_type, self.writer.base_url()));
         // The key is made only if it is needed.
-        let is_looked_for = !self.tombstones.is_empty() || self.provenance.is_wanted();
+        let is_looked_for = !self.tombstones.is_empty() || self.provenance.needs_exported();
         let key = resource.head.id.filter(|_| is_looked_for).map(|id| format_key(resource_type, id));
         let is_deleted = key.as_deref().is_some_and(|key| self.tombstones.covers(key, resource.changed()));
         let mut judgement = match is_deleted {
@@ -118,8 +117,13 @@ impl<'a> ChunkExport<'a> {
         }
         claims.note(resource_type, attachments, judgement.verdict.decision());
         if let Some(refusal) = judgement.refusal {
-            let held: &[_] = if self.filter.withholds_documents() { attachments } else { &[] };
+            let withholds = self.filter.withholds_documents();
+            let held: &[_] = if withholds { attachments } else { &[] };
             claims.refuse(resource_type, resource.head.id, held, refusal);
+            if withholds {
+                // It may also refer to documents elsewhere than in an attachment, such as `Communication.payload`.
+                claims.refuse_mentioned(mentioned(resource.head.text), refusal);
+            }
         }
     }
 
@@ -132,11 +136,8 @@ impl<'a> ChunkExport<'a> {
     ) -> Result<()> {
         let Judged { resource, judgement: Judgement { verdict, .. }, key, linked, .. } = judged;
         let head = &resource.head;
-        let is_kept = verdict.decision() == Decision::Keep;
         // For `shared/`, it is not known yet what other chunks export: one Provenance too many is better than one lost.
-        let is_held =
-            documents.is_some() && self.provenance.is_wanted() && head.resource_type == "Provenance";
-        if is_kept && is_held {
+        if documents.is_some() && self.provenance.holds(head.resource_type, &verdict) {
             let (key, files) = (self.writer.spool_key("provenance"), self.writer.files());
             return self.provenance.hold(line, key, files).await;
         }

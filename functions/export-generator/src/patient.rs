@@ -35,7 +35,7 @@ pub(crate) async fn export(
         (false, true) => patients.exported += 1,
         (false, false) => patients.failed += 1,
     }
-    export.provenance.write(export.filter, &mut export.writer).await?;
+    export.provenance.write(export.filter, &mut documents.claims, &mut export.writer).await?;
     export.writer.end_patient(&patient).await?;
     let deleted = export.tombstones.take(&patient, export.filter);
     export.writer.deleted(&deleted).await

@@ -52,14 +52,50 @@ impl Spool {
 
     /// Returns the lines in order, and the key of a file to remove after they are read.
     pub(crate) async fn replay(self, files: &dyn Files) -> Result<(Lines, Option<String>)> {
-        let Some((key, mut writer)) = self.spilled else {
-            return Ok((Lines::new(Box::new(MemoryReader::new(self.held, BLOCK))), None));
-        };
+        match self.finish().await? {
+            Held::Memory(bytes) => Ok((in_memory(bytes), None)),
+            Held::File(key) => Ok((in_file(&key, files).await?, Some(key))),
+        }
+    }
+
+    /// Ends the spool. Its lines can then be read several times.
+    pub(crate) async fn finish(self) -> Result<Held> {
+        let Some((key, mut writer)) = self.spilled else { return Ok(Held::Memory(self.held)) };
         writer.write(self.held).await?;
         writer.finish().await?;
-        let stream = files.open(&key, None).await?;
-        Ok((Lines::new(Box::new(StreamReader(stream))), Some(key)))
+        Ok(Held::File(key))
     }
+}
+
+/// The lines of a spool to which no more lines are added.
+pub(crate) enum Held {
+    Memory(Vec<u8>),
+    File(String),
+}
+
+impl Held {
+    /// Returns the lines in order.
+    pub(crate) async fn lines(&self, files: &dyn Files) -> Result<Lines> {
+        match self {
+            Self::Memory(bytes) => Ok(in_memory(bytes.clone())),
+            Self::File(key) => in_file(key, files).await,
+        }
+    }
+
+    pub(crate) async fn remove(self, files: &dyn Files) -> Result<()> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::File(key) => files.remove(&key).await,
+        }
+    }
+}
+
+fn in_memory(bytes: Vec<u8>) -> Lines {
+    Lines::new(Box::new(MemoryReader::new(bytes, BLOCK)))
+}
+
+async fn in_file(key: &str, files: &dyn Files) -> Result<Lines> {
+    Ok(Lines::new(Box::new(StreamReader(files.open(key, None).await?))))
 }
 
 #[cfg(test)]

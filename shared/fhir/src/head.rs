@@ -1,17 +1,16 @@
 //! Checks a line and reads the few fields of the resource that the export needs, borrowed from the line.
 
+mod dates;
+mod labels;
+
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
-
-use crate::facts::{Days, Facts};
+use crate::facts::Facts;
 use crate::ids::{IdFault, is_fhir_id, is_type_name};
 use crate::json::{self, Malformed, Spelling};
 use crate::spelling;
-
-static META: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"meta\""));
+use dates::Dates;
 
 /// The type and the id of a resource, and the text in which more of it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,14 +101,14 @@ pub fn head_and_facts<'a>(
         let spelling = json::check_object(text, |key, value| match key {
             b"resourceType" => identity.resource_type = Some(value),
             b"id" => identity.id = Some(value),
-            b"meta" => labels(text, value, &mut facts),
-            // These members can contain resources, and each of them has its own `meta`.
-            b"contained" | b"entry" | b"parameter" => {
-                json::named_values(text, value, &META, |meta| labels(text, meta, &mut facts));
-            }
+            b"meta" => labels::of_meta(text, value, &mut facts),
+            b"securityLabel" | b"confidentiality" => labels::of_document(text, value, &mut facts),
+            b"contained" | b"entry" | b"parameter" => labels::of_contained(text, value, &mut facts),
             b"category" => codes(text, value, &mut facts.categories),
             b"type" => codes(text, value, &mut facts.types),
-            b"context" => json::members(text, value, |key, value| dates.record(text, key, value, 0)),
+            b"context" | b"collection" => {
+                json::members(text, value, |key, value| dates.record(text, key, value, 0))
+            }
             _ => dates.record(text, key, value, 1),
         })?;
         facts.days = dates.days();
@@ -175,104 +174,6 @@ fn codes<'a>(text: &'a [u8], value: Range<usize>, found: &mut Vec<Cow<'a, str>>)
             _ => {}
         });
     });
-}
-
-/// Collects the security labels of a `meta`. A value that may be a label but has no readable code is recorded as
-/// unreadable.
-fn labels<'a>(text: &'a [u8], meta: Range<usize>, facts: &mut Facts<'a>) {
-    match text[meta.start] {
-        b'{' => {}
-        b'n' => return,
-        _ => return facts.has_unreadable_label = true,
-    }
-    let Some(security) = json::member(text, meta, b"security") else { return };
-    json::elements(text, security, |coding| {
-        let is_object = text[coding.start] == b'{';
-        if text[coding.start] == b'n' || (is_object && json::is_empty(text, coding.clone())) {
-            return;
-        }
-        match json::member(text, coding, b"code").and_then(|code| json::string(text, code)) {
-            Some(code) => facts.labels.push(code),
-            None => facts.has_unreadable_label = true,
-        }
-    });
-}
-
-/// The elements that date the event of a resource, the most exact first. A name has the same meaning in every type that
-/// has it. The elements of `context` (DocumentReference) come before all others.
-const DATES: [&[u8]; 22] = [
-    b"period",
-    b"performedPeriod",
-    b"performedDateTime",
-    b"effectivePeriod",
-    b"effectiveDateTime",
-    b"effectiveInstant",
-    b"billablePeriod",
-    b"occurrencePeriod",
-    b"occurrenceDateTime",
-    b"servicedPeriod",
-    b"onsetPeriod",
-    b"onsetDateTime",
-    b"started",
-    b"startDate",
-    b"authoredOn",
-    b"authored",
-    b"recordedDate",
-    b"createdPeriod",
-    b"createdDateTime",
-    b"date",
-    b"created",
-    b"issued",
-];
-
-#[derive(Default)]
-struct Dates {
-    best: Option<(usize, Days)>,
-    /// A condition lasts from its onset to its abatement.
-    is_onset: bool,
-    abated: Option<Days>,
-}
-
-impl Dates {
-    fn record(&mut self, line: &[u8], key: &[u8], value: Range<usize>, level: usize) {
-        if key == b"abatementDateTime" {
-            self.abated = day(line, value);
-            return;
-        }
-        // Fast path: all names in `DATES` have these lengths, and most members do not.
-        if !(4..=18).contains(&key.len()) {
-            return;
-        }
-        let Some(rank) = DATES.iter().position(|name| *name == key) else { return };
-        let rank = rank + level * DATES.len();
-        if self.best.is_some_and(|(best, _)| best <= rank) {
-            return;
-        }
-        let days = if line.get(value.start) == Some(&b'{') { period(line, value) } else { day(line, value) };
-        if let Some(days) = days {
-            self.best = Some((rank, days));
-            self.is_onset = key == b"onsetDateTime";
-        }
-    }
-
-    fn days(self) -> Option<Days> {
-        let (_, days) = self.best?;
-        Some(if self.is_onset { Days::between(Some(days), self.abated) } else { days })
-    }
-}
-
-fn day(line: &[u8], value: Range<usize>) -> Option<Days> {
-    json::string(line, value).and_then(|text| Days::of(text.as_bytes()))
-}
-
-fn period(line: &[u8], value: Range<usize>) -> Option<Days> {
-    let (mut start, mut end) = (None, None);
-    json::members(line, value, |key, value| match key {
-        b"start" => start = day(line, value),
-        b"end" => end = day(line, value),
-        _ => {}
-    });
-    (start.is_some() || end.is_some()).then(|| Days::between(start, end))
 }
 
 #[cfg(test)]

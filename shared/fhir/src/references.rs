@@ -88,8 +88,20 @@ pub fn references<'a>(text: &'a [u8], mut visit: impl FnMut(Reference<'a>)) {
 /// Calls `visit` with each reference in the `target` of a Provenance, as it is written. The line was checked before and
 /// is in its plain spelling.
 pub fn target_values(text: &[u8], mut visit: impl FnMut(&str)) {
-    let Some(target) = json::member(text, 0..text.len(), b"target") else { return };
-    let text = &text[target];
+    values_in(text, b"target", &mut visit);
+}
+
+/// Like [`target_values`], and also visits each reference in the `entity` of an AuditEvent: the resources that a Provenance
+/// or an AuditEvent is about. The `entity` of a Provenance, from which its target was made, is visited too.
+pub fn subject_values(text: &[u8], mut visit: impl FnMut(&str)) {
+    values_in(text, b"target", &mut visit);
+    values_in(text, b"entity", &mut visit);
+}
+
+/// Visits the references in a member of the resource.
+fn values_in(text: &[u8], member: &[u8], visit: &mut dyn FnMut(&str)) {
+    let Some(value) = json::member(text, 0..text.len(), member) else { return };
+    let text = &text[value];
     reference_values(text, |value| {
         if let Some(reference) = json::string(text, value) {
             visit(&reference);

@@ -7,7 +7,7 @@ mod rule;
 
 use domain::selection::Provenance;
 
-use self::lake::{Node, PATIENTS, patient_of, random_lake};
+use self::lake::{Node, PATIENTS, RandomLake, Target, patient_of, random_lake};
 use self::request::any_request;
 use self::rule::{Decision, Rule};
 use super::*;
@@ -24,6 +24,24 @@ fn decision_by_choices(node: &Node, visits: bool, medical_record: bool, mental_h
         (true, _, _) | (false, false, true) => Decision::Exported,
         (false, false, false) => Decision::NotChosen,
         (false, true, _) => Decision::Out,
+    }
+}
+
+/// Returns the numbers of the withheld resources in the record of ann: those of a sensitive category, and Provenance about any of them,
+/// until nothing changes.
+fn withheld_of_ann(lake: &RandomLake, is_sensitive: impl Fn(&Node) -> bool) -> BTreeSet<usize> {
+    let of_ann = || lake.records.iter().enumerate().filter(|(number, _)| patient_of(*number) == PATIENTS[0]);
+    let mut withheld: BTreeSet<_> =
+        of_ann().filter(|(_, node)| is_sensitive(node)).map(|(number, _)| number).collect();
+    loop {
+        let is_withheld =
+            |target: &Target| matches!(target, Target::Record(number) if withheld.contains(number));
+        let about = of_ann().filter(|(_, node)| node.is_provenance() && node.about.iter().any(is_withheld));
+        let more: BTreeSet<_> = about.map(|(number, _)| number).chain(withheld.iter().copied()).collect();
+        if more == withheld {
+            return withheld;
+        }
+        withheld = more;
     }
 }
 
@@ -77,8 +95,12 @@ proptest! {
                     "authorizations": { "mentalHealth": { "value": mental_health } },
                 });
                 let by_choices = |node: &Node| decision_by_choices(node, visits, medical_record, mental_health);
+                let withheld = withheld_of_ann(&lake, |node| by_choices(node) == Decision::Out);
                 let rule = Rule {
-                    of_record: |number: usize| of_ann(number, by_choices(&lake.records[number])),
+                    of_record: |number: usize| match withheld.contains(&number) {
+                        true => Decision::Out,
+                        false => of_ann(number, by_choices(&lake.records[number])),
+                    },
                     of_shared: |number: usize, by_exported: bool| {
                         let node = &lake.shared[number];
                         // If only resources refer to it that were not chosen, only people and organizations are exported.

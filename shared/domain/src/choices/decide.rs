@@ -67,8 +67,9 @@ fn group_of(facts: &Facts<'_>) -> Option<RecordGroup> {
         resource_type if VISITS.contains(&resource_type) => Some(RecordGroup::Visits),
         resource_type if BILLING.contains(&resource_type) => Some(RecordGroup::Billing),
         resource_type if TESTS.contains(&resource_type) => {
-            let laboratory = facts.categories.iter().any(|code| LABORATORY.contains(&code.as_ref()));
-            laboratory.then_some(RecordGroup::Labs)
+            let is_laboratory =
+                |code: &str| LABORATORY.iter().any(|known| known.eq_ignore_ascii_case(code.trim()));
+            facts.categories.iter().any(|code| is_laboratory(code)).then_some(RecordGroup::Labs)
         }
         resource_type if PAPERS.contains(&resource_type) => Some(document_group(facts)),
         _ => Some(RecordGroup::MedicalRecord),
@@ -80,7 +81,27 @@ const VISITS: [&str; 2] = ["Encounter", "Procedure"];
 const BILLING: [&str; 2] = ["Claim", "ExplanationOfBenefit"];
 /// The types that are laboratory results if their category has a code of [`LABORATORY`], and otherwise always exported.
 const TESTS: [&str; 2] = ["DiagnosticReport", "Observation"];
-const LABORATORY: [&str; 2] = ["laboratory", "LAB"];
+/// The category of an Observation, and the sections of a laboratory (HL7 table 0074) of a DiagnosticReport.
+const LABORATORY: [&str; 18] = [
+    "laboratory",
+    "LAB",
+    "BG",
+    "BLB",
+    "CG",
+    "CH",
+    "CP",
+    "GE",
+    "HM",
+    "IMM",
+    "MB",
+    "MCB",
+    "MYC",
+    "OSL",
+    "PAR",
+    "SR",
+    "TX",
+    "VR",
+];
 /// The types whose group is decided by the codes of [`DOCUMENTS`].
 const PAPERS: [&str; 2] = ["DocumentReference", "Media"];
 

@@ -92,6 +92,10 @@ impl RecordGroup {
     }
 }
 
+/// The label of records of the Department of Veterans Affairs on drugs, alcohol, HIV or sickle cell anemia. It does not say
+/// which of them, so all these categories have it.
+const TITLE_38: &str = "Title38Section7332";
+
 /// A category of information that is withheld unless the patient authorizes its release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -156,19 +160,21 @@ impl Sensitive {
         matches!(self, Self::Genetic | Self::Other)
     }
 
-    /// Returns the security labels of the category (`meta.security`; HL7 v3 ActCode and Confidentiality).
+    /// Returns the security labels of the category (HL7 v3 ActCode and Confidentiality). They are read in `meta.security`,
+    /// `DocumentReference.securityLabel` and `Composition.confidentiality`.
     pub fn labels(self) -> &'static [&'static str] {
         match self {
-            Self::Hiv => &["HIV"],
-            Self::AlcoholAndDrug => &["ETH", "ETHUD", "OPIOIDUD", "SUD", "42CFRPart2"],
-            Self::MentalHealth => &["PSY", "MH", "PSYTHPN", "COGN", "DVD"],
+            Self::Hiv => &["HIV", TITLE_38],
+            Self::AlcoholAndDrug => &["ETH", "ETHUD", "OPIOIDUD", "SUD", "42CFRPart2", TITLE_38],
+            Self::MentalHealth => &["PSY", "MH", "PSYTHPN", "COGN", "DVD", "HIPAAPsyNotes"],
             Self::Confidential => &["R", "V"],
             Self::DomesticViolence => &["SDV"],
-            Self::SexualAssault => &["SEX", "VIO"],
+            Self::SexualAssault => &["SEX", "VIO", "MST"],
             Self::Genetic => &["GDIS"],
-            Self::Other => {
-                &["BH", "SCA", "STD", "TBOO", "SOC", "SPI", "EMOTDIS", "MENCAT", "SICKLE", "REPH", "ABUSE"]
-            }
+            Self::Other => &[
+                "BH", "SCA", "STD", "TBOO", "SOC", "SPI", "EMOTDIS", "MENCAT", "SICKLE", "REPH", "ABUSE",
+                TITLE_38,
+            ],
         }
     }
 }

@@ -28,6 +28,8 @@
 //!    of ten million patients it is not known which of their resources were exported, and the Provenance would reveal
 //!    one patient to another. The number of such resources is reported, because they belong in the patients'
 //!    directories.
+//! 7. In a patient's record, Provenance and AuditEvents about a withheld resource are withheld with it, and their references
+//!    are not followed: their agents are the clinics and clinicians of rule 3.
 //!
 //! The result does not depend on the order in which references are followed: a resource that was left out first is
 //! judged again if an exported resource refers to it.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::facts::Days;
 
 fn days(line: &str) -> Option<(String, String)> {
     let mut plain = Plain::default();
@@ -76,6 +77,18 @@ fn labels_of_contained_resources_are_read_and_unreadable_labels_are_recorded() {
         (r#"{"meta":{"security":[[{"code":"HIV"}]]}}"#, &[], true),
         (r#"{"meta":[{"security":[{"code":"HIV"}]}]}"#, &[], true),
         (r#"{"contained":[{"meta":7}]}"#, &[], true),
+        (r#"{"securityLabel":[{"coding":[{"code":"R"},{"code":"PSY"}]}]}"#, &["R", "PSY"], false),
+        (r#"{"securityLabel":{"coding":{"code":"R"}}}"#, &["R"], false),
+        (r#"{"securityLabel":[{"code":"R"},null,{}]}"#, &["R"], false),
+        (r#"{"securityLabel":[{"text":"confidential"}]}"#, &[], true),
+        (r#"{"securityLabel":[{"coding":[{"display":"R"}]}]}"#, &[], true),
+        (r#"{"securityLabel":[{"coding":[]}]}"#, &[], true),
+        (r#"{"securityLabel":[7]}"#, &[], true),
+        (r#"{"confidentiality":"V"}"#, &["V"], false),
+        (r#"{"confidentiality":7}"#, &[], true),
+        (r#"{"confidentiality":null}"#, &[], false),
+        (r#"{"contained":[{"securityLabel":[{"coding":[{"code":"V"}]}]}]}"#, &["V"], false),
+        (r#"{"entry":[{"resource":{"confidentiality":"R"}}]}"#, &["R"], false),
     ] {
         let line = line.replacen('{', "{\"resourceType\":\"Basic\",", 1);
         let plain = &mut Plain::default();
@@ -124,6 +137,50 @@ fn periods_and_conditions_cover_all_their_days() {
         pair("2020-01-01", "2020-02-31")
     );
     assert_eq!(days(r#"{"resourceType":"Patient","birthDate":"1970-01-01"}"#), None);
+}
+
+#[test]
+fn what_only_begins_lasts_until_its_end() {
+    let pair = |first: &str, last: &str| Some((first.to_owned(), last.to_owned()));
+    for (members, expected) in [
+        (r#""recordedDate":"2015-03-01""#, pair("2015-03-01", "9999-12-31")),
+        (r#""recordedDate":"2015","abatementDateTime":"2016-02""#, pair("2015-01-01", "2016-02-31")),
+        (
+            r#""recordedDate":"2015","abatementPeriod":{"start":"2016","end":"2017"}"#,
+            pair("2015-01-01", "2017-12-31"),
+        ),
+        (r#""abatementDateTime":"2016-02-03""#, pair("0000-01-01", "2016-02-03")),
+        (r#""startDate":"2015-03-01","statusDate":"2016-01-01""#, pair("2015-03-01", "9999-12-31")),
+        (r#""authoredOn":"2015-03-01""#, pair("2015-03-01", "2015-03-01")),
+    ] {
+        assert_eq!(days(&format!("{{\"resourceType\":\"Condition\",{members}}}")), expected, "{members}");
+    }
+}
+
+#[test]
+fn each_type_has_its_own_date() {
+    for (resource_type, members) in [
+        ("MedicationDispense", r#""whenPrepared":"2019-01-01","whenHandedOver":"2020-05-06T10:00:00Z""#),
+        ("Appointment", r#""created":"2019-01-01","start":"2020-05-06T10:00:00Z""#),
+        ("Specimen", r#""receivedTime":"2021-01-01","collection":{"collectedDateTime":"2020-05-06"}"#),
+        ("Specimen", r#""receivedTime":"2020-05-06""#),
+        ("DeviceUseStatement", r#""recordedOn":"2021-01-01","timingDateTime":"2020-05-06""#),
+        ("Provenance", r#""recorded":"2021-01-01","occurredDateTime":"2020-05-06""#),
+        ("AuditEvent", r#""recorded":"2020-05-06T00:00:00.000Z""#),
+        ("Immunization", r#""recorded":"2021-01-01","occurrenceDateTime":"2020-05-06""#),
+        ("Communication", r#""received":"2021-01-01","sent":"2020-05-06""#),
+        ("DetectedIssue", r#""identifiedDateTime":"2020-05-06""#),
+        ("MedicationStatement", r#""dateAsserted":"2020-05-06""#),
+        ("VisionPrescription", r#""created":"2021-01-01","dateWritten":"2020-05-06""#),
+        ("NutritionOrder", r#""dateTime":"2020-05-06""#),
+        ("ChargeItem", r#""enteredDate":"2020-05-06""#),
+        ("Task", r#""authoredOn":"2021","executionPeriod":{"start":"2020-05-06","end":"2020-05-06"}"#),
+        ("Account", r#""servicePeriod":{"start":"2020-05-06","end":"2020-05-06"}"#),
+        ("AdverseEvent", r#""recordedDate":"2021-01-01","date":"2020-05-06""#),
+    ] {
+        let found = days(&format!("{{\"resourceType\":\"{resource_type}\",{members}}}"));
+        assert_eq!(found, Some(("2020-05-06".to_owned(), "2020-05-06".to_owned())), "{resource_type}");
+    }
 }
 
 #[test]
