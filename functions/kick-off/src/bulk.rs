@@ -12,6 +12,7 @@ use domain::ids::{GroupId, JobId, PatientId};
 use domain::job::{Job, Owner};
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::request::{Cohort, ExportRequest, OutputOptions};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue};
 use jiff::SignedDuration;
@@ -34,6 +35,9 @@ use crate::selection::{CompiledRequest, Context, ExportLevel, compile};
 
 /// The time during which a repeated kick-off returns the first job.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+/// The number of patients of a request that are looked up at the same time. There can be a thousand of them, and on AWS each
+/// look-up is a request to S3.
+const LOOK_UPS: usize = 32;
 /// The maximum number of attempts while other requests change the record of the same key.
 const RACES: u32 = 10;
 /// The stored record of an `Idempotency-Key`.
@@ -253,9 +257,9 @@ impl KickOff {
     ) -> Result<Cohort> {
         let members = match (&group, &patients) {
             (Some(group), None) => {
-                return match group::text(&*self.records, group).await? {
-                    Some(_) => Ok(Cohort::Group(group.clone())),
-                    None => Err(NO_GROUP),
+                return match group::exists(&*self.records, group).await? {
+                    true => Ok(Cohort::Group(group.clone())),
+                    false => Err(NO_GROUP),
                 };
             }
             (Some(group), Some(_)) => {
@@ -267,10 +271,15 @@ impl KickOff {
         let Some(patients) = patients.filter(|_| level != ExportLevel::System) else {
             return Ok(Cohort::Everyone);
         };
-        let mut known = Vec::new();
-        for patient in patients {
+        let is_known = async |patient: PatientId| -> Result<(PatientId, bool)> {
             let is_member = members.as_ref().is_none_or(|members| members.patients.contains_key(&patient));
-            if is_member && self.records.member(&patient).await?.is_some() {
+            let is_known = is_member && self.records.member(&patient).await?.is_some();
+            Ok((patient, is_known))
+        };
+        let mut looked_up = stream::iter(patients).map(is_known).buffered(LOOK_UPS);
+        let mut known = Vec::new();
+        while let Some((patient, is_known)) = looked_up.try_next().await? {
+            if is_known {
                 known.push(patient);
                 continue;
             }

@@ -84,7 +84,10 @@ pub(crate) async fn list(
     let search = search(&query)?;
     let filter = match search.is_empty() {
         true => None,
-        false => Some(compile(&format!("Group?{search}"), state.clock.now()).map_err(Error::invalid)?),
+        false => {
+            let filter = compile(&format!("Group?{search}"), state.clock.now()).map_err(Error::invalid)?;
+            Some(filter.with_own_references(&state.settings.own_bases()))
+        }
     };
     let files = state.records.area(Area::Groups).await?;
     let id = |part: &Part| part.name.strip_suffix(".json").and_then(|id| GroupId::parse(id).ok());

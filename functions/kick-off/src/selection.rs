@@ -250,7 +250,7 @@ impl ParameterReader<'_> {
                     .map_err(|problem| {
                         Error::Forbidden(format!("a scope of the token cannot be checked: {problem}"))
                     })?;
-                selection.constraint_filters.push(filter);
+                selection.constraint_filters.push(filter.with_own_references(&self.context.own));
             }
         }
         selection
@@ -272,7 +272,7 @@ impl ParameterReader<'_> {
                     ));
                 }
                 match selection.wants(&filter.resource_type) {
-                    true => Ok(filter),
+                    true => Ok(filter.with_own_references(&self.context.own)),
                     false => {
                         Err(format!("'_typeFilter' is for {}, which is not exported", filter.resource_type))
                     }

@@ -82,6 +82,15 @@ pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u
     }
 }
 
+/// Returns whether there is such a group. Its resource, which can be large, is not read.
+pub async fn exists(records: &dyn Records, group: &GroupId) -> Result<bool> {
+    match records.open_area(Area::Groups, &format!("{group}.json")).await {
+        Ok(_) => Ok(true),
+        Err(Error::NotFound(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// A Group whose members are only counted.
 #[derive(Deserialize)]
 struct Counted {
@@ -256,13 +265,11 @@ async fn text_up_to(records: &dyn Records, group: &GroupId, limit: usize) -> Res
     }
 }
 
-/// Returns whether a member is not marked as inactive and the member's period in the group has not ended.
+/// Returns whether a member is not marked as inactive, and the member's period in the group has begun and has not ended.
 fn is_active(member: &Member, now: Timestamp) -> bool {
-    let ended = member
-        .period
-        .end
-        .as_deref()
-        .and_then(|end| Span::of(end.as_bytes()))
-        .is_some_and(|end| end.to <= now.as_microsecond());
-    !member.inactive && !ended
+    let span = |end: &Option<String>| end.as_deref().and_then(|end| Span::of(end.as_bytes()));
+    let (start, end) = (span(&member.period.start), span(&member.period.end));
+    let begins_later = start.is_some_and(|start| start.from > now.as_microsecond());
+    let has_ended = end.is_some_and(|end| end.to <= now.as_microsecond());
+    !member.inactive && !begins_later && !has_ended
 }

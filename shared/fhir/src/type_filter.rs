@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::date::Span;
+use crate::references::OwnBases;
 
 /// One search on one type; a resource matches if every test holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,6 +12,24 @@ use crate::date::Span;
 pub struct TypeFilter {
     pub resource_type: String,
     pub tests: Vec<Test>,
+}
+
+impl TypeFilter {
+    /// Makes the references to this server's own resources relative, as they are stored: an absolute reference below one
+    /// of its base URLs means the same resource (FHIR R4, reference search).
+    #[must_use]
+    pub fn with_own_references(mut self, own: &OwnBases) -> Self {
+        for test in &mut self.tests {
+            if let Condition::Reference(references) = &mut test.condition {
+                for reference in references {
+                    if let Some(relative) = own.parse(reference).map(|found| found.text.to_owned()) {
+                        *reference = relative;
+                    }
+                }
+            }
+        }
+        self
+    }
 }
 
 /// One search parameter with its values.

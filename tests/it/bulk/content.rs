@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tests::{BASE_URL, World, reference, text};
 
 use super::{EVERYTHING, Lake, exported, resources, sorted};
+use crate::supporting;
 
 #[tokio::test]
 async fn a_system_export_has_the_whole_lake_with_every_size_of_chunks() {
@@ -312,4 +313,33 @@ async fn files_have_the_requested_sizes() -> tests::Result {
     assert!(sizes.values().flatten().all(|size| *size <= 1_000_000), "{sizes:?}");
     assert_eq!(sorted(&resources(&world, &token, &cut, "output").await), lines);
     Ok(())
+}
+
+/// References to this server's own resources are stored relative, and a client may search with absolute ones.
+#[tokio::test]
+async fn a_search_by_reference_accepts_the_urls_of_this_server() {
+    let observation = |patient: &str| {
+        let subject = json!({ "reference": format!("Patient/{patient}") });
+        supporting::of_patient(
+            patient,
+            json!({ "resourceType": "Observation", "id": format!("of-{patient}"), "subject": subject }),
+        )
+    };
+    let directory = supporting::lake(&[observation("ann"), observation("bob")]);
+    let world = World::with("sandbox = true", directory.path());
+    let exported = async |subject: &str| {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("_typeFilter", &format!("Observation?subject={subject}"))
+            .append_pair("_type", "Observation")
+            .finish();
+        supporting::bulk(&world, "system/*.rs", &format!("/fhir/$export?{query}")).await
+    };
+    for base in [String::new(), format!("{BASE_URL}/fhir/"), format!("{BASE_URL}/fhir/r4/")] {
+        assert_eq!(
+            exported(&format!("{base}Patient/ann")).await,
+            supporting::named(&["Observation/of-ann"]),
+            "{base}"
+        );
+    }
+    assert_eq!(exported("https://elsewhere.example/fhir/Patient/ann").await, supporting::named(&[]));
 }

@@ -1,13 +1,15 @@
-//! Groups that are too large for a response or for the memory of a function.
+//! Groups: those that are too large for a response or for the memory of a function, and who is a member of a group now.
 
 use std::fmt::Write as _;
 
 use http::StatusCode;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tests::World;
 
 use super::{EVERYTHING, Lake};
 use crate::program::{Served, ehi, printed, run};
+use crate::supporting::{bulk, lake, named, of_patient};
 
 /// The number of members of the large group.
 const MEMBERS: usize = 500_000;
@@ -122,4 +124,32 @@ async fn half_a_million_members_are_counted_within_the_memory_of_a_function() ->
     assert!(peak < MOST_KILOBYTES, "{peak} kB");
     assert!(server.stop().is_some(), "the server exits successfully");
     Ok(())
+}
+
+/// `Group.member.period` is the time of the membership: it may not have begun yet.
+#[tokio::test]
+async fn only_those_who_are_members_now_are_exported() {
+    let member = |patient: &str, period: Value| json!({ "entity": { "reference": format!("Patient/{patient}") }, "period": period });
+    let group = json!({ "resourceType": "Group", "id": "g", "type": "person", "actual": true, "member": [
+        member("always", json!({})),
+        member("began", json!({ "start": "2000" })),
+        member("begins", json!({ "start": "2099-01-01" })),
+        member("ended", json!({ "start": "2000", "end": "2001-01-01" })),
+        member("left-and-returns", json!({ "end": "2001-01-01" })),
+        member("left-and-returns", json!({ "start": "2099-01-01T00:00:00Z" })),
+    ] });
+    let patients = ["always", "began", "begins", "ended", "left-and-returns"];
+    let patients = patients.map(|id| of_patient(id, json!({ "resourceType": "Patient", "id": id })));
+    let resources: Vec<_> = patients.into_iter().chain([("Group/g.json".to_owned(), group)]).collect();
+    let directory = lake(&resources);
+    let world = World::with("sandbox = true", directory.path());
+    for path in ["/fhir/Group/g/$export", "/fhir/Group/g/$export?_since=2010-01-01T00:00:00Z"] {
+        let found = bulk(&world, "system/*.rs", path).await;
+        assert_eq!(found, named(&["Patient/always", "Patient/began"]), "{path}");
+    }
+    // The clock moves to the year 2100.
+    world.clock().advance(SignedDuration::from_hours(24 * 366 * 74));
+    let found = bulk(&world, "system/*.rs", "/fhir/Group/g/$export").await;
+    let now = ["Patient/always", "Patient/began", "Patient/begins", "Patient/left-and-returns"];
+    assert_eq!(found, named(&now));
 }
