@@ -22,7 +22,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
         let (server, base, platform) = serve(lake.path(), state.path()).await;
         let members = platform.records().members(None, 1).await.expect("a patient").members;
         let patient = members[0].patient.to_string();
-        let token = token(&platform, &patient);
+        let token = token(&platform, &patient, "bench");
         let job = async |prefix: &str| {
             let url = format!("{base}{prefix}/fhir/Patient/{patient}/$ehi-export");
             let response =
