@@ -1,14 +1,16 @@
 //! The loader: `ehi load`.
 
 mod binaries;
+mod deletions;
 mod obvious;
+mod unmatched;
 
 use std::path::Path;
 
 use ehi::load::{Loaded, load};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use tests::{json_lines, reference};
+use tests::{json_lines, reference, text};
 
 fn loaded(inputs: &[(&str, String)], into: &Path) -> Loaded {
     let directory = tempfile::tempdir().expect("a directory");

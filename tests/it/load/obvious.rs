@@ -39,13 +39,27 @@ fn target(resource_type: &'static str, ids: std::ops::Range<u8>) -> impl Strateg
     })
 }
 
+/// Generates an element that names a patient by an identifier, which may have no system.
+fn identified() -> impl Strategy<Value = Value> {
+    (0..3_u8, 0..4_u8).prop_map(|(value, form)| match form {
+        0 => json!({ "reference": format!("Patient?identifier=http://s|{value}") }),
+        1 => json!({ "identifier": { "value": value.to_string() } }),
+        _ => json!({ "identifier": { "system": "http://s", "value": value.to_string() } }),
+    })
+}
+
 fn resource() -> impl Strategy<Value = Value> {
     let patient = || target("Patient", 0..4);
+    let subject = || prop_oneof![patient(), identified()];
+    let identifiers = || proptest::collection::vec(0..3_u8, 0..2);
     let kinds = prop_oneof![
-        (0..4_u8).prop_map(|id| json!({ "resourceType": "Patient", "id": id.to_string() })),
-        (0..6_u8, proptest::option::of(patient()))
+        (0..4_u8, identifiers()).prop_map(|(id, values)| {
+            let identifiers: Vec<_> = values.into_iter().map(|value| json!({ "system": "http://s", "value": value.to_string() })).collect();
+            json!({ "resourceType": "Patient", "id": id.to_string(), "identifier": identifiers })
+        }),
+        (0..6_u8, proptest::option::of(subject()))
             .prop_map(|(id, subject)| json!({ "resourceType": "Observation", "id": id.to_string(), "subject": subject })),
-        (0..3_u8, proptest::collection::vec(patient(), 0..3)).prop_map(|(id, actors)| {
+        (0..3_u8, proptest::collection::vec(subject(), 0..3)).prop_map(|(id, actors)| {
             let participants: Vec<_> = actors.into_iter().map(|actor| json!({ "actor": actor })).collect();
             json!({ "resourceType": "Appointment", "id": id.to_string(), "participant": participants })
         }),
@@ -98,8 +112,8 @@ fn write(directory: &Path, inputs: &[Input], spellings: &[usize], escaped: bool)
     }
 }
 
-/// Returns the expected lake: the lines of each patient, of `shared/` and of the groups.
-fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value>> {
+/// Returns the resources that are kept, with their references.
+fn kept(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Value> {
     let mut in_order: Vec<&Input> = inputs.iter().collect();
     in_order.sort_by_key(|input| input.file);
     let named: BTreeSet<String> = in_order
@@ -121,6 +135,37 @@ fn expected(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Vec<Value
     for resource in stays.values_mut() {
         resolve(resource, &named);
     }
+    let patients: Vec<_> =
+        stays.values().filter(|resource| resource["resourceType"] == "Patient").cloned().collect();
+    for resource in stays.values_mut() {
+        if let Some(subject) = resource.get_mut("subject") {
+            find_patient(subject, &patients);
+        }
+        for participant in resource.get_mut("participant").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            find_patient(&mut participant["actor"], &patients);
+        }
+    }
+    stays
+}
+
+/// Adds the reference to the only patient with the identifier that an element names.
+fn find_patient(element: &mut Value, patients: &[Value]) {
+    let searched =
+        element["reference"].as_str().and_then(|text| text.strip_prefix("Patient?identifier=http://s|"));
+    let given =
+        (element["identifier"]["system"] == "http://s").then(|| element["identifier"]["value"].as_str());
+    let Some(value) = searched.or(given.flatten()).map(str::to_owned) else { return };
+    let has = |patient: &&Value| {
+        patient["identifier"].as_array().is_some_and(|all| all.iter().any(|known| known["value"] == value))
+    };
+    if let [patient] = patients.iter().filter(has).collect::<Vec<_>>()[..] {
+        element["reference"] = Value::from(reference(patient));
+    }
+}
+
+/// Returns the expected lake: the lines of each patient, of `shared/` and of the groups.
+fn expected(stays: BTreeMap<String, Value>) -> BTreeMap<String, Vec<Value>> {
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
     for (key, resource) in &stays {
         let direct = patients(resource);
@@ -253,6 +298,16 @@ fn patients(resource: &Value) -> BTreeSet<String> {
     found
 }
 
+/// Returns whether a resource names a patient who was not found, and no other patient.
+fn is_unmatched(resource: &Value) -> bool {
+    let actors = resource["participant"].as_array().into_iter().flatten();
+    let searches =
+        |actor: &Value| actor["reference"].as_str().is_some_and(|text| text.starts_with("Patient?"));
+    let names_one = resource["subject"].is_object()
+        || actors.into_iter().any(|participant| searches(&participant["actor"]));
+    names_one && patients(resource).is_empty()
+}
+
 fn lake(root: &Path) -> BTreeMap<String, Vec<Value>> {
     let mut found = BTreeMap::new();
     let mut directories = vec![root.to_owned()];
@@ -284,7 +339,10 @@ proptest! {
         let read = || load(&[directory.path().to_owned()], into.path(), &ProgressBar::hidden()).expect("loaded");
         let loaded = read();
         prop_assert_eq!(&loaded.problems, &Vec::<String>::new());
-        let expected = expected(&inputs, &spellings);
+        let kept = kept(&inputs, &spellings);
+        let unmatched = kept.values().filter(|resource| is_unmatched(resource)).count();
+        prop_assert_eq!(loaded.unmatched.count, unmatched as u64);
+        let expected = expected(kept);
         let found = lake(into.path());
         prop_assert_eq!(&found, &expected);
         // The counts match the expected resources.

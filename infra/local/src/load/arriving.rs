@@ -1,7 +1,7 @@
 //! The values that the loader reads from a resource: the patients to whom it belongs, and the time of its last update.
 
-use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use fhir::compartments::paths;
 use fhir::head::Members;
@@ -10,6 +10,7 @@ use fhir::json;
 use fhir::references::parse;
 use jiff::Timestamp;
 
+use super::mention::Mention;
 use super::report::Place;
 
 /// A resource that was read and is not sorted yet.
@@ -26,6 +27,27 @@ pub(super) struct Arriving<'a> {
     pub(super) plain: &'a [u8],
     /// The members of `plain`.
     pub(super) members: &'a Members<'a>,
+    /// The patient in whose directory of the lake the resource was found.
+    pub(super) directory: Option<Arc<str>>,
+}
+
+/// The patients of a resource.
+#[derive(Default)]
+pub(super) struct Belongs {
+    /// The ids of the patients.
+    pub(super) homes: Vec<String>,
+    /// The references to other resources with the same patients.
+    pub(super) follows: Vec<String>,
+    /// The elements that name a patient in another way.
+    pub(super) mentions: Vec<Mention>,
+}
+
+impl Belongs {
+    /// Returns whether the resource names a patient, but only in a way that is not a reference.
+    pub(super) fn names_nobody_else(&self) -> bool {
+        let has_none = self.homes.is_empty() && self.follows.is_empty();
+        has_none && self.mentions.iter().any(|mention| mention.is_of_patient)
+    }
 }
 
 /// Returns `Type/id`.
@@ -33,23 +55,31 @@ pub(super) fn key_of(resource_type: &str, id: &str) -> Vec<u8> {
     [resource_type.as_bytes(), b"/", id.as_bytes()].concat()
 }
 
-/// Returns the patients of a resource, and the references to other resources with the same patients.
-pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, str>>) {
-    let (mut homes, mut follows) = (Vec::new(), Vec::new());
+/// Returns the patients of a resource, as far as the resource itself names them.
+pub(super) fn belongs(resource: &Arriving<'_>) -> Belongs {
+    let Belongs { mut homes, mut follows, mut mentions } = Belongs::default();
     if resource.resource_type == "Patient" {
         homes.push(resource.id.to_owned());
     }
+    let text = resource.plain;
     // This element names the resource that determines the access to a Binary (FHIR R4, Binary.securityContext).
     let own: &[&str] = if resource.resource_type == "Binary" { &["securityContext"] } else { &[] };
     for path in paths(resource.resource_type).iter().chain(own) {
         let (name, rest) = path.split_once('.').map_or((*path, None), |(name, rest)| (name, Some(rest)));
         let Some(value) = resource.members.get(name.as_bytes()) else { continue };
-        targets(resource.plain, value, rest, &mut |target| {
-            let Some(reference) = parse(&target) else { return };
-            if reference.resource_type == "Patient" {
-                homes.push(reference.id.to_owned());
-            } else if matches!(resource.resource_type, "Binary" | "Provenance") {
-                follows.push(Cow::Owned(reference.text.to_owned()));
+        elements_at(text, value, rest, &mut |element| {
+            let value = json::member(text, element.clone(), b"reference");
+            let target = value.and_then(|value| json::string(text, value));
+            // The value of a search can look like a `Type/id`.
+            match target.as_deref().filter(|target| !target.contains('?')).and_then(parse) {
+                Some(reference) if reference.resource_type == "Patient" => {
+                    homes.push(reference.id.to_owned());
+                }
+                Some(reference) if matches!(resource.resource_type, "Binary" | "Provenance") => {
+                    follows.push(reference.text.to_owned());
+                }
+                Some(_) => {}
+                None => mentions.extend(Mention::read(resource, path, element)),
             }
         });
     }
@@ -57,34 +87,23 @@ pub(super) fn belongs<'a>(resource: &Arriving<'a>) -> (Vec<String>, Vec<Cow<'a, 
     homes.dedup();
     follows.sort_unstable();
     follows.dedup();
-    (homes, follows)
+    Belongs { homes, follows, mentions }
 }
 
-/// Passes the references at the rest of a dotted path to `show`. The function searches lists on the path.
-fn targets<'a>(text: &'a [u8], value: Range<usize>, path: Option<&str>, show: &mut dyn FnMut(Cow<'a, str>)) {
-    let (name, rest) = match path {
-        None => ("reference", None),
-        Some(path) => {
-            path.split_once('.').map_or((path, Some(None)), |(name, rest)| (name, Some(Some(rest))))
-        }
-    };
+/// Passes the elements at the rest of a dotted path to `show`. The function searches lists on the path.
+fn elements_at(text: &[u8], value: Range<usize>, path: Option<&str>, show: &mut dyn FnMut(Range<usize>)) {
     json::elements(text, value, |element| {
-        let Some(value) = json::member(text, element, name.as_bytes()) else { return };
-        match rest {
-            Some(rest) => targets(text, value, rest, show),
-            None => {
-                if let Some(target) = json::string(text, value) {
-                    show(target);
-                }
-            }
+        let Some(path) = path else { return show(element) };
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        if let Some(value) = json::member(text, element, name.as_bytes()) {
+            elements_at(text, value, rest, show);
         }
     });
 }
 
 /// Returns `meta.lastUpdated` in milliseconds since 1970; the smallest number if there is none.
-pub(super) fn updated(resource: &Arriving<'_>) -> i64 {
-    let text = resource.plain;
-    let value = resource.members.get(b"meta").and_then(|meta| json::member(text, meta, b"lastUpdated"));
+pub(super) fn updated(text: &[u8], members: &Members<'_>) -> i64 {
+    let value = members.get(b"meta").and_then(|meta| json::member(text, meta, b"lastUpdated"));
     let at = value.and_then(|value| json::string(text, value)?.parse::<Timestamp>().ok());
     at.map_or(i64::MIN, Timestamp::as_millisecond)
 }
@@ -106,4 +125,9 @@ pub(super) fn insert_id(text: &[u8], id: &str) -> Vec<u8> {
 pub(super) fn is_manifest(text: &[u8]) -> bool {
     let has = |name: &[u8]| json::member(text, 0..text.len(), name).is_some();
     has(b"transactionTime") && has(b"output") && !has(b"resourceType")
+}
+
+/// Returns whether an object is a line of the directory `deleted/` of a lake. No resource has this element at its root.
+pub(super) fn is_deletion(text: &[u8], members: &Members<'_>) -> bool {
+    members.get(b"deleted").is_some_and(|value| json::string(text, value).is_some())
 }

@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use aws::{files_at, sdk};
+use aws::{files_at, records_at, sdk};
 use domain::clock::SystemClock;
 use domain::ports::files::Files;
+use domain::ports::records::Records;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use indicatif::ProgressBar;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
 
+use super::earlier::{Earlier, Show, each_patient};
 use super::{Loaded, Options, fill, private};
 use crate::Failure;
 
@@ -31,19 +34,22 @@ pub(super) async fn load(
     bar: &ProgressBar,
     stop: &Arc<AtomicBool>,
 ) -> Result<Loaded, Failure> {
-    let bucket = files_at(&sdk().await, url, Arc::new(SystemClock))?;
+    let sdk = sdk().await;
+    let bucket = files_at(&sdk, url, Arc::new(SystemClock))?;
     let (lakes, others): (Vec<_>, Vec<_>) =
         options.inputs.iter().cloned().partition(|input| input.join("Patient").is_dir());
     let mut loaded = Loaded::default();
     if !others.is_empty() {
         let staging = private().tempdir()?;
-        let (into, bar, fetched) = (staging.path().to_owned(), bar.clone(), bucket.clone());
-        let stop = stop.clone();
-        let runtime = tokio::runtime::Handle::current();
-        let filled = tokio::task::spawn_blocking(move || {
-            let fetch = |patients: &[String]| runtime.block_on(fetch(&*fetched, patients, &into));
-            fill(&others, &into, None, &bar, &stop, fetch)
-        });
+        let earlier = InBucket {
+            files: bucket.clone(),
+            records: records_at(&sdk, url)?,
+            into: staging.path().to_owned(),
+            runtime: Handle::current(),
+        };
+        let (bar, stop) = (bar.clone(), stop.clone());
+        let filled =
+            tokio::task::spawn_blocking(move || fill(&others, &earlier.into, None, &bar, &stop, &earlier));
         loaded = filled.await.map_err(|error| Failure::new(error.to_string()))??;
         // If a fetched file is missing now, it was merged into another file. It is removed from the bucket.
         let before: BTreeSet<_> = std::fs::read_to_string(staging.path().join(FETCHED))
@@ -65,6 +71,33 @@ pub(super) async fn load(
         send(&bucket, lake).await?;
     }
     Ok(loaded)
+}
+
+/// A lake in a bucket.
+struct InBucket {
+    files: Arc<dyn Files>,
+    records: Arc<dyn Records>,
+    /// The staging directory.
+    into: PathBuf,
+    runtime: Handle,
+}
+
+impl Earlier for InBucket {
+    fn fetch(&self, patients: &[String]) -> Result<(), Failure> {
+        self.runtime.block_on(fetch(&*self.files, patients, &self.into))
+    }
+
+    fn each_patient(&self, show: Show<'_>) -> Result<(), Failure> {
+        let read = async {
+            match self.records.members(None, 1).await {
+                Ok(_) => each_patient(&*self.records, show).await,
+                // The port refuses a lake without patients, but the first load begins with one.
+                Err(_) if self.files.list("Patient/").await?.is_empty() => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        };
+        self.runtime.block_on(read)
+    }
 }
 
 /// The name of the file in the staging directory that lists the fetched keys.

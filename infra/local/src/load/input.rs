@@ -22,6 +22,8 @@ const PIECE: u64 = 16 * 1024 * 1024;
 pub(super) enum Found<'a> {
     /// A JSON object, which may be a resource.
     Resource { text: &'a [u8], full_url: Option<&'a str> },
+    /// An entry of a Bundle that deletes a resource, with the name of the resource.
+    Deleted(String),
     /// Content that cannot be read, with the reason.
     Unusable(String),
 }

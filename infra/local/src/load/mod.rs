@@ -3,18 +3,23 @@
 //! - [`files`] finds the files, and [`input`] reads them in pieces.
 //! - [`mod@sort`] reads each resource once ([`arriving`]) and appends it to a partition on disk ([`spill`], [`streams`]),
 //!   by a hash of its patient.
+//! - [`matching`] finds the patients whom resources name by an identifier ([`mention`]), also in the lake as it was ([`earlier`]).
 //! - [`settle`] makes the decisions that need all resources, such as the patients of a Binary ([`follows`]).
 //! - [`mod@write`] sorts the partitions one by one and writes them to the lake, and [`report`] prints the result.
 //!
-//! The loader needs one bit of memory for each resource, eight bytes for each patient, and one partition for each worker.
+//! The loader needs one bit of memory for each resource, eight bytes for each patient and each identifier by which a patient is named,
+//! and one partition for each worker.
 
 mod arriving;
 #[cfg(feature = "s3")]
 mod bucket;
+mod earlier;
 mod files;
 mod follows;
 mod input;
 mod links;
+mod matching;
+mod mention;
 mod objects;
 mod report;
 mod settle;
@@ -31,6 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::earlier::{Directory, Earlier};
 use self::input::Inputs;
 pub use self::report::{Changed, Loaded, Noted};
 use self::report::{Notes, Place};
@@ -44,7 +50,7 @@ use crate::server::Signals;
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit status: 0 if everything was loaded (the report lists replaced versions and unresolved references), 1 if some input could not be used or the load failed, 2 if the command line is not valid."
+    after_help = "Exit status: 0 if everything was loaded (the report lists replaced versions, unresolved references and patients who were not found), 1 if some input could not be used, if it has deletions, which are not carried out, or if the load failed, 2 if the command line is not valid."
 )]
 pub struct Options {
     /// Files or directories with NDJSON or FHIR Bundles in JSON, compressed with gzip or not
@@ -63,7 +69,7 @@ const MAX_PARTITIONS: u64 = 1_024;
 ///
 /// # Errors
 ///
-/// Some input could not be used, although the rest was loaded, or the load failed.
+/// Some input could not be used or has deletions, although the rest was loaded, or the load failed.
 pub async fn run(options: Options) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let bar = progress();
@@ -103,11 +109,9 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     bar.finish_and_clear();
     loaded.print(&into);
     indexed?;
-    match loaded.problem_count() {
-        0 => Ok(()),
-        problems => Err(Failure::new(format!(
-            "{problems} lines, entries or files could not be used; the rest is loaded"
-        ))),
+    match loaded.fault() {
+        None => Ok(()),
+        Some(fault) => Err(Failure::new(fault)),
     }
 }
 
@@ -128,7 +132,8 @@ async fn loading(options: Options, bar: ProgressBar, stop: Arc<AtomicBool>) -> R
         return into_bucket(&options, url, &bar, &stop).await;
     }
     let done = tokio::task::spawn_blocking(move || {
-        fill(&options.inputs, &options.into, Some(options.into.clone()), &bar, &stop, |_| Ok(()))
+        let (into, earlier) = (&options.into, Directory(&options.into));
+        fill(&options.inputs, into, Some(into.clone()), &bar, &stop, &earlier)
     });
     done.await.map_err(|error| Failure::new(error.to_string()))?
 }
@@ -152,19 +157,18 @@ async fn into_bucket(_: &Options, _: &str, _: &ProgressBar, _: &Arc<AtomicBool>)
 
 /// Loads the inputs into a records directory.
 pub fn load(inputs: &[PathBuf], into: &Path, bar: &ProgressBar) -> Result<Loaded, Failure> {
-    fill(inputs, into, Some(into.to_owned()), bar, &AtomicBool::new(false), |_| Ok(()))
+    fill(inputs, into, Some(into.to_owned()), bar, &AtomicBool::new(false), &Directory(into))
 }
 
-/// Loads the inputs into a records directory. `fetch` copies the existing records of these patients from a bucket to the directory, or the
-/// shared resources if the list is empty. `lake` is the directory with the patients and documents of earlier loads, if it is on this
-/// machine.
+/// Loads the inputs into a records directory. `lake` is the directory with the patients and documents of earlier loads, if it is on this
+/// machine; `earlier` reads their records wherever they are.
 fn fill(
     inputs: &[PathBuf],
     into: &Path,
     lake: Option<PathBuf>,
     bar: &ProgressBar,
     stop: &AtomicBool,
-    fetch: impl Fn(&[String]) -> Result<(), Failure>,
+    earlier: &dyn Earlier,
 ) -> Result<Loaded, Failure> {
     let mut notes = Notes::default();
     let inputs = Inputs::new(files::files(inputs, &mut notes)?);
@@ -178,11 +182,14 @@ fn fill(
     let stream = |name: &str, partitions| Stream::new(directory.path(), name, partitions);
     bar.set_length(inputs.bytes());
     read(&load, workers, &inputs, directory.path(), "incoming", Priority::Incoming, bar, &mut notes)?;
+    bar.set_message("finding patients by identifiers");
+    notes.add(matching::resolve(&load, workers, earlier, directory.path())?);
     bar.set_message("reading existing records");
-    let damaged = existing(&load, workers, into, directory.path(), &mut notes, fetch)?;
+    let damaged = existing(&load, workers, into, directory.path(), &mut notes, earlier)?;
     bar.set_message("sorting");
     let (losers, more) = settle::decide(&load, workers)?;
     notes.add(more);
+    notes.add(matching::unmatched(&load, &losers)?);
     notes.add(settle::follow(&load, workers, &losers, &stream("followed", partitions))?);
     bar.set_message("writing");
     notes.add(write::patients(&load, workers, into, &losers, &damaged)?);
@@ -242,17 +249,17 @@ fn existing(
     into: &Path,
     directory: &Path,
     notes: &mut Notes,
-    fetch: impl Fn(&[String]) -> Result<(), Failure>,
+    earlier: &dyn Earlier,
 ) -> Result<BTreeSet<PathBuf>, Failure> {
     let mut damaged = BTreeSet::new();
     let mut known: HashSet<u64> = HashSet::new();
     let hidden = ProgressBar::hidden();
-    fetch(&[])?;
+    earlier.fetch(&[])?;
     let mut files = write::records_in(&into.join("shared"))?;
     for round in 0_u64.. {
         let patients = new_patients(load, &mut known)?;
         if !patients.is_empty() {
-            fetch(&patients)?;
+            earlier.fetch(&patients)?;
         }
         if into.join("Patient").is_dir() {
             for patient in &patients {

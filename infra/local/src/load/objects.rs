@@ -5,13 +5,16 @@
 //! limit, it knows the first line of each entry, and it does not change the bytes of an entry.
 
 use std::io::BufRead;
+use std::ops::Range;
 
 use fhir::MAX_LINE;
 use fhir::head::{NotAResource, Plain, object};
 use fhir::json::{self, check_object};
+use fhir::references::parse;
 use fhir::spelling::plainly;
 
 use super::input::{Found, Take};
+use super::report::shortened;
 use crate::Failure;
 
 /// Passes the entries of a complete Bundle to `take`. The text must be checked and in its plain spelling.
@@ -29,8 +32,8 @@ pub(super) fn entries(
     Ok(())
 }
 
-/// Passes the resource of a Bundle's entry to `take`. An entry without a resource, such as a deletion, is skipped. The passed number is the
-/// number of lines between the beginning of the entry and a fault in it.
+/// Passes the resource or the deletion of a Bundle's entry to `take`. Another entry without a resource, such as a read, is skipped. The
+/// passed number is the number of lines between the beginning of the entry and a fault in it.
 fn entry(text: &[u8], number: u64, take: Take<'_>) -> Result<(), Failure> {
     let mut plain = Plain::default();
     let (text, members) = match object(text, &mut plain) {
@@ -41,10 +44,52 @@ fn entry(text: &[u8], number: u64, take: Take<'_>) -> Result<(), Failure> {
         }
     };
     let full_url = members.get(b"fullUrl").and_then(|value| json::string(text, value));
+    if let Some(request) = members.get(b"request").filter(|request| is_deletion(text, request.clone())) {
+        // The resource of such an entry is the one that was deleted.
+        return take(
+            0,
+            Found::Deleted(deleted(text, request, members.get(b"resource"), full_url.as_deref())),
+        );
+    }
     match members.get(b"resource") {
         Some(resource) => take(0, Found::Resource { text: &text[resource], full_url: full_url.as_deref() }),
         None => Ok(()),
     }
+}
+
+/// Returns whether the request of an entry is a deletion. FHIR writes the method in upper case, but some servers do not.
+fn is_deletion(text: &[u8], request: Range<usize>) -> bool {
+    let method = json::member(text, request, b"method").and_then(|method| json::string(text, method));
+    method.is_some_and(|method| method.trim().eq_ignore_ascii_case("DELETE"))
+}
+
+/// Returns the name of a deleted resource for the report: `Type/id` if the entry has it, otherwise the URL as it is.
+fn deleted(
+    text: &[u8],
+    request: Range<usize>,
+    resource: Option<Range<usize>>,
+    full_url: Option<&str>,
+) -> String {
+    let string = |object: Range<usize>, name: &[u8]| {
+        json::member(text, object, name).and_then(|value| json::string(text, value))
+    };
+    let name = |url: &str| {
+        let url = url.trim().trim_start_matches('/');
+        // A search can end like a `Type/id`, and a version is not the resource.
+        let is_plain = !url.contains('?') && !url.contains("/_history");
+        let named = parse(url).filter(|_| is_plain).map_or(url, |reference| reference.text);
+        (!named.is_empty()).then(|| shortened(named).into_owned())
+    };
+    let by_resource = || {
+        let resource = resource?;
+        let id = string(resource.clone(), b"id")?;
+        Some(shortened(&format!("{}/{id}", string(resource, b"resourceType")?)).into_owned())
+    };
+    string(request, b"url")
+        .and_then(|url| name(&url))
+        .or_else(by_resource)
+        .or_else(|| name(full_url?))
+        .unwrap_or_else(|| "an entry that does not name the resource".to_owned())
 }
 
 /// Returns the number of lines before a fault.
@@ -315,75 +360,4 @@ fn kept_entry(text: &[u8], number: u64, line: u64, take: Take<'_>) -> Result<(),
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(text: &[u8]) -> Vec<(u64, String)> {
-        let mut found = Vec::new();
-        let mut take = |line: u64, what: Found<'_>| {
-            let shown = match what {
-                Found::Resource { text, full_url } => {
-                    format!("{}{}", full_url.unwrap_or_default(), String::from_utf8_lossy(text))
-                }
-                Found::Unusable(reason) => format!("! {reason}"),
-            };
-            found.push((line, shown));
-            Ok(())
-        };
-        objects(text, &mut take).expect("read");
-        found
-    }
-
-    #[test]
-    fn bundles_are_read_entry_by_entry_however_they_are_printed() {
-        let pretty = br#"{
-  "resourceType" : "Bundle",
-  "type": "collection", "link": [ { "relation": "self" } ],
-  "entry": [
-    {
-      "fullUrl": "urn:uuid:1",
-      "resource": { "resourceType": "Patient", "id": "a b\"]}", "n": 1.50, "l": [ ], "t": true }
-    }, { "request": { "method": "DELETE" } },
-    { "resource": { "resourceType": "Claim" } }
-  ]
-}
-{ "resourceType": "List", "id": "l", "entry": [ { "item": {} } ] }"#;
-        let found = found(pretty);
-        assert_eq!(
-            found,
-            [
-                (5, "urn:uuid:1{\"resourceType\":\"Patient\",\"id\":\"a b\\\"]}\",\"n\":1.50,\"l\":[],\"t\":true}".to_owned()),
-                (9, "{\"resourceType\":\"Claim\"}".to_owned()),
-                (1, "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"link\":[{\"relation\":\"self\"}],\"entry\":[]}".to_owned()),
-                (12, "{\"resourceType\":\"List\",\"id\":\"l\",\"entry\":[{\"item\":{}}]}".to_owned()),
-            ]
-        );
-    }
-
-    #[test]
-    fn each_damaged_entry_before_the_type_is_reported() {
-        let text = br#"{"entry":[{},{"resource":{"resourceType":"Claim","id":"1","id":"2"}},{"resource":{"a":1,"a":2}},
-            {"resource":{"resourceType":"Claim","id":"3"}}],"resourceType":"Bundle"}"#;
-        let texts: Vec<_> = found(text).into_iter().map(|(_, text)| text).collect();
-        assert_eq!(texts.len(), 4, "{texts:?}");
-        assert!(texts[0].starts_with("! entry 2:") && texts[1].starts_with("! entry 3:"), "{texts:?}");
-        assert!(texts[2].contains("\"3\"") && texts[3].contains("Bundle"), "{texts:?}");
-    }
-
-    #[test]
-    fn a_fault_is_reported_at_its_own_line() {
-        let text = b"{\"resourceType\":\"Bundle\",\"entry\":[\n{\"resource\":{\"resourceType\":\"Claim\",\n\"id\":\"1\"}},\n{\"resource\":{\n\"resourceType\":\"Claim\",\n\"id\":tru}},\n{\"resource\":{\"resourceType\":\"Claim\",\"id\":\"3\"}}]}";
-        let faults: Vec<_> = found(text).into_iter().filter(|(_, text)| text.starts_with('!')).collect();
-        assert_eq!(faults.len(), 1, "{faults:?}");
-        assert!(faults[0].0 == 6 && faults[0].1.contains("entry 2:"), "{faults:?}");
-    }
-
-    #[test]
-    fn a_truncated_bundle_is_reported_at_its_last_line() {
-        let found = found(
-            b"{\"resourceType\":\"Bundle\",\"entry\":[{\"resource\":{\"resourceType\":\"Claim\"}},\n{\"resou",
-        );
-        let texts: Vec<_> = found.iter().map(|(line, text)| (*line, text.starts_with('!'))).collect();
-        assert_eq!(texts, [(1, false), (2, true)]);
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! The result of a load: counts, and notes with the files and lines of the first problems.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
@@ -44,6 +45,10 @@ pub struct Loaded {
     pub unserved: Noted,
     /// Binaries that belong to no patient, so that only system exports include them.
     pub unplaced: Noted,
+    /// Resources that name a patient who was not found, so that the patient's record does not include them.
+    pub unmatched: Noted,
+    /// Deletions in the input, which were not carried out.
+    pub deletions: Noted,
     /// Patients that have resources, but no Patient resource.
     pub without_patient: Noted,
     /// Documents in the input, which were not loaded.
@@ -73,6 +78,17 @@ impl Changed {
     /// The patients; `None` if there are more of them than were kept.
     pub fn patients(self) -> Option<HashSet<PatientId>> {
         (!self.are_more).then_some(self.patients)
+    }
+}
+
+/// The maximum length of a text of the input in a note, in characters.
+const MAX_SHOWN: usize = 200;
+
+/// Returns the beginning of a text that is too long for a note.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -106,6 +122,8 @@ pub(super) enum Kind {
     Unresolved,
     Unserved,
     Unplaced,
+    Unmatched,
+    Deletion,
     WithoutPatient,
 }
 
@@ -188,6 +206,8 @@ impl Notes {
                 Kind::Unresolved => loaded.unresolved = noted,
                 Kind::Unserved => loaded.unserved = noted,
                 Kind::Unplaced => loaded.unplaced = noted,
+                Kind::Unmatched => loaded.unmatched = noted,
+                Kind::Deletion => loaded.deletions = noted,
                 Kind::WithoutPatient => loaded.without_patient = noted,
             }
         }
@@ -199,6 +219,20 @@ impl Loaded {
     /// Returns the number of lines, entries and files that could not be used.
     pub fn problem_count(&self) -> u64 {
         self.problems.len() as u64 + self.more_problems
+    }
+
+    /// Returns what was not done with the input; `None` if all of it was used.
+    pub(super) fn fault(&self) -> Option<String> {
+        let unused = match self.problem_count() {
+            0 => None,
+            count => Some(format!("{count} lines, entries or files could not be used")),
+        };
+        let not_deleted = match self.deletions.count {
+            0 => None,
+            count => Some(format!("{count} deletions were not carried out")),
+        };
+        let faults: Vec<_> = unused.into_iter().chain(not_deleted).collect();
+        (!faults.is_empty()).then(|| format!("{}; the rest is loaded", faults.join(", ")))
     }
 
     /// Prints the result on standard error.
@@ -213,6 +247,14 @@ impl Loaded {
             (
                 &self.unplaced,
                 "Binaries were written to shared/, where only system exports include them, because no attachment and no securityContext names a patient for them",
+            ),
+            (
+                &self.unmatched,
+                "resources name a patient who was not found. They are not in the record of this patient, and those without another patient are in shared/. Load the Patient with this identifier and then these resources again, or write 'Patient/ID' as their reference and load them again",
+            ),
+            (
+                &self.deletions,
+                "deletions were not carried out, because the loader does not delete. Remove the lines of these resources from Patient/ID/ and shared/ of the records directory, and write a line for each of them to deleted/ (see infra/docs/records.md)",
             ),
             (&self.without_patient, "patients have resources, but no Patient resource"),
         ];

@@ -8,7 +8,7 @@ use fhir::references::reference_values;
 
 use super::follows::{Follow, Ownership, Role};
 use super::report::{Kind, Notes, Place};
-use super::sort::{Priority, Sorter};
+use super::sort::{Priority, Sorter, Waiting};
 use super::spill::{Fields, Stream, Writer, put_number, put_text};
 use super::streams::{Load, Unnamed};
 use crate::Failure;
@@ -104,9 +104,9 @@ pub(super) fn names(
             }
             let mut fields = Fields(&texts);
             while !fields.is_empty() {
-                let (number, place, rank) = (fields.number()?, fields.number()?, fields.number()?);
-                let text = renamed(fields.text()?, |urn| targets.get(&(number, urn)).copied());
-                sorter.send_named(number, Place::of(place), rank, &text)?;
+                let waiting = Waiting::read(&mut fields)?;
+                let text = renamed(waiting.text, |urn| targets.get(&(waiting.number, urn)).copied());
+                sorter.send_named(Waiting { text: &text, ..waiting })?;
             }
             unnamed.texts.remove(index);
             Ok(())

@@ -1,21 +1,18 @@
 //! Reads each resource once and appends it to a stream: of its patients, of the shared resources, or of the resources whose references are
 //! not resolved yet.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fhir::attachments::{Link, Target};
-use fhir::head::{Head, Plain, head_and_members, id_fault};
-use fhir::ids::IdFault;
-use fhir::json;
-use fhir::references::{parse, reference_values};
+use fhir::head::{Plain, head_and_members, id_fault};
+use fhir::ids::{IdFault, is_fhir_id};
 use indicatif::ProgressBar;
 
-use super::arriving::{Arriving, belongs, id_of, insert_id, is_manifest, key_of, updated};
+use super::arriving::{
+    Arriving, Belongs, belongs, id_of, insert_id, is_deletion, is_manifest, key_of, updated,
+};
 use super::follows::{Role, put_follow};
 use super::input::{Found, Piece};
 use super::links::Links;
@@ -24,6 +21,11 @@ use super::report::{Kind, Notes, Place};
 use super::spill::{self, Writer, put_number, put_resource, put_text, put_texts};
 use super::streams::{Load, Unnamed, hash};
 use crate::Failure;
+
+mod notes;
+mod waiting;
+
+pub(super) use self::waiting::Waiting;
 
 /// The rule for versions with the same type, id and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +49,18 @@ pub(super) struct Sorter<'l> {
     names: Writer<'l>,
     unnamed: Writer<'l>,
     uses: Writer<'l>,
+    identities: Writer<'l>,
+    waiting: Writer<'l>,
+    wanted: Writer<'l>,
+    unmatched: Writer<'l>,
     links: Links<'l>,
     /// The number of resources of the current piece that were read.
     count: u32,
     last_patient: Vec<u8>,
     /// The file of the current piece.
     path: Option<Arc<Path>>,
+    /// The patient in whose directory of the lake that file is.
+    directory: Option<Arc<str>>,
     notes: Notes,
     /// Files of the lake that could not be read or used completely.
     damaged: BTreeSet<PathBuf>,
@@ -72,10 +80,15 @@ impl<'l> Sorter<'l> {
             names: Writer::new(&load.names),
             unnamed: Writer::new(&unnamed.texts),
             uses: Writer::new(&unnamed.uses),
+            identities: Writer::new(&load.identities),
+            waiting: Writer::new(&load.waiting),
+            wanted: Writer::new(&load.wanted),
+            unmatched: Writer::new(&load.unmatched),
             links: Links::new(&load.links),
             count: 0,
             last_patient: Vec::new(),
             path: None,
+            directory: None,
             notes: Notes::default(),
             damaged: BTreeSet::new(),
         }
@@ -84,10 +97,10 @@ impl<'l> Sorter<'l> {
     /// Writes the buffered records to the streams after all input is read. Returns the notes, and the files of the lake that could not be
     /// used completely.
     pub(super) fn finish(self) -> Result<(Notes, BTreeSet<PathBuf>), Failure> {
-        let Self {
-            texts, shared, versions, patients, followers, follows, names, unnamed, uses, links, ..
-        } = self;
-        for writer in [texts, shared, versions, patients, followers, follows, names, unnamed, uses] {
+        let Self { texts, shared, versions, patients, followers, follows, names, unnamed, uses, .. } = self;
+        let Self { identities, waiting, wanted, unmatched, links, .. } = self;
+        let known = [texts, shared, versions, patients, followers, follows, names, unnamed, uses];
+        for writer in known.into_iter().chain([identities, waiting, wanted, unmatched]) {
             writer.finish()?;
         }
         links.finish()?;
@@ -98,6 +111,10 @@ impl<'l> Sorter<'l> {
     pub(super) fn read(&mut self, number: u32, piece: &Piece, bar: &ProgressBar) -> Result<(), Failure> {
         self.count = 0;
         self.path = Some(piece.path.clone());
+        self.directory = match self.priority {
+            Priority::Incoming => None,
+            Priority::Existing => patient_of(&piece.path),
+        };
         piece.read(bar, &mut |line, found| {
             self.load.check_interrupted()?;
             let line = u32::try_from(line).unwrap_or(u32::MAX);
@@ -120,6 +137,11 @@ impl<'l> Sorter<'l> {
     fn take(&mut self, place: Place, found: Found<'_>) -> Result<(), Failure> {
         let problem = match found {
             Found::Unusable(reason) => Some(reason),
+            Found::Deleted(name) if self.priority == Priority::Incoming => {
+                self.note_deletion(place, name);
+                None
+            }
+            Found::Deleted(name) => Some(format!("the loader does not carry out the deletion of {name}")),
             Found::Resource { text, full_url } => self.resource(place, text, full_url)?,
         };
         if let Some(reason) = problem {
@@ -146,6 +168,11 @@ impl<'l> Sorter<'l> {
             entries(head.text, &mut |found| self.take(place, found))?;
             return Ok(None);
         }
+        if self.priority == Priority::Incoming && is_deletion(head.text, &members) {
+            let name = format!("{}/{}", head.resource_type, head.id.unwrap_or("?"));
+            self.note_deletion(place, name);
+            return Ok(None);
+        }
         let given = full_url.and_then(id_of);
         let (id, with_id) = match (head.id, &given) {
             (Some(id), _) => (id, None),
@@ -165,26 +192,31 @@ impl<'l> Sorter<'l> {
             })?;
         }
         self.count += 1;
-        let order = u64::from(place.piece) << 32 | u64::from(self.count);
-        let rank = match self.priority {
-            Priority::Incoming => order | 1 << 63,
-            Priority::Existing => !order & !(1 << 63),
-        };
         let number = self.load.resources.fetch_add(1, Ordering::Relaxed);
         let resource = Arriving {
             number,
             place: self.known(place),
-            rank,
+            rank: self.rank(place),
             resource_type: head.resource_type,
             id,
             text: with_id.as_deref().unwrap_or(text),
             plain: head.text,
             members: &members,
+            directory: self.directory.clone(),
         };
         if !self.wait_for_names(&resource, &head)? {
             self.send(&resource)?;
         }
         Ok(None)
+    }
+
+    /// Returns the rank of the resource that was read last among versions with the same time.
+    fn rank(&self, place: Place) -> u64 {
+        let order = u64::from(place.piece) << 32 | u64::from(self.count);
+        match self.priority {
+            Priority::Incoming => order | 1 << 63,
+            Priority::Existing => !order & !(1 << 63),
+        }
     }
 
     /// Returns the place to record. Existing records of the lake have no line.
@@ -195,67 +227,33 @@ impl<'l> Sorter<'l> {
         }
     }
 
-    /// Stores a resource that refers to a `urn:` until all URNs are known. Returns whether it did.
-    fn wait_for_names(&mut self, resource: &Arriving<'_>, head: &Head<'_>) -> Result<bool, Failure> {
-        let mut urns = Vec::new();
-        reference_values(head.text, |value| {
-            let urn = &head.text[value.start + 1..value.end - 1];
-            if urn.starts_with(b"urn:") && !urns.contains(&urn) {
-                urns.push(urn);
-            }
-        });
-        if urns.is_empty() {
-            return Ok(false);
-        }
-        for urn in &urns {
-            self.uses.push(hash(urn), |buffer| {
-                put_text(buffer, urn);
-                put_number(buffer, resource.number);
-            })?;
-        }
-        self.unnamed.push(resource.number, |buffer| {
-            put_number(buffer, resource.number);
-            put_number(buffer, resource.place.number());
-            put_number(buffer, resource.rank);
-            // The plain spelling is stored, in which the URNs can be replaced.
-            let text = if head.id.is_some() { resource.plain } else { resource.text };
-            put_text(buffer, text);
-        })?;
-        Ok(true)
-    }
-
-    /// Writes a resource whose URNs are resolved as far as possible to its streams.
-    pub(super) fn send_named(
-        &mut self,
-        number: u64,
-        place: Place,
-        rank: u64,
-        text: &[u8],
-    ) -> Result<(), Failure> {
-        let mut plain = Plain::default();
-        let (head, members) =
-            head_and_members(text, &mut plain).map_err(|reason| Failure::new(reason.to_string()))?;
-        let resource = Arriving {
-            number,
-            place,
-            rank,
-            resource_type: head.resource_type,
-            id: head.id.unwrap_or_default(),
-            text,
-            plain: head.text,
-            members: &members,
-        };
-        self.send(&resource)
-    }
-
+    /// Writes a resource to its streams, or stores it until the patient whom it names is known.
     fn send(&mut self, resource: &Arriving<'_>) -> Result<(), Failure> {
+        let mut found = belongs(resource);
+        if self.priority == Priority::Incoming {
+            if resource.resource_type == "Patient" {
+                self.note_identity(resource)?;
+            }
+            if self.wait_for_patients(resource, &found)? {
+                return Ok(());
+            }
+            self.note_unmatched(resource, &found, |_| String::new())?;
+        } else if found.names_nobody_else() && resource.resource_type != "Binary" {
+            // A record of another program names its patient in another way.
+            found.homes.extend(resource.directory.as_deref().map(str::to_owned));
+        }
+        self.sort(resource, found)
+    }
+
+    /// Writes a resource with these patients to its streams.
+    fn sort(&mut self, resource: &Arriving<'_>, found: Belongs) -> Result<(), Failure> {
         let key = key_of(resource.resource_type, resource.id);
-        let (homes, follows) = belongs(resource);
+        let Belongs { homes, follows, .. } = found;
         let key_hash = hash(&key);
         self.versions.push(key_hash, |buffer| {
             put_text(buffer, &key);
             put_number(buffer, resource.number);
-            put_number(buffer, updated(resource).cast_unsigned());
+            put_number(buffer, updated(resource.plain, resource.members).cast_unsigned());
             put_number(buffer, resource.rank);
             put_number(buffer, resource.place.number());
             put_number(buffer, hash(resource.text));
@@ -283,7 +281,7 @@ impl<'l> Sorter<'l> {
         resource: &Arriving<'_>,
         key: &[u8],
         homes: &[T],
-        follows: &[Cow<'_, str>],
+        follows: &[String],
     ) -> Result<(), Failure> {
         let itself = Role::Itself { has_context: !follows.is_empty() };
         let own = (resource.resource_type == "Binary").then_some((key, itself));
@@ -324,11 +322,6 @@ impl<'l> Sorter<'l> {
         Ok(())
     }
 
-    /// Records a Binary that belongs to no patient.
-    pub(super) fn note_unplaced(&mut self, place: Place, id: &str) {
-        self.notes.record(Kind::Unplaced, Some(place), None, 1, || format!("Binary/{id}"));
-    }
-
     fn note_patient(&mut self, patient: &str) -> Result<(), Failure> {
         // Most resources belong to the same patient as the previous one.
         if self.last_patient == patient.as_bytes() {
@@ -337,46 +330,12 @@ impl<'l> Sorter<'l> {
         patient.as_bytes().clone_into(&mut self.last_patient);
         self.patients.push(hash(patient.as_bytes()), |buffer| put_text(buffer, patient.as_bytes()))
     }
+}
 
-    /// Records the links of the resource, so that missing targets are found later.
-    fn note_links<T: AsRef<[u8]>>(&mut self, resource: &Arriving<'_>, homes: &[T]) -> Result<(), Failure> {
-        let (plain, place) = (resource.plain, resource.place);
-        let mut values: Vec<Range<usize>> = Vec::new();
-        reference_values(plain, |value| values.push(value));
-        for value in values {
-            let Some(text) = json::string(plain, value) else { continue };
-            match parse(&text) {
-                _ if text.starts_with('#') || text.is_empty() => {}
-                Some(reference) => self.links.record(reference.text.as_bytes(), false, place)?,
-                // A search, a `urn:` without a resource, or a text that is not a reference.
-                None => self.notes.record(Kind::Unresolved, Some(place), None, 1, || text.into_owned()),
-            }
-        }
-        for (url, link) in super::links::attachment_urls(plain, resource.resource_type) {
-            if let [Target::Binary(id)] = link.targets() {
-                self.links.record(&key_of("Binary", id), true, place)?;
-            } else if !self.can_be_served(&link, homes) {
-                self.notes.record(Kind::Unserved, Some(place), None, 1, || url);
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether an export can serve the attachment, or does not change its URL because it is outside the lake.
-    fn can_be_served<T: AsRef<[u8]>>(&self, link: &Link, homes: &[T]) -> bool {
-        let targets = match link {
-            Link::Elsewhere(_) => return true,
-            Link::Nowhere => return false,
-            Link::Record(targets) => targets,
-        };
-        let Some(lake) = &self.load.lake else { return true };
-        let has = |home: &T, name: &str| {
-            let patient = String::from_utf8_lossy(home.as_ref()).into_owned();
-            lake.join("Patient").join(patient).join("files").join(name).is_file()
-        };
-        targets.iter().any(|target| match target {
-            Target::File(name) => homes.iter().any(|home| has(home, name)),
-            Target::Binary(_) => true,
-        })
-    }
+/// Returns the patient in whose directory of the lake a file is.
+fn patient_of(path: &Path) -> Option<Arc<str>> {
+    let directory = path.parent()?;
+    let is_of_patient = directory.parent()?.file_name()? == "Patient";
+    let name = directory.file_name()?.to_str()?;
+    (is_of_patient && is_fhir_id(name)).then(|| Arc::from(name))
 }

@@ -31,6 +31,14 @@ pub(super) struct Load<'l> {
     pub(super) follows: Stream,
     /// The resource to which each `urn:` refers, by the URN.
     pub(super) names: Stream,
+    /// The versions of the Patients with their identifiers, by the id of the patient.
+    pub(super) identities: Stream,
+    /// Resources that name a patient by an identifier, by their number.
+    pub(super) waiting: Stream,
+    /// These identifiers, by the identifier.
+    pub(super) wanted: Stream,
+    /// Resources that name a patient who was not found, by their number.
+    pub(super) unmatched: Stream,
 }
 
 /// Resources that refer to a `urn:`, which a later resource may define.
@@ -71,6 +79,10 @@ impl<'l> Load<'l> {
             followers: stream("followers"),
             follows: stream("follows"),
             names: stream("names"),
+            identities: stream("identities"),
+            waiting: stream("waiting"),
+            wanted: stream("wanted"),
+            unmatched: stream("unmatched"),
         }
     }
 

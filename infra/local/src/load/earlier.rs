@@ -1,0 +1,74 @@
+//! The lake as it was before the load: a directory, or a bucket.
+
+use std::path::Path;
+
+use domain::patient::resource;
+use domain::ports::records::{Entry, Records};
+use futures_util::stream::{self, StreamExt};
+
+use crate::Failure;
+
+/// A callback that receives the Patient resource of a patient.
+pub(super) type Show<'s> = &'s mut (dyn FnMut(&[u8]) -> Result<(), Failure> + Send);
+
+/// The lake as it was before the load.
+pub(super) trait Earlier: Sync {
+    /// Copies the existing records of these patients to the directory of the load, or the shared resources if the list is empty.
+    fn fetch(&self, patients: &[String]) -> Result<(), Failure>;
+
+    /// Passes the Patient resource of each patient to `show`. Each is read at the beginning of the patient's record, like that for the
+    /// index.
+    fn each_patient(&self, show: Show<'_>) -> Result<(), Failure>;
+}
+
+/// A lake in the directory to which the load writes.
+pub(super) struct Directory<'d>(pub(super) &'d Path);
+
+impl Earlier for Directory<'_> {
+    fn fetch(&self, _: &[String]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn each_patient(&self, show: Show<'_>) -> Result<(), Failure> {
+        if !self.0.join("Patient").is_dir() {
+            return Ok(());
+        }
+        let read = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            runtime.block_on(each_patient(&*local::records_at(self.0)?, show))
+        };
+        // The thread of the caller may belong to another runtime, which must not be blocked.
+        let joined = std::thread::scope(|scope| scope.spawn(read).join());
+        joined.unwrap_or_else(|_| Err(Failure::new("a thread of the loader failed")))
+    }
+}
+
+/// The number of patients whose records are listed at once.
+const LISTED_AT_ONCE: usize = 500;
+/// The number of records that are read at the same time.
+const READ_AT_ONCE: usize = 16;
+
+/// Passes the Patient resource of each patient to `show`.
+pub(super) async fn each_patient(records: &dyn Records, show: Show<'_>) -> Result<(), Failure> {
+    let (mut entries, mut patients) = (records.entries(None), Vec::new());
+    loop {
+        patients.clear();
+        while patients.len() < LISTED_AT_ONCE
+            && let Some(entry) = entries.next().await?
+        {
+            if let Entry::Patient(member) = entry {
+                patients.push(member.patient);
+            }
+        }
+        if patients.is_empty() {
+            return Ok(());
+        }
+        let read = patients.iter().map(|patient| resource(records, patient));
+        let mut read = stream::iter(read).buffered(READ_AT_ONCE);
+        while let Some(text) = read.next().await {
+            if let Some(text) = text? {
+                show(&text)?;
+            }
+        }
+    }
+}
