@@ -14,9 +14,12 @@ use http::StatusCode;
 use jiff::SignedDuration;
 use platform::Platform;
 use platform::exports::withdraw;
+use serde_json::json;
 use tests::exports::{begin, new_export};
 use tests::hooked::{Hook, Hooked, Made};
 use tests::{ANNA, World};
+
+use crate::review::{decide, hidden, page};
 
 fn id_of(job: &str) -> JobId {
     JobId::parse(job.rsplit('/').next().expect("an id")).expect("an id")
@@ -184,5 +187,41 @@ async fn a_cleanup_that_fails_at_one_export_cleans_the_others_and_fails() -> tes
     assert_eq!(world.platform().files().list("exports/").await?.len(), 1);
     world.clean().await;
     assert!(world.platform().files().list("exports/").await?.is_empty());
+    Ok(())
+}
+
+/// The files of a deleted export are kept only while staff can restore it: not after its `Expires`, and not after the end of
+/// the permission for private topics, although the time to undo is longer.
+#[tokio::test]
+async fn the_files_of_a_deleted_export_are_removed_when_it_can_no_longer_be_restored() -> tests::Result {
+    let settings = "sandbox = true\nundo_hours = 168\npages.due_days = 1";
+    let choices = json!({
+        "parameters": { "labs": { "enabled": true } }, "authorizations": { "hiv": { "value": true } },
+    });
+    for (shortcut, choices) in [("/auto-approve", None), ("", Some(choices))] {
+        let world = World::with(settings, &ehi::defaults::sample_records());
+        let token = world.token(ANNA).await;
+        let job = match &choices {
+            None => world.exported(&token, ANNA).await,
+            Some(choices) => {
+                let job = world.kick_off(&token, shortcut, ANNA).await;
+                let taken = world.post(&job).bearer(&token).json(choices).send().await;
+                assert_eq!(taken.status, StatusCode::OK, "{}", taken.text());
+                world.work().await;
+                job
+            }
+        };
+        world.advance(24 * 3600 - 60);
+        let staff = world.staff().await;
+        let path = format!("/staff{job}/delete");
+        let version = hidden(&page(&world, &staff, &path).await, "version");
+        decide(&world, &staff, &path, &version, &[]).await;
+        let files = world.platform().files();
+        world.clean().await;
+        assert!(!files.list("exports/").await?.is_empty(), "{shortcut}: staff can still restore it");
+        world.advance(61);
+        world.clean().await;
+        assert_eq!(files.list("exports/").await?, Vec::<String>::new(), "{shortcut}");
+    }
     Ok(())
 }

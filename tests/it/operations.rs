@@ -88,6 +88,23 @@ fn no_alarm_counts_the_messages_of_a_queue_that_a_function_empties() {
     assert_eq!(dead_letters, BTreeSet::from(["DeadLettersFunction"]));
 }
 
+/// A rule that is disabled has no errors, and a function that is not run writes no metric.
+#[test]
+fn a_cleanup_that_does_not_run_raises_an_alarm() {
+    let template = Template::load();
+    let alarm = template.resources(ALARM)["CleanupMissingAlarm"];
+    assert_eq!(watched(alarm, "Invocations"), BTreeSet::from(["CleanupFunction"]));
+    let properties = &alarm["Properties"];
+    assert_eq!(properties["TreatMissingData"], "breaching");
+    assert_eq!(
+        (&properties["ComparisonOperator"], &properties["Threshold"]),
+        (&json!("LessThanThreshold"), &json!(1))
+    );
+    // CloudWatch evaluates one day at most.
+    let number = |name: &str| properties[name].as_u64().expect("a number");
+    assert_eq!(number("Period") * number("EvaluationPeriods"), 86_400);
+}
+
 #[test]
 fn throttles_are_watched_for_each_function_of_the_template_only() {
     let template = Template::load();
@@ -165,7 +182,9 @@ fn every_alarm_names_its_stage_and_has_an_action() {
         let description = properties["AlarmDescription"]["Fn::Sub"].as_str().unwrap_or_default();
         assert!(description.starts_with("Stage ${Stage}: "), "{id}");
         assert_eq!(properties["AlarmActions"], json!([{ "Ref": "Alarms" }]), "{id}");
-        assert_eq!(properties["TreatMissingData"], "notBreaching", "{id}");
+        // Most metrics are not written while nothing happens; that a cleanup does not run is a failure.
+        let expected = if *id == "CleanupMissingAlarm" { "breaching" } else { "notBreaching" };
+        assert_eq!(properties["TreatMissingData"], expected, "{id}");
     }
     assert_eq!(alarms["ServerErrorsAlarm"]["Properties"]["MetricName"], "5xx");
     assert_eq!(watched(alarms["CleanupAlarm"], "Errors"), BTreeSet::from(["CleanupFunction"]));

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::audit::{Action, Actor, Event, Outcome};
 use domain::chunk::{attempt_prefix, job_prefix};
@@ -14,6 +15,7 @@ use domain::ports::files::Files;
 use domain::ports::jobs::{self, JobQuery, Jobs, StoredJob};
 use domain::ports::queue::Queue;
 use domain::retries::is_over;
+use domain::states::Gone;
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use platform::Platform;
@@ -23,6 +25,8 @@ use storage::audit_chain::verify_newest;
 
 /// Jobs read per page.
 const PAGE: usize = 100;
+/// Jobs at which the cleanup works at the same time. On AWS each takes some calls to stores.
+const AT_ONCE: usize = 16;
 /// Chunk indexes checked per step.
 const CHUNKS: u32 = 64;
 /// Entries of each chain of the audit trail that are verified.
@@ -40,16 +44,20 @@ pub async fn run(platform: Arc<impl Platform + ?Sized>) -> Result<()> {
         audit: platform.audit()?,
         now: platform.clock().now(),
     };
-    let mut failed = 0_u64;
-    let mut jobs = jobs::all(&*cleanup.jobs, JobQuery { count: PAGE, ..JobQuery::default() });
-    while let Some(stored) = jobs.try_next().await? {
+    let failed = AtomicU64::new(0);
+    // The oldest come first: they are the ones that expire, if a run ends too early.
+    let query = JobQuery { oldest_first: true, count: PAGE, ..JobQuery::default() };
+    let each = async |stored: StoredJob| {
         let id = stored.job.id().clone();
         // A failure at one job must not stop the cleanup of the others.
         if let Err(error) = cleanup.job(stored).await {
             tracing::warn!(job.id = %id, error = %error, cause = error.causes(), "cleanup of a job failed");
-            failed += 1;
+            failed.fetch_add(1, Ordering::Relaxed);
         }
-    }
+        Ok(())
+    };
+    jobs::all(&*cleanup.jobs, query).try_for_each_concurrent(AT_ONCE, each).await?;
+    let failed = failed.into_inner();
     cleanup.orphans().await?;
     let swept = platform.expiring()?.sweep().await?;
     let audited = cleanup.audit.sweep().await?;
@@ -141,7 +149,7 @@ impl Cleanup {
         let Job::Cancelled(gone) = &stored.job else { return Ok(true) };
         match &gone.undo {
             None => Ok(true),
-            Some(undo) if undo.until > self.now => Ok(false),
+            Some(undo) if self.can_still_undo(gone, &undo.job) => Ok(false),
             Some(_) => {
                 let for_good = Job::Cancelled(gone.clone().for_good());
                 match self.jobs.replace(&for_good, stored.version).await {
@@ -151,6 +159,13 @@ impl Cleanup {
                 }
             }
         }
+    }
+
+    /// Returns whether staff can restore a deleted job. They cannot after its `Expires`, and not after the end of the permission
+    /// for private topics.
+    fn can_still_undo(&self, gone: &Gone, job: &Job) -> bool {
+        let due = SignedDuration::from_hours(24 * self.settings.pages.due_days);
+        gone.restorable(self.now).is_some() && !job.header().permission_is_over(due, self.now)
     }
 
     /// Removes the objects that staff left out of an export, if the process died before it removed them.

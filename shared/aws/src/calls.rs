@@ -65,6 +65,15 @@ pub(super) fn upload_timeouts() -> TimeoutConfig {
         .build()
 }
 
+/// Time-outs for the completion of an upload: S3 may take minutes to join the parts of a large object.
+pub(super) fn completion_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_mins(2))
+        .operation_timeout(Duration::from_mins(5))
+        .build()
+}
+
 /// Returns the error of a call that failed after all its attempts: the client gets 503, and the log gets the cause.
 /// Messages of AWS name tables, keys and actions, but no stored values. A call that AWS calls invalid is a defect of this
 /// program, so it is not retried. A call that AWS does not allow is retried, because it may be allowed later.

@@ -19,7 +19,7 @@ use flate2::write::GzEncoder;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::calls::{failed, upload_timeouts};
+use crate::calls::{completion_timeouts, failed, upload_timeouts};
 use crate::objects::Bucket;
 
 /// The number of bytes of one file that are kept in memory before they are moved to the temporary file.
@@ -224,7 +224,8 @@ impl Upload {
             .key(&self.key)
             .set_upload_id(self.id.clone())
             .multipart_upload(parts);
-        match complete.send().await {
+        let timeouts = aws_sdk_s3::config::Config::builder().timeout_config(completion_timeouts());
+        match complete.customize().config_override(timeouts).send().await {
             Ok(_) => {}
             // The response to an earlier attempt was lost: the upload no longer exists because it is complete.
             Err(error) if is_gone(&error) && self.exists().await? => {}

@@ -16,7 +16,7 @@ use crate::states::InReview;
 const MAX_REDACTIONS: usize = 100;
 /// The maximum length of a reason in characters.
 pub const MAX_REASON: usize = 500;
-/// The maximum length of all reasons of one export in bytes, for the same purpose. Below it, another one may be added.
+/// The maximum length of all reasons of one export in bytes, for the same purpose.
 const MAX_REASONS_BYTES: usize = 50_000;
 /// The name of the file with the reasons, in URLs and in the manifest.
 pub const REASONS: &str = "OperationOutcome.left-out.ndjson";
@@ -66,10 +66,10 @@ impl ExportTotals {
         self.redactions.iter().any(is_it)
     }
 
-    /// Returns whether nothing more can be left out of the export.
-    pub fn is_full_of_redactions(&self) -> bool {
+    /// Returns whether `more` things can be left out of the export for a reason.
+    pub fn has_room_for(&self, more: usize, reason: &str) -> bool {
         let reasons: usize = self.redactions.iter().map(|redaction| redaction.reason.len()).sum();
-        self.redactions.len() >= MAX_REDACTIONS || reasons >= MAX_REASONS_BYTES
+        self.redactions.len() + more <= MAX_REDACTIONS && reasons + more * reason.len() <= MAX_REASONS_BYTES
     }
 
     /// Adds a redaction to the totals. The caller has updated the counts of the files.

@@ -40,7 +40,7 @@ fn the_redactions_of_an_export_have_a_number_and_a_length() {
             at: Timestamp::UNIX_EPOCH,
             replaced: Vec::new(),
         };
-        while !totals.is_full_of_redactions() {
+        while totals.has_room_for(1, reason) {
             totals.leave_out(redaction.clone());
         }
         totals.redactions.len()

@@ -57,6 +57,16 @@ impl JobHeader {
         chose.map_or(self.created_at, |event| event.at)
     }
 
+    /// Returns whether the permission of the patient to release private topics has ended: it lasts for `due` after the patient
+    /// gave it.
+    pub fn permission_is_over(&self, due: SignedDuration, now: Timestamp) -> bool {
+        let has_topics =
+            self.request.choices.as_ref().is_some_and(|choices| {
+                Sensitive::ALL.into_iter().any(|category| choices.authorizes(category))
+            });
+        has_topics && now.duration_since(self.chosen_at()) > due
+    }
+
     /// Returns the decision of staff about the export, if there is one.
     pub fn decision(&self) -> Option<&AuditEvent> {
         let is_decision =
