@@ -1,5 +1,7 @@
 //! The SMART authorization server.
 
+mod consent;
+
 use http::StatusCode;
 use serde_json::json;
 use tests::{ANNA, BRUNO, Launch, PASSWORD, World, authorize_path, both_hosts, parameter, text};
@@ -327,13 +329,15 @@ async fn a_patient_can_refuse(world: World) {
         world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
     let consent = world.get(&picked.location()).cookie(&picked).send().await;
     assert!(consent.text().contains("The test app") && consent.text().contains("Anna Lindqvist"));
-    // Only the browser that signed in can give consent.
+    // Only the browser that signed in can decide. Another one is asked to sign in for the same request.
     let fields = [("request", request.as_str()), ("decision", "deny")];
-    assert_eq!(world.post("/authorize-app").form(&fields).send().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.post("/authorize-app").form(&fields).send().await.location(), login);
     let back = world.post("/authorize-app").cookie(&picked).form(&fields).send().await.location();
     assert_eq!(parameter(&back, "error").as_deref(), Some("access_denied"));
-    let twice = world.post("/authorize-app").cookie(&picked).form(&fields).send().await;
-    assert_eq!(twice.status, StatusCode::BAD_REQUEST);
+    // The decision stays, whatever is pressed then.
+    let changed = [("request", request.as_str()), ("decision", "allow")];
+    let twice = world.post("/authorize-app").cookie(&picked).form(&changed).send().await;
+    assert_eq!(twice.location(), back);
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! The patient's form in three steps, used by a browser without scripts.
 
+mod kept;
+mod second_click;
+mod unread;
 mod without_job;
 
 use http::StatusCode;

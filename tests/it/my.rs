@@ -1,6 +1,7 @@
 //! The patient's own pages: copies without an app, and the apps that have access.
 
 mod apps;
+mod chosen_by_staff;
 mod contents;
 mod copies;
 mod interrupted;

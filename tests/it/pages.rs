@@ -6,6 +6,7 @@ use platform::Platform;
 use tests::{ANNA, BASE_URL, Launch, TestResponse, World, both_hosts, parameter};
 use words::Language;
 
+use crate::audit::roles;
 use crate::bulk::exported;
 use crate::review::{decide, hidden, left_out};
 
@@ -320,6 +321,25 @@ async fn an_error_below_auth_is_in_the_json_of_oauth() {
     let response = TestResponse::of(closed, request).await;
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.json()["error"], "temporarily_unavailable");
+}
+
+/// The list of exports is for reviewers. The others are led to the page that is theirs.
+#[tokio::test]
+async fn an_error_page_leads_each_member_of_staff_to_a_page_of_their_own() {
+    let world = World::of(&roles::with_members(""), &ehi::defaults::sample_records());
+    for (name, path, home) in [
+        ("auditor", "/staff/jobs/nothing", "/staff/audit"),
+        ("auditor", "/staff", "/staff/audit"),
+        ("administrator", "/staff/patients", "/staff/settings"),
+        ("reviewer", "/staff/jobs/nothing", "/staff"),
+    ] {
+        let member = roles::signed_in(&world, name).await;
+        let refused = world.get(path).cookie(&member).header("accept", BROWSER).send().await;
+        assert!(refused.status.is_client_error(), "{name} {path}");
+        let link = format!("class=\"button\" href=\"{home}\"");
+        assert!(refused.text().contains(&link), "{name} {path}: {}", refused.text());
+        assert_eq!(world.get(home).cookie(&member).send().await.status, StatusCode::OK);
+    }
 }
 
 #[tokio::test]

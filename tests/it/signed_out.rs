@@ -1,5 +1,7 @@
 //! Staff without a session: the sign-in leads back to the page, and what was typed before the session ended is shown again.
 
+mod buttons;
+
 use http::StatusCode;
 use tests::{ANNA, BASE_URL, PASSWORD, TestResponse, World, both_hosts, parameter};
 
@@ -139,8 +141,8 @@ async fn a_rejection_that_arrives_after_the_session_is_shown_again_and_not_execu
 async fn a_reason_to_leave_something_out_that_arrives_after_the_session_is_shown_again(world: World) {
     let (job, _, staff) = in_review(&world).await;
     let (question, id) = ask(&world, &staff, &job, "Observation").await;
-    let begin = format!("action=\"/staff{job}/leave-out?");
-    let at = question.find(&begin).expect("a form") + "action=\"".len();
+    let begin = format!(" action=\"/staff{job}/leave-out?");
+    let at = question.find(&begin).expect("a form") + " action=\"".len();
     let action = question[at..].split('"').next().expect("an address").replace("&#38;", "&");
     let names = ["version", "file", "at", "hash"];
     let values = names.map(|name| hidden(&question, name));

@@ -25,6 +25,7 @@ use crate::Admin;
 use crate::caller::{Caller, Staff};
 use crate::job::Seen;
 use crate::review::Rejection;
+use crate::uploads::Sender;
 
 /// Jobs per page: the default, and the maximum.
 const PAGE: usize = 100;
@@ -197,7 +198,7 @@ pub(crate) async fn add_files(
     length: ContentLength,
     files: Unread<Multipart>,
 ) -> Result<Response> {
-    Ok(state.job_response(&state.upload(&id, length, files, &name).await?).await?)
+    Ok(state.job_response(&state.upload(&id, (length, files), Sender::Api(&name)).await?).await?)
 }
 
 /// `POST /admin/jobs/{job}/remove-files` with `{"params": [name]}`.

@@ -26,6 +26,7 @@ use web::{ApiError, respond};
 
 use crate::Admin;
 use crate::caller::Staff;
+use crate::job::Seen;
 use crate::review::attaching;
 use crate::uploads::{PIECE, described};
 
@@ -133,7 +134,7 @@ impl Admin {
         let once = copies_prefix(job, upload);
         // Calls at the same time write different copies.
         let copy = self.copied(file, format!("{once}{}/{}", self.random.attempt(), file.name)).await?;
-        let attached = self.attach_recorded(job, vec![copy.clone()], who, Some(&once)).await;
+        let attached = self.attach_recorded(job, vec![copy.clone()], who, Some(&once), Seen::Any).await;
         // A call that failed may have changed the job all the same. Then the copy belongs to it.
         if attached.as_ref().is_err_and(|error| !matches!(error, Error::Unavailable(_))) {
             self.files.remove(&copy.key).await?;

@@ -7,18 +7,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Multipart, Request};
 use axum::response::{IntoResponse, Response};
 use domain::error::{Error, Result};
 use domain::ids::Attempt;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use http::header::{ACCEPT, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use settings::Settings;
 use web::caller::bearer_token;
 use web::describe::Parameter;
-use web::extract::{Form, Query};
+use web::extract::{ContentLength, Form, Query, Unread};
 use web::pages::StaffLoginPage;
 use web::respond::html;
 use web::session::{LIFETIME, Origin};
@@ -36,6 +36,8 @@ pub(crate) const STAY: Parameter =
 const MAX: usize = 16 * 1024;
 /// The fields that nobody types.
 const NOT_TYPED: [&str; 2] = ["version", STAY.name];
+/// The ends of the addresses of forms that have no page of their own. The page with the form has the address without it.
+const WITHOUT_PAGE: [&str; 3] = ["/undo", "/add-files", "/remove-files"];
 
 /// A form that a page for staff sends, and its caller. A caller without a session gets the sign-in page, which keeps what was typed.
 pub(crate) struct StaffForm<T>(pub(crate) T, pub(crate) Form);
@@ -57,21 +59,70 @@ impl<T: FromRequestParts<Admin> + Send> FromRequest<Admin> for StaffForm<T> {
     }
 }
 
-/// Returns the sign-in page for a form without a session. A program, and a page of another site, get the response that refuses the form.
+/// Files that a page for staff sends, and their caller. A caller without a session gets the sign-in page, which says that the files must
+/// be chosen again.
+pub(crate) struct StaffFiles<T>(pub(crate) T, pub(crate) ContentLength, pub(crate) Unread<Multipart>);
+
+impl<T: FromRequestParts<Admin> + Send> FromRequest<Admin> for StaffFiles<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &Admin) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let caller = T::from_request_parts(&mut parts, state).await.map_err(IntoResponse::into_response);
+        match caller {
+            Ok(caller) => {
+                let Ok(length) = ContentLength::from_request_parts(&mut parts, state).await;
+                let Ok(files) = Unread::from_request(Request::from_parts(parts, body), state).await;
+                Ok(Self(caller, length, files))
+            }
+            Err(refused) => {
+                let Some((next, _)) = page_after_sign_in(&parts.headers, &parts.uri, &refused, state) else {
+                    return Err(refused);
+                };
+                let again = Some("staff-signed-out-files");
+                Err(sign_in_page(&StaffLoginPage { next, again, ..StaffLoginPage::default() }, &refused))
+            }
+        }
+    }
+}
+
+/// Returns the sign-in page for a form without a session.
 async fn sign_in_again(request: Request, refused: Response, state: &Admin) -> Response {
-    let headers = request.headers();
-    let is_of_this_site = Origin::of(headers, &Arc::<Settings>::from_ref(state)).check().is_ok();
-    let is_signed_out = refused.status() == StatusCode::UNAUTHORIZED && bearer_token(headers).is_none();
-    let next = next_page(request.uri());
-    let Some(next) = next.filter(|_| is_signed_out && is_of_this_site && !wants_json(headers)) else {
+    let Some((next, has_page)) = page_after_sign_in(request.headers(), request.uri(), &refused, state) else {
         return refused;
     };
     let Ok(form) = Form::from_request(request, state).await else { return refused };
-    let typed: Vec<_> = form.0.iter().filter(|(name, _)| !NOT_TYPED.contains(&name.as_str())).collect();
+    let is_typed = |(name, _): &&(String, String)| has_page && !NOT_TYPED.contains(&name.as_str());
+    let typed: Vec<_> = form.0.iter().filter(is_typed).collect();
     let kept = serde_urlencoded::to_string(typed).unwrap_or_default();
     let kept = if kept.len() > MAX { String::new() } else { kept };
-    let page = StaffLoginPage { next, kept, is_again: true, ..StaffLoginPage::default() };
-    let mut response = html(StatusCode::UNAUTHORIZED, &page);
+    let again = Some(if kept.is_empty() { "staff-signed-out" } else { "staff-signed-out-kept" });
+    sign_in_page(&StaffLoginPage { next, kept, again, ..StaffLoginPage::default() }, &refused)
+}
+
+/// Returns the page that follows the sign-in, and whether it has the form that was sent. `None` for a program and for a page of another
+/// site, which get the response that refuses the request.
+fn page_after_sign_in(
+    headers: &HeaderMap,
+    uri: &Uri,
+    refused: &Response,
+    state: &Admin,
+) -> Option<(String, bool)> {
+    let is_of_this_site = Origin::of(headers, &Arc::<Settings>::from_ref(state)).check().is_ok();
+    let is_signed_out = refused.status() == StatusCode::UNAUTHORIZED && bearer_token(headers).is_none();
+    if !is_signed_out || !is_of_this_site || wants_json(headers) {
+        return None;
+    }
+    let next = next_page(uri)?;
+    let with_button = WITHOUT_PAGE.into_iter().find_map(|button| next.strip_suffix(button));
+    Some(match with_button {
+        Some(page) => (page.to_owned(), false),
+        None => (next, true),
+    })
+}
+
+fn sign_in_page(page: &StaffLoginPage, refused: &Response) -> Response {
+    let mut response = html(StatusCode::UNAUTHORIZED, page);
     let challenge = refused.headers().get(WWW_AUTHENTICATE).cloned();
     response.headers_mut().extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
     response

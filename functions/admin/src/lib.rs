@@ -150,7 +150,7 @@ fn declared() -> Routes<Admin> {
                     with_job("Asks for confirmation before several exports are approved"),
                     several::ask,
                 )
-                .reading(&[several::TICKED])
+                .reading(&[several::TICKED, kept::KEPT])
                 .returning(&[described::page(200)])
                 .post("/staff/approve", page, with_job("Approves several exports"), several::approve)
                 .taking(FORM)

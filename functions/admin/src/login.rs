@@ -107,7 +107,7 @@ pub(crate) async fn by_page(
     let page = StaffLoginPage {
         next: next.unwrap_or_default().to_owned(),
         kept: kept.to_owned(),
-        is_again: false,
+        again: None,
         username: username.to_owned(),
         error: Some(error),
     };

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
 use domain::audit::{Action, Actor, Event};
-use domain::choices::Sensitive;
 use domain::chunk::{OutputFile, Purpose, job_prefix};
 use domain::clock::hex;
 use domain::error::{Error, NO_JOB, Result};
@@ -18,7 +17,7 @@ use domain::states::Rejected;
 use fhir::attachments::{Document, document_reference};
 use fhir::instant;
 use jiff::SignedDuration;
-use platform::exports::{cancel, change, change_stored, remove_files};
+use platform::exports::{cancel, change_stored, remove_files};
 use platform::telemetry::staff_action;
 use web::caller::living;
 use web::job_json::attachment_url;
@@ -37,6 +36,9 @@ pub(crate) struct Rejection {
     /// What was typed on the page of staff.
     pub(crate) typed: Option<TypedReason>,
 }
+
+/// The error if an export is approved after the permission for private topics has ended.
+pub(crate) const PERMISSION_OVER: &str = "the patient's permission for private topics has ended: reject the export, so that the patient can ask again";
 
 /// The event of files that are attached.
 pub(crate) fn attaching(job: &Job, count: usize, who: &str) -> Event {
@@ -108,19 +110,11 @@ impl Admin {
     /// Refuses a job whose permission for private topics has ended. The form promises the patient that day, after which no files
     /// may exist.
     pub(crate) fn check_permission(&self, job: &Job) -> Result<()> {
-        let header = job.header();
-        let has_topics =
-            header.request.choices.as_ref().is_some_and(|choices| {
-                Sensitive::ALL.into_iter().any(|category| choices.authorizes(category))
-            });
         let due = SignedDuration::from_hours(24 * self.settings.pages.due_days);
-        let is_over = self.clock.now().duration_since(header.chosen_at()) > due;
-        if has_topics && is_over {
-            return Err(Error::conflict(
-                "the patient's permission for private topics has ended: reject the export, so that the patient can ask again",
-            ));
+        match job.header().permission_is_over(due, self.clock.now()) {
+            true => Err(Error::conflict(PERMISSION_OVER)),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     pub(crate) async fn reject_job(
@@ -179,9 +173,15 @@ impl Admin {
     }
 
     /// Attaches files to an export in review.
-    pub(crate) async fn attach(&self, id: &JobId, files: Vec<Attachment>, who: &str) -> Result<StoredJob> {
+    pub(crate) async fn attach(
+        &self,
+        id: &JobId,
+        files: Vec<Attachment>,
+        who: &str,
+        seen: Seen,
+    ) -> Result<StoredJob> {
         let event = attaching(&self.attachable(id).await?, files.len(), who);
-        self.audit.around(event, self.attach_recorded(id, files, who, None)).await
+        self.audit.around(event, self.attach_recorded(id, files, who, None, seen)).await
     }
 
     /// The same after the event was recorded. With `once`, the files are refused if another one below this prefix is attached.
@@ -191,15 +191,17 @@ impl Admin {
         files: Vec<Attachment>,
         who: &str,
         once: Option<&str>,
+        seen: Seen,
     ) -> Result<StoredJob> {
         let now = self.clock.now();
-        let attached = change(&*self.jobs, id, |job| {
-            let review = job.in_review("attach files to")?;
+        let attached = change_stored(&*self.jobs, id, |stored| {
+            let review = stored.job.in_review("attach files to")?;
             let known = &review.header.attachments;
             // An earlier attempt of this call attached them, and its response was lost.
             if known.iter().any(|known| files.iter().any(|file| file.key == known.key)) {
                 return Ok(Job::InReview(review));
             }
+            seen.check(stored.version)?;
             if once.is_some_and(|prefix| known.iter().any(|known| known.key.starts_with(prefix))) {
                 return Err(Error::conflict("the upload is attached already"));
             }

@@ -10,12 +10,14 @@ use domain::job::Job;
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
-use web::extract::{Form, Query};
+use web::extract::Query;
+use web::pages::job::Message;
 use web::pages::{QueueRow, Refused, SeveralDonePage, SeveralPage};
 use web::request_context;
 use web::respond::{PageError, html, status_of};
 
 use crate::caller::PageStaff;
+use crate::kept::StaffForm;
 use crate::{Admin, job};
 
 const JOB: &str = "job";
@@ -45,7 +47,9 @@ pub(crate) async fn ask(
 ) -> Result<Response, PageError> {
     let (mut shown, mut refused) = (Vec::new(), Vec::new());
     let now = state.clock.now();
-    for seen in seen(&query.0) {
+    let kept = state.kept(&query, &username).await?;
+    let message = kept.as_ref().map(|_| Message::of_catalogue("staff-kept", &[]));
+    for seen in seen(&kept.unwrap_or(query.0)) {
         match state.unchanged(&seen).await? {
             Ok(stored) => shown.push(stored),
             Err(why) => refused.push(why),
@@ -60,6 +64,7 @@ pub(crate) async fn ask(
         StatusCode::OK,
         &SeveralPage {
             username,
+            message,
             title: words.text("several-title", &[("count", &count)]),
             button: words.text("queue-approve-count", &[("count", &count)]),
             rows,
@@ -71,8 +76,7 @@ pub(crate) async fn ask(
 /// `POST /staff/approve`: approves each export that is still as it was seen.
 pub(crate) async fn approve(
     State(state): State<Admin>,
-    PageStaff(username): PageStaff,
-    form: Form,
+    StaffForm(PageStaff(username), form): StaffForm<PageStaff>,
 ) -> Result<Response, PageError> {
     let (mut approved, mut refused) = (Vec::new(), Vec::new());
     let now = state.clock.now();
@@ -85,7 +89,8 @@ pub(crate) async fn approve(
             // The page must still tell which exports were approved before.
             Err(error) => {
                 tracing::error!(job.id = %seen.id, error = %error, cause = error.causes(), "an export could not be approved");
-                refused.push(Refused::new(seen.id.as_str(), None, error.to_string()));
+                let why = request_context::words().text("several-failed", &[]);
+                refused.push(Refused::new(seen.id.as_str(), None, why));
             }
         }
     }
@@ -144,7 +149,10 @@ impl Admin {
             Err(error) if status_of(&error).is_client_error() => {
                 // Another call changed it first, or the export cannot be approved in its state.
                 let why = match self.unchanged(seen).await? {
-                    Ok(_) => error.to_string(),
+                    Ok(stored) if self.check_permission(&stored.job).is_err() => {
+                        request_context::words().text("approve-permission-ended", &[])
+                    }
+                    Ok(_) => request_context::words().text("several-failed", &[]),
                     Err(why) => return Ok(Err(why)),
                 };
                 Ok(Err(Refused::new(seen.id.as_str(), Some(&stored), why)))

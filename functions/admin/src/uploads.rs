@@ -15,6 +15,7 @@ use http::StatusCode;
 use web::extract::{ContentLength, Unread};
 
 use crate::Admin;
+use crate::job::{Seen, VERSION};
 
 /// The maximum number of files in one request.
 pub(crate) const MAX_FILES: usize = 5;
@@ -22,42 +23,72 @@ pub(crate) const MAX_FILES: usize = 5;
 pub(crate) const MAX_ATTACHED: usize = 100;
 /// Bytes that are buffered before a write.
 pub(crate) const PIECE: usize = 256 * 1024;
-/// The maximum number of fields other than files, and of the bytes of all of them together. They are read and ignored: ehi-app sends
+/// The maximum number of fields other than files, and of the bytes of all of them together. Most are ignored: ehi-app sends
 /// `action=addAttachments`.
 const MAX_OTHER_FIELDS: usize = 20;
 const MAX_OTHER_BYTES: usize = 64 * 1024;
 /// The maximum number of bytes of a body that are not bytes of files: other fields, and the headers of all fields.
 const MAX_AROUND: u64 = 2 * MAX_OTHER_BYTES as u64;
 
+/// The member of staff who sends files.
+#[derive(Clone, Copy)]
+pub(crate) enum Sender<'w> {
+    Api(&'w str),
+    /// The form of the page names the version of the export that the page showed, before the files.
+    Page(&'w str),
+}
+
 pub(crate) fn too_many() -> Error {
     Error::conflict(format!("a job has at most {MAX_ATTACHED} attachments"))
 }
 
 impl Admin {
+    /// Returns the maximum number of bytes of all files of a request, if the host limits it more than the settings do. A host that limits
+    /// its responses limits its requests to about the same size.
+    pub(crate) fn max_total_bytes(&self) -> Option<u64> {
+        let most = self.settings.max_upload_bytes.saturating_mul(MAX_FILES as u64);
+        Some(self.settings.max_direct_bytes).filter(|limit| *limit < most)
+    }
+
+    /// Returns the maximum number of bytes of all files of a request.
+    fn max_bytes_of(&self, sender: Sender<'_>) -> u64 {
+        let of_host = match sender {
+            Sender::Page(_) => self.max_total_bytes(),
+            Sender::Api(_) => None,
+        };
+        of_host.unwrap_or(self.settings.max_upload_bytes.saturating_mul(MAX_FILES as u64))
+    }
+
+    fn too_large(&self, sender: Sender<'_>) -> Error {
+        let (each, all) = (self.settings.max_upload_bytes, self.max_bytes_of(sender));
+        Error::TooLarge(format!(
+            "at most {MAX_FILES} files of {each} bytes at a time, and {all} bytes in total"
+        ))
+    }
+
     /// Attaches the files of the multipart field `attachments` to a job in review.
     pub(crate) async fn upload(
         &self,
         id: &JobId,
-        ContentLength(length): ContentLength,
-        files: Unread<Multipart>,
-        who: &str,
+        (ContentLength(length), files): (ContentLength, Unread<Multipart>),
+        sender: Sender<'_>,
     ) -> Result<StoredJob> {
         if self.attachable(id).await?.header().attachments.len() + MAX_FILES > MAX_ATTACHED {
             return Err(too_many());
         }
         // A body that is longer than all allowed files together is refused before any of it is read.
-        let limit = self.settings.max_upload_bytes;
-        let most = limit.saturating_mul(MAX_FILES as u64).saturating_add(MAX_AROUND);
+        let most = self.max_bytes_of(sender).saturating_add(MAX_AROUND);
         if length.is_some_and(|length| length > most) {
-            return Err(Error::TooLarge(format!("at most {MAX_FILES} files of {limit} bytes at a time")));
+            return Err(self.too_large(sender));
         }
         let multipart = files
             .read()
             .await
             .map_err(|_| Error::UnsupportedMediaType("the body must be multipart/form-data".to_owned()))?;
         let mut received = Vec::new();
-        let attached = match self.receive(id, multipart, &mut received).await {
-            Ok(()) => self.attach(id, received.clone(), who).await,
+        let (Sender::Api(who) | Sender::Page(who)) = sender;
+        let attached = match self.receive(id, multipart, sender, &mut received).await {
+            Ok(seen) => self.attach(id, received.clone(), who, seen).await,
             Err(error) => Err(error),
         };
         // A call that failed may have changed the job all the same. Then the files belong to it.
@@ -69,17 +100,27 @@ impl Admin {
         attached
     }
 
+    /// Stores the files. Returns the version of the export that the page showed.
     async fn receive(
         &self,
         id: &JobId,
         mut multipart: Multipart,
+        sender: Sender<'_>,
         received: &mut Vec<Attachment>,
-    ) -> Result<()> {
+    ) -> Result<Seen> {
+        let mut seen = Seen::Any;
         let (mut others, mut other_bytes) = (0, 0);
         while let Some(field) = multipart.next_field().await.map_err(broken)? {
             if field.name() != Some("attachments") {
                 others += 1;
-                other_bytes += read_past(field, MAX_OTHER_BYTES - other_bytes).await?;
+                let is_version = matches!(sender, Sender::Page(_)) && field.name() == Some(VERSION.name);
+                let value = read_other(field, MAX_OTHER_BYTES - other_bytes).await?;
+                other_bytes += value.len();
+                let version = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
+                if let Some(version) = version.filter(|_| is_version) {
+                    seen = Seen::Version(version);
+                    seen.check(self.job(id).await?.version)?;
+                }
                 if others > MAX_OTHER_FIELDS {
                     return Err(too_much_beside());
                 }
@@ -94,11 +135,14 @@ impl Admin {
             if let Some(file) = received.last_mut() {
                 self.write(field, file).await?;
             }
+            if received.iter().map(|file| file.size).sum::<u64>() > self.max_bytes_of(sender) {
+                return Err(self.too_large(sender));
+            }
         }
         if received.is_empty() {
             Err(Error::invalid("there are no files in the field 'attachments'"))
         } else {
-            Ok(())
+            Ok(seen)
         }
     }
 
@@ -125,12 +169,12 @@ impl Admin {
     }
 }
 
-/// Reads a field to its end. Returns the number of its bytes; more than `limit` are refused.
-async fn read_past(mut field: Field<'_>, limit: usize) -> Result<usize> {
-    let mut bytes = 0;
+/// Reads a field to its end. More bytes than `limit` are refused.
+async fn read_other(mut field: Field<'_>, limit: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
-        bytes += chunk.len();
-        if bytes > limit {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > limit {
             return Err(too_much_beside());
         }
     }

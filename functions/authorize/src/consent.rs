@@ -8,7 +8,7 @@ use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::patient::summary;
-use domain::ports::expiring::EntryKind;
+use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use http::StatusCode;
 use serde_json::json;
 use url::Url;
@@ -21,7 +21,8 @@ use web::respond::{FormRedirect, PageError, found, html};
 use web::scope_words::scopes_in_words;
 
 use crate::launch::response_url;
-use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, SignIn};
+use crate::login::DECIDED;
+use crate::{AuthorizationRequest, Authorize, CODE_LIFETIME, CodeGrant, REPEAT, SignIn};
 
 pub(crate) const REQUEST: Parameter = Parameter::query("request", "The app's request");
 pub(crate) const DECISION: Parameter =
@@ -34,7 +35,7 @@ pub(crate) async fn show(
 ) -> Result<Response, PageError> {
     let request = query.get("request").unwrap_or_default();
     let (_, pending) = state.pending(request).await?;
-    let patient = signed_in(patient, &pending)?;
+    let Some(patient) = signed_in(patient, &pending) else { return Ok(state.to_sign_in(request)) };
     let named = summary(&*state.records, &patient).await?;
     let name = named.map_or_else(|| patient.to_string(), |named| named.name);
     let app = state.app_name(&pending);
@@ -66,45 +67,88 @@ pub(crate) async fn submit(
     SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
     let request = form.get("request");
-    let (_, pending) = state.pending(request).await?;
-    let patient = signed_in(patient, &pending)?;
+    let (entry, pending) = state.request(request).await?;
+    let Some(patient) = signed_in(patient, &pending) else { return Ok(state.to_sign_in(request)) };
+    if let Some(was_allowed) = pending.is_allowed {
+        // A second click leads to where the first one did.
+        return Ok(state.to_app(request, &pending, was_allowed)?);
+    }
     let is_allowed = form.get("decision") == "allow";
     let action = if is_allowed { Action::ConsentGiven } else { Action::ConsentDenied };
     let event = Event::new(Actor::patient(&patient), action).of_patient(&patient);
     // A request can be decided only once, and only after the decision is recorded. If it cannot be recorded, the patient can try again.
-    let decided = async {
-        let taken = state.expiring.take(EntryKind::Authorization, &fingerprint(request)).await?;
-        taken.map(|_| ()).ok_or_else(|| Error::conflict("this request was already decided in another window"))
-    };
-    state.audit.around(event.about(pending.client.as_str()), decided).await?;
-    let app_state = pending.state.clone();
-    let redirect_uri = pending.redirect_uri.clone();
-    if !is_allowed {
-        let denied = [("error", "access_denied"), ("error_description", "the patient did not agree")];
-        return Ok(found(&response_url(&redirect_uri, &denied, app_state.as_deref())?));
+    let decided = state.decide(request, entry, &pending, is_allowed);
+    match state.audit.around(event.about(pending.client.as_str()), decided).await {
+        // The other one of two clicks at the same time has decided.
+        Err(error @ Error::Conflict(_)) => {
+            let (_, decided) = state.request(request).await?;
+            let was_allowed =
+                decided.is_allowed.filter(|_| decided.patient == pending.patient).ok_or(error)?;
+            return Ok(state.to_app(request, &decided, was_allowed)?);
+        }
+        done => done?,
     }
-    let code = state.random.secret();
-    let grant = CodeGrant {
-        client: pending.client,
-        redirect_uri: pending.redirect_uri,
-        scopes: pending.scopes,
-        challenge: pending.challenge,
-        sign_in: SignIn { patient, base: pending.base, at: pending.signed_in_at, nonce: pending.nonce },
-        listed: true,
-    };
-    let (family, expires_at) = (fingerprint(&code), state.after(CODE_LIFETIME)?);
-    state.begin_family(&family, &grant.client, &grant.scopes, &grant.sign_in, expires_at).await?;
-    state.expiring.put(EntryKind::Code, &family, json!(grant), expires_at).await?;
-    Ok(found(&response_url(&redirect_uri, &[("code", &code)], app_state.as_deref())?))
+    if is_allowed {
+        state.grant(request, &pending, patient).await?;
+    }
+    Ok(state.to_app(request, &pending, is_allowed)?)
 }
 
 /// Returns the patient who signed in for this request in this browser.
-fn signed_in(CurrentPatient(patient): CurrentPatient, pending: &AuthorizationRequest) -> Result<PatientId> {
-    let patient = patient.filter(|patient| pending.patient.as_ref() == Some(patient));
-    patient.ok_or(Error::Unauthorized("sign in first"))
+fn signed_in(CurrentPatient(patient): CurrentPatient, pending: &AuthorizationRequest) -> Option<PatientId> {
+    patient.filter(|patient| pending.patient.as_ref() == Some(patient))
 }
 
 impl Authorize {
+    /// Redirects to the sign-in page. After signing in, the patient returns to the request.
+    fn to_sign_in(&self, request: &str) -> Response {
+        found(&self.settings.url(&format!("/patient-login?request={request}")))
+    }
+
+    /// Stores the decision about a request. The request stays for a short time, for a second click.
+    async fn decide(
+        &self,
+        request: &str,
+        entry: ExpiringEntry,
+        pending: &AuthorizationRequest,
+        is_allowed: bool,
+    ) -> Result<()> {
+        let decided = AuthorizationRequest { is_allowed: Some(is_allowed), ..pending.clone() };
+        let decided = ExpiringEntry { value: json!(decided), expires_at: self.after(REPEAT)?, ..entry };
+        match self.expiring.replace(EntryKind::Authorization, &fingerprint(request), &decided).await? {
+            true => Ok(()),
+            false => Err(Error::conflict(DECIDED)),
+        }
+    }
+
+    /// Creates the authorization and its code.
+    async fn grant(&self, request: &str, pending: &AuthorizationRequest, patient: PatientId) -> Result<()> {
+        let pending = pending.clone();
+        let grant = CodeGrant {
+            client: pending.client,
+            redirect_uri: pending.redirect_uri,
+            scopes: pending.scopes,
+            challenge: pending.challenge,
+            sign_in: SignIn { patient, base: pending.base, at: pending.signed_in_at, nonce: pending.nonce },
+            listed: true,
+        };
+        let (family, expires_at) =
+            (fingerprint(&self.keys.authorization_code(request)), self.after(CODE_LIFETIME)?);
+        self.begin_family(&family, &grant.client, &grant.scopes, &grant.sign_in, expires_at).await?;
+        self.expiring.put(EntryKind::Code, &family, json!(grant), expires_at).await?;
+        Ok(())
+    }
+
+    /// Redirects to the app with the code, or with the refusal.
+    fn to_app(&self, request: &str, decided: &AuthorizationRequest, is_allowed: bool) -> Result<Response> {
+        let code = self.keys.authorization_code(request);
+        let fields: &[(&str, &str)] = match is_allowed {
+            true => &[("code", &code)],
+            false => &[("error", "access_denied"), ("error_description", "the patient did not agree")],
+        };
+        Ok(found(&response_url(&decided.redirect_uri, fields, decided.state.as_deref())?))
+    }
+
     /// Returns the name of the app, or its client id if it has no name.
     pub(crate) fn app_name(&self, pending: &AuthorizationRequest) -> String {
         let client = self.settings.client(pending.client.as_str());

@@ -87,6 +87,7 @@ async fn authorize(
         nonce: get("nonce").map(str::to_owned),
         patient: None,
         signed_in_at: 0,
+        is_allowed: None,
     };
     let id = state.random.secret();
     let expires_at = state.after(REQUEST_LIFETIME)?;

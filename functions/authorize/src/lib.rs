@@ -132,6 +132,9 @@ pub(crate) struct AuthorizationRequest {
     /// The time of signing in, in seconds since 1970.
     #[serde(default)]
     signed_in_at: i64,
+    /// The patient's decision: whether access was allowed. The request stays for [`REPEAT`] after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    is_allowed: Option<bool>,
 }
 
 /// The sign-in of a patient, as tokens describe it.
@@ -199,6 +202,8 @@ pub(crate) fn repeated(fields: &[(String, String)]) -> Option<&str> {
 
 /// The lifetime of a request that waits for the patient.
 pub(crate) const REQUEST_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
+/// The time after the decision in which a second click leads to where the first one did.
+pub(crate) const REPEAT: SignedDuration = SignedDuration::from_mins(1);
 /// The lifetime of an authorization code.
 pub(crate) const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 

@@ -42,6 +42,8 @@ pub(crate) const CREDENTIALS: [Parameter; 3] = [
 
 /// The pages of patients, to which one of them is redirected after signing in.
 const PAGES_OF_PATIENTS: [&str; 4] = ["/my", "/jobs", "/fhir", "/4_0_0"];
+/// The error if the patient has decided about the request before.
+pub(crate) const DECIDED: &str = "this request was already decided in another window";
 /// The number of patients on one page of the sandbox.
 const PAGE: usize = 20;
 
@@ -136,7 +138,7 @@ impl Authorize {
                 let signed_in = ExpiringEntry { value: json!(pending), ..grant };
                 if !self.expiring.replace(EntryKind::Authorization, &fingerprint(request), &signed_in).await?
                 {
-                    return Err(Error::conflict("this request was already decided in another window").into());
+                    return Err(Error::conflict(DECIDED).into());
                 }
                 format!("/authorize-app?request={request}")
             }
@@ -168,8 +170,17 @@ impl Authorize {
         self.pending(request).await.map(Some)
     }
 
-    /// Returns the pending request of an app.
+    /// Returns the pending request of an app, about which the patient has not decided yet.
     pub(crate) async fn pending(&self, request: &str) -> Result<(ExpiringEntry, AuthorizationRequest)> {
+        let (grant, pending) = self.request(request).await?;
+        match pending.is_allowed {
+            None => Ok((grant, pending)),
+            Some(_) => Err(Error::conflict(DECIDED)),
+        }
+    }
+
+    /// Returns the request of an app, also for a short time after the patient has decided about it.
+    pub(crate) async fn request(&self, request: &str) -> Result<(ExpiringEntry, AuthorizationRequest)> {
         let grant = self.expiring.get(EntryKind::Authorization, &fingerprint(request)).await?;
         let grant =
             grant.ok_or_else(|| Error::invalid("this request has expired; begin again in the app"))?;

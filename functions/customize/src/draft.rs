@@ -8,6 +8,7 @@ use domain::choices::{Choices, RecordGroup, Sensitive};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use web::extract::field;
@@ -29,7 +30,23 @@ pub(crate) struct Draft {
     /// The export that this draft started, for a form without a job.
     #[serde(default)]
     pub(crate) sent: Option<JobId>,
+    /// The content for which the patient ticked the box of the permission: see [`crate::view::agreement`].
+    #[serde(default)]
+    pub(crate) agreed: Option<String>,
+    /// The app's URL to which the patient was redirected after sending.
+    #[serde(default)]
+    pub(crate) returned: Option<Returned>,
 }
+
+/// The app's URL to which a form was redirected after sending. A second click leads there as well, for a short time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Returned {
+    pub(crate) to: String,
+    pub(crate) until: Timestamp,
+}
+
+/// The time after sending in which a second click leads to where the first one did.
+pub(crate) const REPEAT: SignedDuration = SignedDuration::from_mins(1);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PartDraft {
@@ -56,11 +73,13 @@ impl Default for Draft {
             topics_version: 0,
             redirect: None,
             sent: None,
+            agreed: None,
+            returned: None,
         }
     }
 }
 
-fn is_ticked(fields: &[(String, String)], name: &str) -> bool {
+pub(crate) fn is_ticked(fields: &[(String, String)], name: &str) -> bool {
     matches!(field(fields, name), Some("on" | "true"))
 }
 
@@ -125,6 +144,11 @@ impl Draft {
     pub(crate) fn has_topics(&self) -> bool {
         self.topics.values().any(|topic| topic.ticked)
     }
+
+    /// Returns the app's URL to which a click just before has redirected.
+    pub(crate) fn returned_to(&self, now: Timestamp) -> Option<&str> {
+        self.returned.as_ref().filter(|returned| now < returned.until).map(|returned| returned.to.as_str())
+    }
 }
 
 impl Customize {
@@ -148,7 +172,7 @@ impl Customize {
                 return Ok(draft);
             }
             let lifetime = self.settings.retention.unfinished;
-            let expires_at = self.clock.now().saturating_add(lifetime).map_err(Error::internal)?;
+            let expires_at = self.after(lifetime)?;
             let value = json!(draft);
             let is_kept = match entry {
                 Some(entry) => {
@@ -164,9 +188,29 @@ impl Customize {
         Err(Error::conflict("this form was changed in another tab at the same time; try again"))
     }
 
-    /// Deletes the draft after the form was sent.
+    /// Returns the time until which a draft is kept.
+    pub(crate) async fn draft_ends(&self, key: &str) -> Result<Timestamp> {
+        let entry = self.expiring.get(EntryKind::Draft, key).await?;
+        let lifetime = self.settings.retention.unfinished;
+        entry.map_or_else(|| self.after(lifetime), |entry| Ok(entry.expires_at))
+    }
+
+    /// Deletes the draft after the form was sent. Only the app's URL is kept for a short time, for a second click.
     pub(crate) async fn forget_draft(&self, key: &str) -> Result<()> {
+        let Some(entry) = self.expiring.get(EntryKind::Draft, key).await? else { return Ok(()) };
+        if let Some(to) = entry.read::<Draft>()?.redirect {
+            let until = self.after(REPEAT)?;
+            let value = json!(Draft { returned: Some(Returned { to, until }), ..Draft::default() });
+            let closed = ExpiringEntry { value, expires_at: until, ..entry };
+            if self.expiring.replace(EntryKind::Draft, key, &closed).await? {
+                return Ok(());
+            }
+        }
         self.expiring.take(EntryKind::Draft, key).await?;
         Ok(())
+    }
+
+    pub(crate) fn after(&self, lifetime: SignedDuration) -> Result<Timestamp> {
+        self.clock.now().saturating_add(lifetime).map_err(Error::internal)
     }
 }

@@ -73,7 +73,10 @@ const SHOW: Parameter = Parameter::query("show", "The message on the page: probl
 /// The fields of a step that are not choices.
 const STEP_FIELDS: [Parameter; 5] = [
     Parameter::field("step", "The step: parts, topics or check; without it the fields are the complete form"),
-    Parameter::field("go", "The button: next, all, none, stay, later, leave, end, send or language:TAG"),
+    Parameter::field(
+        "go",
+        "The button: next, back, parts, topics, all, none, stay, later, leave, end, send or language:TAG",
+    ),
     Parameter::field("version", "The version of the content that the page showed"),
     Parameter::field("token", "The token that allows the fields to be saved after the session has ended"),
     Parameter::field("agree", "on: the patient agrees to the permission"),

@@ -64,7 +64,12 @@ pub(crate) async fn show(
     }
     let parsed = Step::parse(step).unwrap_or(Step::Parts);
     match (&stored.job, step) {
-        (Job::AwaitingInput(_), "saved") => Ok(state.saved_page(&place)?),
+        (Job::AwaitingInput(awaiting), "saved") => {
+            // An export that waits for its form is removed then, however often the form is saved.
+            let lifetime = state.settings.retention.unfinished;
+            let until = awaiting.header.changed_at.saturating_add(lifetime).map_err(Error::internal)?;
+            Ok(state.saved_page(&place, until)?)
+        }
         (Job::AwaitingInput(_), _) => {
             let draft = state.draft(&place.draft).await?;
             let shows = Shows::parse(query.get("show"));
@@ -111,21 +116,24 @@ pub(crate) async fn submit(
         if sent.go == "leave" {
             return Ok(state.leave(&stored, &credentials.cookies).await?);
         }
-        return Ok(see_other(&state.settings.url(&place.step(Step::Check, &[]))));
+        return Ok(state.sent_before(&place, &sent).await?);
     };
     match state.press(&place, &sent).await? {
+        // The other one of two clicks at the same time has sent the form, and its input is deleted.
+        Next::GoTo(_) if sent.go == "send" && state.is_sent(&id).await? => {
+            Ok(state.sent_before(&place, &sent).await?)
+        }
         Next::GoTo(address) => Ok(see_other(&state.settings.url(&address))),
         Next::Leave => Ok(state.leave(&stored, &credentials.cookies).await?),
         Next::Send(choices, draft) => {
             let language = request_context::words().language.tag();
-            let sent = state.customize(&stored, &choices, &Chooser::Patient, Some(language)).await;
-            if let Err(error) = sent {
-                // Another request has sent the form first. The redirect leads to the page with the state.
-                let is_sent = !matches!(state.job(&id).await?.job, Job::AwaitingInput(_));
-                if !is_sent {
+            let done = state.customize(&stored, &choices, &Chooser::Patient, Some(language)).await;
+            if let Err(error) = done {
+                // Another request may have sent the form first.
+                if !state.is_sent(&id).await? {
                     return Err(error.into());
                 }
-                return Ok(see_other(&state.settings.url(&place.step(Step::Check, &[]))));
+                return Ok(state.sent_before(&place, &sent).await?);
             }
             state.forget_draft(&place.draft).await?;
             let receipt = state.settings.url(&place.at("sent", &[]));
@@ -135,6 +143,22 @@ pub(crate) async fn submit(
 }
 
 impl Customize {
+    async fn is_sent(&self, id: &JobId) -> Result<bool> {
+        Ok(!matches!(self.job(id).await?.job, Job::AwaitingInput(_)))
+    }
+
+    /// Handles a button of a form that was sent before. A second click leads to the app, as the first one did; otherwise the page with the
+    /// state says that the form was sent.
+    async fn sent_before(&self, place: &Place, sent: &Sent<'_>) -> Result<Response> {
+        let draft = self.draft(&place.draft).await?;
+        // The other request may not have deleted its input yet.
+        let to = draft.returned_to(self.clock.now()).or(draft.redirect.as_deref());
+        match to.filter(|_| sent.go == "send") {
+            Some(to) => Ok(see_other(to)),
+            None => Ok(see_other(&self.settings.url(&place.step(Step::Check, &[])))),
+        }
+    }
+
     pub(crate) fn place(&self, stored: &StoredJob) -> Place {
         let header = stored.job.header();
         let client = client_of(&self.settings, &header.owner);
@@ -144,6 +168,7 @@ impl Customize {
             query: Vec::new(),
             draft: header.id.to_string(),
             patient: patient.map(|patient| patient.name.clone()).unwrap_or_default(),
+            review: header.review,
             receiver: receiver(&header.owner.client, client),
         }
     }

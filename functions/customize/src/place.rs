@@ -43,6 +43,8 @@ pub(crate) struct Place {
     pub(crate) draft: String,
     /// The name of the patient.
     pub(crate) patient: String,
+    /// Whether staff check the copy, and read the texts of the form.
+    pub(crate) review: bool,
     /// The name of the app that receives the copy.
     pub(crate) receiver: String,
 }

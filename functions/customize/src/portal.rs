@@ -25,7 +25,7 @@ use web::request_context;
 use web::respond::{PageError, found, html, see_other};
 use web::session::{Cookies, PATIENT, PatientSession, end};
 
-use crate::draft::Draft;
+use crate::draft::{Draft, REPEAT, Returned};
 use crate::place::{Place, Step};
 use crate::steps::{Next, Sent};
 use crate::view::Shows;
@@ -63,7 +63,7 @@ pub(crate) async fn show(
 ) -> Result<Response, PageError> {
     let client = state.client(query.get("client_id"))?;
     let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
-    let place = place(&summary, base, client);
+    let place = place(&summary, base, client, state.settings.review);
     let redirect = query.get("redirect").filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
     if let Some(redirect) = redirect {
@@ -76,7 +76,7 @@ pub(crate) async fn show(
     }
     let step = query.get("step").unwrap_or_default();
     if step == "saved" {
-        return Ok(state.saved_page(&place)?);
+        return Ok(state.saved_page(&place, state.draft_ends(&place.draft).await?)?);
     }
     let mut draft = state.draft(&place.draft).await?;
     // If the claimed job does not exist, the request that made the claim was interrupted, and the draft can still be sent.
@@ -119,12 +119,13 @@ pub(crate) fn receiver(id: &ClientId, client: Option<&Client>) -> String {
     client.and_then(|client| client.name.clone()).unwrap_or_else(|| id.to_string())
 }
 
-fn place(patient: &PatientSummary, base: Base, client: &Client) -> Place {
+fn place(patient: &PatientSummary, base: Base, client: &Client, review: bool) -> Place {
     Place {
         path: format!("{}/Patient/{}/$ehi-export/customize", base.path(), patient.id),
         query: vec![("client_id", client.id.to_string())],
         draft: format!("{} for {}", patient.id, client.id),
         patient: patient.name.clone(),
+        review,
         receiver: receiver(&client.id, Some(client)),
     }
 }
@@ -159,7 +160,7 @@ pub(crate) async fn submit(
         let receipt = || state.sent_page(&job, format!("/my/exports/{}", job.id()));
         return Ok(redirect.map_or_else(receipt, |redirect| Ok(see_other(&redirect)))?);
     };
-    let place = place(&summary, base, client);
+    let place = place(&summary, base, client, state.settings.review);
     match state.press(&place, &sent).await? {
         Next::GoTo(address) => Ok(see_other(&state.settings.url(&address))),
         Next::Leave => {
@@ -173,10 +174,13 @@ pub(crate) async fn submit(
         Next::Send(choices, draft) => {
             let (job, is_new) = state.begin_once(base, client, summary, &choices, &place).await?;
             if !is_new {
-                return Ok(see_other(&state.settings.url(&again(&job, client))));
+                let draft = state.draft(&place.draft).await?;
+                let again = state.settings.url(&again(&job, client));
+                return Ok(see_other(draft.returned_to(state.clock.now()).unwrap_or(&again)));
             }
             let receipt = state.settings.url(&receipt(&job, client));
-            Ok(see_other(draft.redirect.as_deref().unwrap_or(&receipt)))
+            let returned = draft.returned_to(state.clock.now());
+            Ok(see_other(draft.redirect.as_deref().or(returned).unwrap_or(&receipt)))
         }
     }
 }
@@ -201,7 +205,7 @@ impl Customize {
         let (Some(patient), Some(sent)) = (patient, Sent::of(fields)) else { return Err(UNAUTHORIZED) };
         let Ok(client) = self.client(query.get("client_id")) else { return Err(UNAUTHORIZED) };
         let unnamed = PatientSummary::new(patient, "");
-        let kept = self.keep_signed_out(&place(&unnamed, base, client), &sent).await?;
+        let kept = self.keep_signed_out(&place(&unnamed, base, client, self.settings.review), &sent).await?;
         kept.ok_or(UNAUTHORIZED)
     }
 
@@ -216,11 +220,14 @@ impl Customize {
     ) -> Result<(JobId, bool)> {
         let id = self.random.job(self.clock.now());
         let mut earlier = None;
+        let until = self.after(REPEAT)?;
         let claim = |draft: &mut Draft| {
             earlier.clone_from(&draft.sent);
             draft.sent.get_or_insert_with(|| id.clone());
-            // The next copy begins without the address that this one returns to.
-            draft.redirect = None;
+            if earlier.is_none() {
+                // The next copy begins without the address that this one returns to.
+                draft.returned = draft.redirect.take().map(|to| Returned { to, until });
+            }
             earlier.is_none()
         };
         self.change_draft(&place.draft, claim).await?;

@@ -40,11 +40,9 @@ impl Customize {
         ))
     }
 
-    /// Returns the page that confirms that the choices are saved.
-    pub(crate) fn saved_page(&self, place: &Place) -> Result<Response> {
+    /// Returns the page that confirms that the choices are saved until the given time.
+    pub(crate) fn saved_page(&self, place: &Place, until: Timestamp) -> Result<Response> {
         let words = request_context::words();
-        let until =
-            self.clock.now().saturating_add(self.settings.retention.unfinished).map_err(Error::internal)?;
         let lead = words.text("saved-lead", &[("date", &words.date(until))]);
         Ok(html(
             StatusCode::OK,

@@ -6,10 +6,10 @@ use web::extract::field;
 use web::request_context;
 
 use crate::Customize;
-use crate::draft::Draft;
+use crate::draft::{Draft, is_ticked};
 use crate::mistakes::{of_parts, of_topics};
 use crate::place::{Place, Step};
-use crate::view::{Shows, version};
+use crate::view::{Shows, agreement, version};
 
 /// The result of pressing a button.
 pub(crate) enum Next {
@@ -50,6 +50,7 @@ impl Customize {
     /// not saved, and the patient sees the version of the other tab first.
     pub(crate) async fn keep(&self, place: &Place, sent: &Sent<'_>) -> Result<(Draft, bool)> {
         let mut is_other = false;
+        let permission_ends = self.permission_ends()?;
         let draft = self
             .change_draft(&place.draft, |draft| {
                 if draft.sent.is_some() && sent.step == Step::Parts && sent.version() == "0" {
@@ -86,7 +87,13 @@ impl Customize {
                     }
                     Step::Check => {
                         is_other = !is_seen;
-                        false
+                        let ticked = is_ticked(sent.fields, "agree");
+                        let agreed = ticked.then(|| agreement(draft, permission_ends));
+                        let is_new = is_seen && agreed != draft.agreed;
+                        if is_new {
+                            draft.agreed = agreed;
+                        }
+                        is_new
                     }
                 }
             })
@@ -109,6 +116,8 @@ impl Customize {
         }
         let words = request_context::words();
         match (sent.step, sent.go) {
+            (Step::Topics, "back") | (Step::Check, "parts") => Ok(Next::GoTo(place.step(Step::Parts, &[]))),
+            (Step::Check, "back" | "topics") => Ok(Next::GoTo(place.step(Step::Topics, &[]))),
             (_, "later") => Ok(Next::GoTo(place.at("saved", &[]))),
             (Step::Parts, "next") if of_parts(&draft, &words).is_empty() => {
                 Ok(Next::GoTo(place.step(Step::Topics, &[])))
@@ -133,8 +142,7 @@ fn send(place: &Place, sent: &Sent<'_>, draft: Draft) -> Next {
     if !of_topics(&draft, &words).is_empty() {
         return back(Step::Topics, Shows::Mistakes);
     }
-    let has_agreed = matches!(field(sent.fields, "agree"), Some("on" | "true"));
-    if draft.has_topics() && !has_agreed {
+    if draft.has_topics() && !is_ticked(sent.fields, "agree") {
         return back(Step::Check, Shows::NotAgreed);
     }
     match draft.choices() {

@@ -3,9 +3,9 @@
 use axum::response::Response;
 use crypto::fingerprint;
 use domain::choices::{RecordGroup, Sensitive};
-use domain::error::{Error, Result};
+use domain::error::Result;
 use http::StatusCode;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use web::pages::{
     CheckPage, DateField, DateFields, FieldProblem, FormFrame, PartAnswer, PartCard, PartsPage, TopicCard,
@@ -74,7 +74,8 @@ impl Customize {
                 let problems = if shows == Shows::Mistakes { of_topics(draft, &words) } else { Vec::new() };
                 let form = self.frame(place, draft, step, shows, problems, &words)?;
                 let topics = topic_cards(draft, &form.problems, &words);
-                Ok(html(status, &TopicsPage { form, topics }))
+                let box_key = if place.review { "topic-box" } else { "topic-box-unread" };
+                Ok(html(status, &TopicsPage { form, box_words: words.text(box_key, &[]), topics }))
             }
             Step::Check => {
                 let is_missing = shows == Shows::NotAgreed && draft.has_topics();
@@ -107,11 +108,7 @@ impl Customize {
             step_words: words.text("step", &[("step", &number), ("steps", "3")]),
             patient: place.patient.clone(),
             action: place.at(Step::Parts.name(), &[]),
-            back: match step {
-                Step::Parts => None,
-                Step::Topics => Some(place.step(Step::Parts, &[])),
-                Step::Check => Some(place.step(Step::Topics, &[])),
-            },
+            has_back: step != Step::Parts,
             token: self.form_token(&place.draft)?,
             version: version(draft, step),
             default_button: if step == Step::Check { "send" } else { "next" },
@@ -128,14 +125,11 @@ impl Customize {
         let pages = &self.settings.pages;
         let organization = pages.organization.clone();
         let organization = organization.unwrap_or_else(|| words.text("this-organization", &[]));
-        let until = SignedDuration::from_hours(24 * pages.due_days) + self.settings.retention.finished;
-        let until = self.clock.now().saturating_add(until).map_err(Error::internal)?;
+        let until = self.permission_ends()?;
         let values = [("org", &*organization), ("receiver", &*place.receiver), ("date", &*words.date(until))];
         Ok(CheckPage {
             agree_missing: !form.problems.is_empty(),
             form,
-            change_parts: place.step(Step::Parts, &[]),
-            change_topics: place.step(Step::Topics, &[]),
             parts: draft
                 .parts
                 .iter()
@@ -150,12 +144,19 @@ impl Customize {
             topics: topic_cards(draft, &[], words),
             permission: draft.has_topics().then(|| words.text("permission", &values)),
             agree_words: words.text("agree", &[("name", &place.patient)]),
+            agreed: draft.agreed.as_ref() == Some(&agreement(draft, until)),
         })
+    }
+
+    /// Returns the time at which a permission ends that the patient gives now.
+    pub(crate) fn permission_ends(&self) -> Result<Timestamp> {
+        let due = SignedDuration::from_hours(24 * self.settings.pages.due_days);
+        self.after(due + self.settings.retention.finished)
     }
 
     /// Returns the token that allows a form's fields to be saved after its session has ended.
     fn form_token(&self, draft: &str) -> Result<String> {
-        let expires = self.clock.now().saturating_add(TOKEN_LIFETIME).map_err(Error::internal)?.as_second();
+        let expires = self.after(TOKEN_LIFETIME)?.as_second();
         Ok(format!("{expires}.{}", self.keys.draft_signature(draft, expires)))
     }
 
@@ -179,6 +180,13 @@ pub(crate) fn version(draft: &Draft, step: Step) -> String {
     }
 }
 
+/// Identifies the content to which the patient agrees: the choices, and the day on which the permission ends. The box stays ticked only
+/// while both are the same.
+pub(crate) fn agreement(draft: &Draft, permission_ends: Timestamp) -> String {
+    let last_day = permission_ends.to_zoned(request_context::words().zone).date();
+    format!("{} until {last_day}", version(draft, Step::Check))
+}
+
 fn part_name(group: RecordGroup, words: &Words) -> String {
     words.text(&format!("part-{}", group.key()), &[])
 }
@@ -187,7 +195,8 @@ fn parts_page(form: FormFrame, place: &Place, draft: &Draft, words: &Words) -> P
     let limit = MAX_NOTE.to_string();
     PartsPage {
         for_whom: words.text("parts-for", &[("name", &place.patient)]),
-        note_hint: words.text("note-hint", &[("limit", &limit)]),
+        note_hint: words
+            .text(if place.review { "note-hint" } else { "note-hint-unread" }, &[("limit", &limit)]),
         none_chosen: form.problems.iter().any(|problem| problem.field == "part-visits"),
         parts: draft.parts.iter().map(|(group, part)| part_card(*group, part, &form, words)).collect(),
         form,

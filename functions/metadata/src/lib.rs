@@ -17,6 +17,7 @@ use fhir::FHIR_JSON;
 use http::StatusCode;
 use jiff::Timestamp;
 use platform::Platform;
+use settings::Settings;
 use web::ApiError;
 use web::assets::Assets;
 use web::capability::capability_statement;
@@ -102,9 +103,14 @@ fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadat
             let capability = async move |State(state): State<Metadata>, _: AcceptsJson| {
                 let root = &state.settings.base_url;
                 let url = state.settings.url(&format!("{}{}", shortcut.path, base.path()));
-                let statement = || capability_statement(dialect, &url, is_shortcut, root, started);
-                let bytes = made.get_or_init(|| Bytes::from(statement().to_string()));
-                Ok::<_, ApiError>(cacheable(ready(StatusCode::OK, FHIR_JSON, bytes.clone())))
+                let bytes = match made.get() {
+                    Some(bytes) => Bytes::clone(bytes),
+                    None => {
+                        let bytes = capability_statement(dialect, &url, is_shortcut, root, started)?;
+                        made.get_or_init(|| Bytes::from(bytes)).clone()
+                    }
+                };
+                Ok::<_, ApiError>(cacheable(ready(StatusCode::OK, FHIR_JSON, bytes)))
             };
             routes = routes.below(Below::of(shortcut, base), |at| {
                 at.get("/metadata", Access::Public, ("Returns the CapabilityStatement", &[200]), capability)
@@ -139,7 +145,8 @@ async fn asset(State(state): State<Metadata>, FilePath(file): FilePath) -> Resul
 }
 
 async fn landing(State(state): State<Metadata>) -> Response {
-    html(StatusCode::OK, &LandingPage { base_url: &state.settings.base_url, sandbox: state.settings.sandbox })
+    let Settings { base_url, sandbox, review, .. } = &*state.settings;
+    html(StatusCode::OK, &LandingPage { base_url, sandbox: *sandbox, review: *review })
 }
 
 async fn format() -> Response {

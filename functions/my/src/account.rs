@@ -4,13 +4,22 @@
 use std::collections::BTreeSet;
 
 use domain::choices::{Choices, Sensitive};
+use domain::job::{AuditEvent, JobHeader};
 use domain::ledger::{Ledger, Reason};
 use domain::manifest::ExportTotals;
 use web::pages::{AccountRow, ChosenPart};
 use words::Words;
 
-/// The rows of what was left out or withheld, with the reason: entries, and documents.
-pub(crate) fn left_out(summary: &ExportTotals, words: &Words) -> Vec<AccountRow> {
+/// Returns whether somebody else than the patient has made the choices: staff, who started the export or filled in its form.
+pub(crate) fn is_chosen_by_staff(header: &JobHeader) -> bool {
+    let chose = |event: &&AuditEvent| event.action.ends_with("what to export");
+    let last = header.history.iter().rev().find(chose);
+    header.owner.is_staff() || last.is_some_and(|event| event.actor != "the patient")
+}
+
+/// The rows of what was left out or withheld, with the reason: entries, and documents. The reasons name the patient only if the choices
+/// are the patient's.
+pub(crate) fn left_out(summary: &ExportTotals, by_staff: bool, words: &Words) -> Vec<AccountRow> {
     let Some(ledger) = &summary.ledger else { return Vec::new() };
     let (resources, documents) = (&ledger.resources, &ledger.documents);
     let row = |why: String, entries: u64, documents: u64| AccountRow {
@@ -23,7 +32,7 @@ pub(crate) fn left_out(summary: &ExportTotals, words: &Words) -> Vec<AccountRow>
         let name = words.text(&format!("topic-{}", topic.key()), &[]);
         let count = |counts: &std::collections::BTreeMap<Sensitive, u64>| counts.get(&topic).copied();
         row(
-            words.text("my-why-topic", &[("topic", &name)]),
+            words.text(if by_staff { "my-why-topic-staff" } else { "my-why-topic" }, &[("topic", &name)]),
             count(&resources.withheld).unwrap_or_default(),
             count(&documents.withheld).unwrap_or_default(),
         )
@@ -31,6 +40,9 @@ pub(crate) fn left_out(summary: &ExportTotals, words: &Words) -> Vec<AccountRow>
     let reasons = Reason::ALL.into_iter().map(|reason| {
         let why = match reason {
             Reason::Staff => words.text("my-why-staff", &[("reasons", &reasons_of_staff(summary, words))]),
+            Reason::FormGroup | Reason::DateRange if by_staff => {
+                words.text(&format!("my-why-{}-staff", reason.key()), &[])
+            }
             _ => words.text(&format!("my-why-{}", reason.key()), &[]),
         };
         row(why, resources.left_out.get(reason), documents.left_out.get(reason))

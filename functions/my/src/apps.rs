@@ -18,12 +18,12 @@ use web::respond::{PageError, html, see_other};
 use web::scope_words::scopes_in_words;
 
 use crate::signed_in::SignedIn;
-use crate::{My, said};
+use crate::{My, Said};
 
 pub(crate) async fn show(
     State(state): State<My>,
     signed_in: SignedIn,
-    query: Query,
+    Said(said): Said,
 ) -> Result<Response, PageError> {
     let lasting = state.authorizations().lasting(&signed_in.patient).await?;
     let mut by_app = BTreeMap::<ClientId, Vec<Authorization>>::new();
@@ -31,7 +31,7 @@ pub(crate) async fn show(
         by_app.entry(authorization.client.clone()).or_default().push(authorization);
     }
     let apps = by_app.into_iter().map(|(client, all)| state.app_card(&client, &all)).collect();
-    Ok(html(StatusCode::OK, &AppsPage { my: signed_in.frame("apps"), said: said(&query), apps }))
+    Ok(html(StatusCode::OK, &AppsPage { my: signed_in.frame("apps"), said, apps }))
 }
 
 pub(crate) async fn ask_stop(

@@ -20,17 +20,21 @@ mod signed_in;
 mod zip;
 
 use axum::Router;
+use axum::extract::FromRequestParts;
 use domain::audit::{Action, Actor, Event};
 use domain::error::{NO_JOB, Result};
 use domain::ids::{JobId, PatientId};
 use domain::job::{Job, JobHeader, JobState};
 use domain::ports::jobs::StoredJob;
 use fhir::FHIR_NDJSON;
+use http::request::Parts;
 use jiff::Timestamp;
 use platform::Platform;
 use settings::OWN_PAGES;
+use web::ApiError;
 use web::describe::{self as described, Parameter, Place, page};
 use web::download::FileRequest;
+use web::extract::Query;
 use web::pages::MyFrame;
 use web::request_context;
 use web::routes::{Access, At, Below, FORM, Route, Routes};
@@ -215,11 +219,21 @@ impl My {
     }
 }
 
-/// Returns the message at the top of a page, which the query names.
-fn said(query: &web::extract::Query) -> Option<String> {
-    const KNOWN: [&str; 6] = ["sent", "already", "cancelled", "deleted", "taken-back", "stopped"];
-    let said = query.get("said").filter(|said| KNOWN.contains(said))?;
-    Some(request_context::words().text(&format!("my-said-{said}"), &[]))
+/// The message at the top of a page about what was just done, which the query names. A browser that follows a link, from a mail or from
+/// another site, shows none: nothing was done.
+pub(crate) struct Said(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Said {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        const KNOWN: [&str; 6] = ["sent", "already", "cancelled", "deleted", "taken-back", "stopped"];
+        let query = Query::from_request_parts(parts, state).await?;
+        let from = parts.headers.get("sec-fetch-site");
+        let is_redirected = from.is_none_or(|from| from == "same-origin");
+        let said = query.get("said").filter(|said| is_redirected && KNOWN.contains(said));
+        Ok(Self(said.map(|said| request_context::words().text(&format!("my-said-{said}"), &[]))))
+    }
 }
 
 impl SignedIn {

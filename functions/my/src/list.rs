@@ -14,7 +14,7 @@ use web::request_context;
 use web::respond::{PageError, html};
 
 use crate::signed_in::SignedIn;
-use crate::{My, said, state_of};
+use crate::{My, Said, state_of};
 
 /// The number of copies on a page.
 const PAGE: usize = 25;
@@ -24,12 +24,13 @@ const ROUNDS: usize = 10;
 pub(crate) async fn show(
     State(state): State<My>,
     signed_in: SignedIn,
+    Said(said): Said,
     query: Query,
 ) -> Result<Response, PageError> {
     let after = query.get("after").map(str::to_owned);
     let (copies, next) = state.copies(&signed_in.patient, after).await?;
     let page = CopiesPage {
-        said: said(&query),
+        said,
         ask: ask_path(&signed_in.patient),
         copies: copies.iter().map(|stored| state.card(stored, &signed_in.patient)).collect(),
         older: next.map(|next| {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use domain::audit::Action;
+use domain::choices::Choices;
 use domain::error::Result;
 use domain::job::{Job, JobState};
 use domain::ports::jobs::StoredJob;
@@ -19,7 +20,7 @@ use words::Words;
 
 use crate::signed_in::SignedIn;
 use crate::zip::Plan;
-use crate::{My, account, files, list, said, state_of};
+use crate::{My, Said, account, files, list, state_of};
 
 /// How often a page without script loads again, in seconds.
 const REFRESH: HeaderValue = HeaderValue::from_static("15");
@@ -28,6 +29,7 @@ pub(crate) async fn show(
     State(state): State<My>,
     JobPath(id): JobPath,
     signed_in: SignedIn,
+    Said(said): Said,
     query: Query,
 ) -> Result<Response, PageError> {
     let stored = state.listed(&id, &signed_in.patient).await?;
@@ -36,7 +38,7 @@ pub(crate) async fn show(
     if page.downloads.is_some() {
         state.audit.record(signed_in.event(Action::RecordViewed).of(&stored.job)).await?;
     }
-    page.said = said(&query);
+    page.said = said;
     page.by_itself = query.get("live") == Some("1");
     let mut response = html(StatusCode::OK, &page);
     if page.by_itself && page.is_live {
@@ -80,17 +82,22 @@ impl My {
     pub(crate) fn next(&self, job: &Job, is_own: bool) -> String {
         let (words, now) = (request_context::words(), self.clock.now());
         if let Some(until) = restorable_until(job, now) {
-            return words.text("my-next-restorable", &[("date", &words.moment(until))]);
+            return words.text("my-next-restorable", &[("date", &words.deadline(until))]);
         }
         let until = match job {
             Job::Rejected(_) if !is_own => String::new(),
             Job::Rejected(rejected) if !job.has_expired(now) => {
                 return rejection::what_to_do(rejected, &self.settings.pages, &words);
             }
-            Job::Complete(complete) => words.moment(complete.expires_at),
+            Job::Complete(complete) => words.deadline(complete.expires_at),
             _ => String::new(),
         };
         let state = state_of(job, now);
+        let header = job.header();
+        let has_ticked = header.request.choices.is_some() && !account::is_chosen_by_staff(header);
+        if matches!(state, JobState::Queued | JobState::Running) && !has_ticked {
+            return words.text("my-next-collecting", &[]);
+        }
         let words_of = if is_own || is_live(state) { "my-next" } else { "my-next-other" };
         words.text(&format!("{words_of}-{}", state.name()), &[("date", &until)])
     }
@@ -136,23 +143,27 @@ impl My {
                 ),
             asked: self.asked(header, is_own),
             number: words.text("sent-number", &[("job", header.id.as_str())]),
-            chosen: match (&header.request.choices, state) {
-                (_, JobState::AwaitingInput) => None,
-                (None, _) => Some(Chosen { parts: Vec::new(), topics: Vec::new(), is_all: true }),
-                (Some(choices), _) => Some(Chosen {
-                    parts: account::parts(choices, &words),
-                    topics: account::topics(choices, &words),
-                    is_all: false,
-                }),
-            },
+            chosen: (state != JobState::AwaitingInput)
+                .then(|| chosen(header.request.choices.as_ref(), &words)),
             contents: plan.as_ref().map(|plan| contents(plan, &words)).unwrap_or_default(),
             account: ledger.map(|ledger| account::total(ledger, &words)),
-            left_out: complete.map(|it| account::left_out(&it.summary, &words)).unwrap_or_default(),
+            left_out: complete
+                .map(|it| account::left_out(&it.summary, account::is_chosen_by_staff(header), &words))
+                .unwrap_or_default(),
             downloads: plan.as_ref().map(|plan| self.downloads(plan, &header.id, from)),
             can_cancel: is_open(state),
             can_delete: state == JobState::Complete || restorable_until(&stored.job, now).is_some(),
             can_take_back: has_permission(stored, now),
         })
+    }
+}
+
+/// The choices; without any, the copy is the complete record.
+fn chosen(choices: Option<&Choices>, words: &Words) -> Chosen {
+    Chosen {
+        parts: choices.map(|choices| account::parts(choices, words)).unwrap_or_default(),
+        topics: choices.map(|choices| account::topics(choices, words)).unwrap_or_default(),
+        is_all: choices.is_none(),
     }
 }
 

@@ -165,6 +165,12 @@ impl Keys {
         self.all().any(|key| crypto::same_secret(&key.code(&draft_message(draft, expires)), signature))
     }
 
+    /// Returns the authorization code for the request of an app. It is derived, so that a second click on the same button redirects
+    /// with the same code, and no code is stored.
+    pub fn authorization_code(&self, request: &str) -> String {
+        self.signing.code(&format!("authorization code of {request}"))
+    }
+
     /// Returns the signature in the URL of a file, which replaces a token until `expires` (seconds since the epoch).
     pub fn file_signature(&self, job: &JobId, file: &str, expires: i64) -> String {
         self.signing.code(&file_message(job, file, expires))

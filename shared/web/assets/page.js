@@ -57,11 +57,24 @@ if (live()) {
   }, 5000);
 }
 
+// Ignores a second click on a button that has just sent its form: the first one is still on its way. The server handles both without
+// this script.
+let sent = new WeakMap();
+window.addEventListener("pageshow", () => { sent = new WeakMap(); });
+document.addEventListener("submit", (event) => {
+  const { target, submitter } = event;
+  if (event.defaultPrevented || target.method !== "post" || submitter?.matches("[data-end]")) return;
+  const last = sent.get(target);
+  if (last?.submitter === submitter && event.timeStamp - last.at < 5000) return event.preventDefault();
+  sent.set(target, { submitter, at: event.timeStamp });
+});
+
 // Does not send too large or too many files. The server refuses them too.
 for (const form of document.querySelectorAll("form[data-max-bytes]")) {
   form.addEventListener("submit", (event) => {
     const files = [...form.querySelector("input[type=file]").files];
-    const isTooLarge = files.some((file) => file.size > Number(form.dataset.maxBytes));
+    const all = files.reduce((sum, file) => sum + file.size, 0);
+    const isTooLarge = files.some((file) => file.size > Number(form.dataset.maxBytes)) || all > Number(form.dataset.maxAll);
     const areTooMany = files.length > Number(form.dataset.maxFiles);
     form.querySelector("[data-too-large]").hidden = !isTooLarge;
     form.querySelector("[data-too-many]").hidden = !areTooMany;

@@ -44,6 +44,8 @@ pub(super) struct Observed {
     pub(super) route: Option<Arc<str>>,
     /// The job that the request started.
     pub(super) job: Option<JobId>,
+    /// The roles of the staff member who sent the request.
+    pub(super) roles: Option<Roles>,
 }
 
 impl RequestContext {
@@ -63,6 +65,11 @@ impl RequestContext {
         }
     }
 
+    /// Returns the same context for a response to a staff member with these roles.
+    pub(super) fn to_staff(self, roles: Option<Roles>) -> Self {
+        Self { roles: roles.map(OnceLock::from).unwrap_or_default(), ..self }
+    }
+
     /// Runs the handling of a request in this context. Returns its result and the recorded values.
     pub(super) async fn during<T>(self, handling: impl Future<Output = T>) -> (T, Observed) {
         CONTEXT
@@ -73,6 +80,7 @@ impl RequestContext {
                     took_cookie: context.took_cookie.load(Ordering::Relaxed),
                     route: context.route.get().cloned(),
                     job: context.job.get().cloned(),
+                    roles: context.roles.get().cloned(),
                 });
                 (result, observed)
             })

@@ -51,7 +51,10 @@ error-409 = This was changed by somebody else
 error-409-do = Go back, load the page again, and look at what has changed.
 error-413 = The file is too large
 error-413-do = Choose a smaller file, or send it in parts.
-error-429 = Wait { $seconds } seconds, then try again
+error-429 = Wait { $seconds ->
+    [one] 1 second
+   *[other] { $seconds } seconds
+}, then try again
 error-429-do = There were too many tries in a short time. Nothing is lost.
 error-429-some = Wait a little, then try again
 error-500 = Something broke here. Try again later.
@@ -91,7 +94,10 @@ sign-in-app = { $app } sent you here.
 user-name = User name
 password = Password
 sign-in-wrong = Name or password is wrong. Try again.
-sign-in-locked = There were too many tries. Wait { $seconds } seconds, then try again.
+sign-in-locked = There were too many tries. Wait { $seconds ->
+    [one] 1 second
+   *[other] { $seconds } seconds
+}, then try again.
 sign-in-again = We signed you out to keep you safe. Your choices are saved.
 pick-title = Who are you?
 pick-lead = This is a sandbox: pick any patient.
@@ -103,6 +109,7 @@ pick-wrong = There is no such patient.
 staff-sign-in = Staff sign-in
 staff-signed-out = You were signed out before this arrived, and nothing was changed. Sign in: the page is shown again.
 staff-signed-out-kept = You were signed out before this arrived, and nothing was changed. Sign in: the page is shown again, with what you typed.
+staff-signed-out-files = You were signed out before this arrived, and nothing was attached. Sign in, and choose the files again.
 staff-session-warning = We sign you out in 2 minutes. To go on, press the button: what you typed stays.
 staff-kept = You were signed out meanwhile. This is what you typed. Nothing was changed: check it, then press the button.
 
@@ -164,6 +171,7 @@ my-said-stopped = The app has no access any more.
 my-next-awaiting-input = Choose what you want in your copy.
 my-next-queued = We collect the parts that you ticked. You need not do anything.
 my-next-running = We collect the parts that you ticked. You need not do anything.
+my-next-collecting = We collect what was asked for. You need not do anything.
 my-next-in-review = Our staff check the copy. You need not do anything.
 my-next-complete = It is here until { $date }.
 my-next-failed = Please ask for the copy again.
@@ -187,18 +195,33 @@ my-contents = What is in it
 my-what = What
 my-count = How many
 my-left-out = What we left out and why
-my-account = We read { $read } entries and { $found } documents of your record. { $written } entries and { $documents } documents are in the copy.
+my-account = We read { $read ->
+    [one] 1 entry
+   *[other] { $read } entries
+} and { $found ->
+    [one] 1 document
+   *[other] { $found } documents
+} of your record. The copy has { $written ->
+    [one] 1 entry
+   *[other] { $written } entries
+} and { $documents ->
+    [one] 1 document
+   *[other] { $documents } documents
+}.
 my-nothing-left-out = We left out nothing.
 my-why = Why
 my-entries = Entries
 my-documents = Documents
 my-why-topic = Private topic that you did not tick: { $topic }
+my-why-topic-staff = Private topic that was not chosen: { $topic }
 my-why-type = This kind was not asked for
 my-why-since = It is older than what was asked for
 my-why-until = It is newer than what was asked for
 my-why-filter = It was not asked for
 my-why-formGroup = You did not tick this part
+my-why-formGroup-staff = This part was not chosen
 my-why-dateRange = It is outside the dates that you chose
+my-why-dateRange-staff = It is outside the dates that were chosen
 my-why-tag = It is marked as not for this app
 my-why-scope = It is not for this app
 my-why-deleted = It was deleted
@@ -308,6 +331,7 @@ year = Year
 dates-hint = A year alone is enough. No dates: all times.
 note = Note
 note-hint = Our staff read this note. At most { $limit } letters.
+note-hint-unread = No staff read this note before you get the copy, so it leaves nothing out. At most { $limit } letters.
 continue = Continue
 save-for-later = Save for later
 part-visits = Visits and treatments
@@ -352,6 +376,7 @@ topic-genetic-hint = Tests of your genes.
 topic-other = Other private topics
 topic-other-hint = Such as sexual health.
 topic-box = Which ones? Our staff read this. Empty means all.
+topic-box-unread = Which ones? No staff read this before you get the copy, so the whole topic is in it.
 topic-box-of = { $topic }: which ones?
 
 ## The form, step 3
@@ -394,7 +419,10 @@ two-tabs = You changed this in another tab. Check it.
 
 ## The session of the form
 
-session-ends = We sign you out after { $minutes } minutes without a click.
+session-ends = We sign you out after { $minutes ->
+    [one] 1 minute
+   *[other] { $minutes } minutes
+} without a click.
 session-warning = We sign you out in 2 minutes. Your choices are saved.
 stay-signed-in = Stay signed in
 saved-title = Your choices are saved
@@ -502,7 +530,10 @@ format-others = Resources of other types belong to no patient. They are in a cop
 staff-navigation = Staff
 staff-exports = Exports
 audit-title = Audit trail
-audit-whole = The newest { $count } entries are whole: none was changed or removed.
+audit-whole = { $count ->
+    [one] The newest entry is whole: it was not changed or removed.
+   *[other] The newest { $count } entries are whole: none was changed or removed.
+}
 audit-broken = The audit trail is broken. Somebody or something has changed it.
 audit-broken-entry = Chain { $chain }, entry { $entry }
 audit-broken-do = Keep the store as it is, and ask the operator to run “ehi audit verify”.
@@ -598,7 +629,10 @@ job-bulk-everyone = all patients
 job-bulk-everything = all patients, and everything that belongs to none
 job-bulk-group = the members of { $group }
 job-group = The records of the members of { $group }, as the group was when the export began.
-job-bulk-patients = { $count } patients
+job-bulk-patients = { $count ->
+    [one] 1 patient
+   *[other] { $count } patients
+}
 job-bulk-types = Only the types: { $list }.
 job-bulk-since = Changed after: { $list }.
 job-bulk-until = Changed before: { $list }.
@@ -610,8 +644,14 @@ job-bulk-provenance-relevant = Provenance of exported resources.
 job-bulk-provenance-latest = The latest Provenance of each exported resource.
 job-bulk-ignored = The client was told: { $list }
 job-ledger = What became of the record
-job-ledger-sum = { $read } resources read = { $written } exported + { $left } left out + { $withheld } withheld + { $duplicates } merged + { $failed } failed.
-job-ledger-documents = { $found } documents found = { $written } exported + { $left } left out + { $withheld } withheld + { $failed } failed.
+job-ledger-sum = { $read ->
+    [one] 1 resource
+   *[other] { $read } resources
+} read = { $written } exported + { $left } left out + { $withheld } withheld + { $duplicates } merged + { $failed } failed.
+job-ledger-documents = { $found ->
+    [one] 1 document
+   *[other] { $found } documents
+} found = { $written } exported + { $left } left out + { $withheld } withheld + { $failed } failed.
 job-ledger-made = { $count ->
     [one] 1 resource was made by the export.
    *[other] { $count } resources were made by the export.
@@ -648,7 +688,10 @@ job-download = Download
 job-size = Size
 job-no-files = Nothing is written yet.
 job-files-more = More files
-job-bytes = { $count } bytes
+job-bytes = { $count ->
+    [one] 1 byte
+   *[other] { $count } bytes
+}
 job-kilobytes = { $count } kB
 job-megabytes = { $count } MB
 job-documents = Documents
@@ -657,7 +700,10 @@ job-documents-attached = Attached by staff
 job-document = Document
 job-opened = Opened
 job-not-opened = Not opened yet
-job-opened-full = { $count } documents are marked as opened, which is the most. Documents that are opened from now on are not marked.
+job-opened-full = { $count ->
+    [one] 1 document is marked as opened
+   *[other] { $count } documents are marked as opened
+}, which is the most. Documents that are opened from now on are not marked.
 job-new-tab = (opens in a new tab)
 job-no-documents = There are no documents.
 inside-title = Documents inside resources
@@ -670,9 +716,21 @@ job-attached-none = Nothing is attached.
 job-remove = Remove
 job-attach = Attach
 job-attach-files = Files to attach
-job-attach-limits = At most { $count } files at a time, { $size } each.
+job-attach-limits = At most { $count ->
+    [one] 1 file
+   *[other] { $count } files
+} at a time, { $size } each.
+job-attach-limits-all = At most { $count ->
+    [one] 1 file
+   *[other] { $count } files
+} at a time, { $size } in total. Larger files are attached through the API.
+job-attach-too-large-all = The files are larger than { $size } in total. Choose fewer or smaller ones.
+attach-stale = Nothing was attached now, because this export was changed since you opened the page. Your files may be attached already: look at the list of documents, and attach what is missing.
 job-attach-too-large = A file is larger than { $size }. Choose a smaller one.
-job-attach-too-many = Choose at most { $count } files.
+job-attach-too-many = Choose at most { $count ->
+    [one] 1 file
+   *[other] { $count } files
+}.
 job-history = History
 job-when = When
 job-who = Who
@@ -719,7 +777,10 @@ leave-out-references = Documents of the record that it names are left out too. O
 leave-out-undo = This cannot be undone: the copy would have to be made again.
 leave-out-reason = Reason, which the patient reads
 leave-out-reason-missing = Give a reason.
-leave-out-reason-long = Make the reason shorter: at most { $count } letters.
+leave-out-reason-long = Make the reason shorter: at most { $count ->
+    [one] 1 letter
+   *[other] { $count } letters
+}.
 leave-out-changed = Nothing was left out: the file or the document has changed since you opened the page. Open it again here. Your reason was: { $reason }
 leave-out-done = Left out by staff
 document-word = document
@@ -732,8 +793,23 @@ delete-title = Delete this export?
 decide-patient = Whose record
 decide-receiver = Who gets it
 decide-what = What
-decide-contents = { $resources } resources in { $files } files ({ $size }), { $documents } documents
-decide-contents-uncounted = { $resources } resources in { $files } files ({ $size }); documents: not counted
+decide-contents = { $resources ->
+    [one] 1 resource
+   *[other] { $resources } resources
+} in { $files ->
+    [one] 1 file
+   *[other] { $files } files
+} ({ $size }), { $documents ->
+    [one] 1 document
+   *[other] { $documents } documents
+}
+decide-contents-uncounted = { $resources ->
+    [one] 1 resource
+   *[other] { $resources } resources
+} in { $files ->
+    [one] 1 file
+   *[other] { $files } files
+} ({ $size }); documents: not counted
 decide-left-out = Left out by you and your colleagues
 decide-not-opened = Documents not opened
 decide-review-first = Nobody has opened { $count ->
@@ -742,7 +818,9 @@ decide-review-first = Nobody has opened { $count ->
 } of this export.
 decide-not-counted = not counted
 decide-too-many = The documents are not counted, because the export is of too many patients. The page of the export lists them, and says which of them nobody has opened.
+approve-permission-ended = The patient’s permission for private topics has ended. Reject the export, so that the patient can ask again.
 job-approve-after = The app can load the copy at once.
+job-approve-after-here = The copy can be downloaded on the pages of this server at once.
 reject-because = Why? The patient reads the reason.
 reject-identity = We cannot confirm who asked.
 reject-twice = You asked for this copy twice. We work on the other request.
@@ -753,6 +831,7 @@ reject-more = In your words (needed for another reason)
 reject-missing = Choose a reason.
 reject-missing-words = Write the reason, or choose another one.
 delete-after = Its app gets “not found” at once.
+delete-after-here = Nobody can download the copy any more.
 delete-undo = You can undo this for { $hours ->
     [one] 1 hour
    *[other] { $hours } hours
@@ -761,6 +840,7 @@ delete-no-undo = This cannot be undone.
 delete-yes = Delete
 deleted-title = This export was deleted
 deleted-by = Deleted by { $who } at { $time }. Its app gets “not found”.
+deleted-by-here = Deleted by { $who } at { $time }. Nobody can download the copy.
 deleted-until = It can be brought back until { $time }. Then its files are removed.
 deleted-taken-back = The deletion cannot be undone: the patient took back the permission at { $time }. The files are removed.
 deleted-for-good = The deletion cannot be undone: the patient deleted the copy for good at { $time }. The files are removed.
@@ -838,13 +918,14 @@ several-title = { $count ->
    *[other] Approve { $count } exports?
 }
 several-none = Tick at least one export that needs review. Then press the button below the list.
-several-lead = Each app can load the copy at once. You cannot take it back.
+several-lead = Each copy can be loaded at once. You cannot take it back.
 several-born = Born { $date }
 several-receiver = goes to { $app }
 several-not = Do not approve
 several-refused = Cannot be approved
 several-gone = This export is gone.
 several-changed = Somebody changed it after you looked. Open it and look again.
+several-failed = It could not be approved now. Open it, and try again.
 several-other-state = Its state is now "{ $state }".
 several-already = Approved already by { $who } at { $time }.
 several-done-title = { $count ->
@@ -864,7 +945,10 @@ settings-sandbox = Anybody may pick any patient (sandbox)
 settings-unfinished = Unfinished exports are kept for
 settings-audit = The audit trail is kept for
 settings-digest = Digest of all settings
-settings-days = { $days } days
+settings-days = { $days ->
+    [one] 1 day
+   *[other] { $days } days
+}
 settings-yes = On
 settings-no = Off
 settings-staff = Who may do what

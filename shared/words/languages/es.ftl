@@ -49,7 +49,10 @@ error-409 = Otra persona cambió esto
 error-409-do = Vuelva atrás, cargue la página de nuevo y mire qué ha cambiado.
 error-413 = El archivo es demasiado grande
 error-413-do = Elija un archivo más pequeño o envíelo en partes.
-error-429 = Espere { $seconds } segundos e intente de nuevo
+error-429 = Espere { $seconds ->
+    [one] 1 segundo
+   *[other] { $seconds } segundos
+} e intente de nuevo
 error-429-do = Hubo demasiados intentos en poco tiempo. No se ha perdido nada.
 error-429-some = Espere un poco e intente de nuevo
 error-500 = Algo falló aquí. Intente más tarde.
@@ -89,7 +92,10 @@ sign-in-app = { $app } lo envió aquí.
 user-name = Usuario
 password = Contraseña
 sign-in-wrong = Usuario o contraseña incorrectos. Intente de nuevo.
-sign-in-locked = Hubo demasiados intentos. Espere { $seconds } segundos e intente de nuevo.
+sign-in-locked = Hubo demasiados intentos. Espere { $seconds ->
+    [one] 1 segundo
+   *[other] { $seconds } segundos
+} e intente de nuevo.
 sign-in-again = Cerramos su sesión para protegerlo. Sus respuestas están guardadas.
 pick-title = ¿Quién es usted?
 pick-lead = Esto es un entorno de prueba: elija cualquier paciente.
@@ -101,6 +107,7 @@ pick-wrong = Ese paciente no existe.
 staff-sign-in = Acceso del personal
 staff-signed-out = Su sesión se cerró antes de que esto llegara, y no cambió nada. Inicie sesión: la página se muestra de nuevo.
 staff-signed-out-kept = Su sesión se cerró antes de que esto llegara, y no cambió nada. Inicie sesión: la página se muestra de nuevo, con lo que usted escribió.
+staff-signed-out-files = Su sesión se cerró antes de que llegara esto, y no se adjuntó nada. Inicie sesión y elija los archivos otra vez.
 staff-session-warning = Cerraremos su sesión en 2 minutos. Para continuar, pulse el botón: lo que escribió se conserva.
 staff-kept = Su sesión se cerró entretanto. Esto es lo que usted escribió. No cambió nada: revíselo y pulse el botón.
 
@@ -162,6 +169,7 @@ my-said-stopped = La aplicación ya no tiene acceso.
 my-next-awaiting-input = Elija qué quiere en su copia.
 my-next-queued = Reunimos las partes que marcó. No tiene que hacer nada.
 my-next-running = Reunimos las partes que marcó. No tiene que hacer nada.
+my-next-collecting = Reunimos lo que se pidió. No tiene que hacer nada.
 my-next-in-review = Nuestro personal revisa la copia. No tiene que hacer nada.
 my-next-complete = Está aquí hasta el { $date }.
 my-next-failed = Pida la copia otra vez, por favor.
@@ -185,18 +193,33 @@ my-contents = Qué contiene
 my-what = Qué
 my-count = Cuántos
 my-left-out = Qué dejamos fuera y por qué
-my-account = Leímos { $read } entradas y { $found } documentos de su historial. La copia contiene { $written } entradas y { $documents } documentos.
+my-account = Leímos { $read ->
+    [one] 1 entrada
+   *[other] { $read } entradas
+} y { $found ->
+    [one] 1 documento
+   *[other] { $found } documentos
+} de su historial. La copia contiene { $written ->
+    [one] 1 entrada
+   *[other] { $written } entradas
+} y { $documents ->
+    [one] 1 documento
+   *[other] { $documents } documentos
+}.
 my-nothing-left-out = No dejamos nada fuera.
 my-why = Por qué
 my-entries = Entradas
 my-documents = Documentos
 my-why-topic = Tema privado que no marcó: { $topic }
+my-why-topic-staff = Tema privado que no se eligió: { $topic }
 my-why-type = No se pidió este tipo
 my-why-since = Es anterior a lo que se pidió
 my-why-until = Es posterior a lo que se pidió
 my-why-filter = No se pidió
 my-why-formGroup = Usted no marcó esta parte
+my-why-formGroup-staff = Esta parte no se eligió
 my-why-dateRange = Está fuera de las fechas que eligió
+my-why-dateRange-staff = Está fuera de las fechas que se eligieron
 my-why-tag = Está marcado: no es para esta aplicación
 my-why-scope = No es para esta aplicación
 my-why-deleted = Se borró
@@ -306,6 +329,7 @@ year = Año
 dates-hint = Basta con el año. Sin fechas: todo.
 note = Nota
 note-hint = Nuestro personal lee esta nota. Máximo { $limit } letras.
+note-hint-unread = Nadie del personal lee esta nota antes de que usted reciba la copia; por eso no deja nada fuera. Máximo { $limit } letras.
 continue = Continuar
 save-for-later = Guardar para después
 part-visits = Visitas y tratamientos
@@ -350,6 +374,7 @@ topic-genetic-hint = Pruebas de sus genes.
 topic-other = Otros temas privados
 topic-other-hint = Por ejemplo, salud sexual.
 topic-box = ¿Cuáles? Lo lee nuestro personal. Vacío: todas.
+topic-box-unread = ¿Cuáles? Nadie del personal lo lee antes de que usted reciba la copia; por eso contiene todo el tema.
 topic-box-of = { $topic }: ¿cuáles?
 
 ## The form, step 3
@@ -392,7 +417,10 @@ two-tabs = Usted cambió esto en otra pestaña. Revíselo.
 
 ## The session of the form
 
-session-ends = Cerramos su sesión tras { $minutes } minutos sin un clic.
+session-ends = Cerramos su sesión tras { $minutes ->
+    [one] 1 minuto
+   *[other] { $minutes } minutos
+} sin un clic.
 session-warning = Cerraremos su sesión en 2 minutos. Sus respuestas están guardadas.
 stay-signed-in = Seguir en la sesión
 saved-title = Sus respuestas están guardadas
@@ -500,7 +528,10 @@ format-others = Los recursos de otros tipos no son de ningún paciente. Están e
 staff-navigation = Personal
 staff-exports = Exportaciones
 audit-title = Registro de auditoría
-audit-whole = Las { $count } entradas más recientes están íntegras: ninguna se cambió ni se quitó.
+audit-whole = { $count ->
+    [one] La entrada más reciente está íntegra: no se cambió ni se quitó.
+   *[other] Las { $count } entradas más recientes están íntegras: ninguna se cambió ni se quitó.
+}
 audit-broken = El registro de auditoría está roto. Alguien o algo lo ha cambiado.
 audit-broken-entry = Cadena { $chain }, entrada { $entry }
 audit-broken-do = Deje el almacén como está y pida al operador que ejecute «ehi audit verify».
@@ -596,7 +627,10 @@ job-bulk-everyone = todos los pacientes
 job-bulk-everything = todos los pacientes, y todo lo que no es de ninguno
 job-bulk-group = los miembros de { $group }
 job-group = Los historiales de los miembros de { $group }, tal como era el grupo al empezar la exportación.
-job-bulk-patients = { $count } pacientes
+job-bulk-patients = { $count ->
+    [one] 1 paciente
+   *[other] { $count } pacientes
+}
 job-bulk-types = Solo los tipos: { $list }.
 job-bulk-since = Cambiado después de: { $list }.
 job-bulk-until = Cambiado antes de: { $list }.
@@ -608,8 +642,14 @@ job-bulk-provenance-relevant = Provenance de los recursos exportados.
 job-bulk-provenance-latest = La última Provenance de cada recurso exportado.
 job-bulk-ignored = Se avisó al cliente: { $list }
 job-ledger = Qué pasó con el historial
-job-ledger-sum = { $read } recursos leídos = { $written } exportados + { $left } dejados fuera + { $withheld } retenidos + { $duplicates } unidos + { $failed } fallidos.
-job-ledger-documents = { $found } documentos encontrados = { $written } exportados + { $left } dejados fuera + { $withheld } retenidos + { $failed } fallidos.
+job-ledger-sum = { $read ->
+    [one] 1 recurso leído
+   *[other] { $read } recursos leídos
+} = { $written } exportados + { $left } dejados fuera + { $withheld } retenidos + { $duplicates } unidos + { $failed } fallidos.
+job-ledger-documents = { $found ->
+    [one] 1 documento encontrado
+   *[other] { $found } documentos encontrados
+} = { $written } exportados + { $left } dejados fuera + { $withheld } retenidos + { $failed } fallidos.
 job-ledger-made = { $count ->
     [one] La exportación creó 1 recurso.
    *[other] La exportación creó { $count } recursos.
@@ -646,7 +686,10 @@ job-download = Descargar
 job-size = Tamaño
 job-no-files = Aún no hay nada escrito.
 job-files-more = Más archivos
-job-bytes = { $count } bytes
+job-bytes = { $count ->
+    [one] 1 byte
+   *[other] { $count } bytes
+}
 job-kilobytes = { $count } kB
 job-megabytes = { $count } MB
 job-documents = Documentos
@@ -655,7 +698,10 @@ job-documents-attached = Adjuntados por el personal
 job-document = Documento
 job-opened = Abierto
 job-not-opened = Sin abrir
-job-opened-full = { $count } documentos están marcados como abiertos, que es el máximo. Los documentos que se abran a partir de ahora no se marcan.
+job-opened-full = { $count ->
+    [one] 1 documento está marcado como abierto
+   *[other] { $count } documentos están marcados como abiertos
+}, que es el máximo. Los documentos que se abran a partir de ahora no se marcan.
 job-new-tab = (se abre en otra pestaña)
 job-no-documents = No hay documentos.
 inside-title = Documentos dentro de recursos
@@ -668,9 +714,21 @@ job-attached-none = No hay nada adjunto.
 job-remove = Quitar
 job-attach = Adjuntar
 job-attach-files = Archivos para adjuntar
-job-attach-limits = Como máximo { $count } archivos a la vez, de { $size } cada uno.
+job-attach-limits = Como máximo { $count ->
+    [one] 1 archivo
+   *[other] { $count } archivos
+} a la vez, de { $size } cada uno.
+job-attach-limits-all = Como máximo { $count ->
+    [one] 1 archivo
+   *[other] { $count } archivos
+} a la vez, { $size } en total. Los archivos más grandes se adjuntan por la API.
+job-attach-too-large-all = Los archivos superan { $size } en total. Elija menos archivos, o más pequeños.
+attach-stale = Ahora no se adjuntó nada, porque esta exportación cambió desde que usted abrió la página. Puede que sus archivos ya estén adjuntos: mire la lista de documentos y adjunte lo que falte.
 job-attach-too-large = Un archivo pasa de { $size }. Elija uno más pequeño.
-job-attach-too-many = Elija como máximo { $count } archivos.
+job-attach-too-many = Elija como máximo { $count ->
+    [one] 1 archivo
+   *[other] { $count } archivos
+}.
 job-history = Cronología
 job-when = Cuándo
 job-who = Quién
@@ -717,7 +775,10 @@ leave-out-references = También se dejan fuera los documentos del historial que 
 leave-out-undo = Esto no se puede deshacer: habría que hacer la copia de nuevo.
 leave-out-reason = Motivo, que lee el paciente
 leave-out-reason-missing = Escriba un motivo.
-leave-out-reason-long = Acorte el motivo: como máximo { $count } letras.
+leave-out-reason-long = Acorte el motivo: como máximo { $count ->
+    [one] 1 letra
+   *[other] { $count } letras
+}.
 leave-out-changed = No se excluyó nada: el archivo o el documento cambió desde que usted abrió la página. Ábralo de nuevo aquí. Su motivo era: { $reason }
 leave-out-done = Dejado fuera por el personal
 document-word = documento
@@ -730,8 +791,23 @@ delete-title = ¿Borrar esta exportación?
 decide-patient = De quién es el historial
 decide-receiver = Quién la recibe
 decide-what = Qué
-decide-contents = { $resources } recursos en { $files } archivos ({ $size }), { $documents } documentos
-decide-contents-uncounted = { $resources } recursos en { $files } archivos ({ $size }); documentos: sin contar
+decide-contents = { $resources ->
+    [one] 1 recurso
+   *[other] { $resources } recursos
+} en { $files ->
+    [one] 1 archivo
+   *[other] { $files } archivos
+} ({ $size }), { $documents ->
+    [one] 1 documento
+   *[other] { $documents } documentos
+}
+decide-contents-uncounted = { $resources ->
+    [one] 1 recurso
+   *[other] { $resources } recursos
+} en { $files ->
+    [one] 1 archivo
+   *[other] { $files } archivos
+} ({ $size }); documentos: sin contar
 decide-left-out = Dejado fuera por usted y sus colegas
 decide-not-opened = Documentos sin abrir
 decide-review-first = Nadie ha abierto { $count ->
@@ -740,7 +816,9 @@ decide-review-first = Nadie ha abierto { $count ->
 } de esta exportación.
 decide-not-counted = sin contar
 decide-too-many = Los documentos no se cuentan, porque la exportación es de demasiados pacientes. La página de la exportación los enumera y dice cuáles no ha abierto nadie.
+approve-permission-ended = El permiso del paciente para los temas privados terminó. Rechace la exportación, para que el paciente pueda pedirla otra vez.
 job-approve-after = La aplicación puede cargar la copia de inmediato.
+job-approve-after-here = La copia se puede descargar de inmediato en las páginas de este servidor.
 reject-because = ¿Por qué? El paciente lee el motivo.
 reject-identity = No podemos confirmar quién hizo la solicitud.
 reject-twice = Usted pidió esta copia dos veces. Trabajamos en la otra solicitud.
@@ -751,6 +829,7 @@ reject-more = En sus palabras (necesario si es otro motivo)
 reject-missing = Elija un motivo.
 reject-missing-words = Escriba el motivo o elija otro.
 delete-after = Su aplicación recibe «no encontrado» de inmediato.
+delete-after-here = Ya nadie podrá descargar la copia.
 delete-undo = Puede deshacerlo durante { $hours ->
     [one] 1 hora
    *[other] { $hours } horas
@@ -759,6 +838,7 @@ delete-no-undo = Esto no se puede deshacer.
 delete-yes = Borrar
 deleted-title = Esta exportación fue borrada
 deleted-by = La borró { $who }: { $time }. Su aplicación recibe «no encontrado».
+deleted-by-here = La borró { $who }: { $time }. Nadie puede descargar la copia.
 deleted-until = Se puede recuperar hasta: { $time }. Después se borran sus archivos.
 deleted-taken-back = El borrado no se puede deshacer: el paciente retiró el permiso: { $time }. Los archivos se borraron.
 deleted-for-good = El borrado no se puede deshacer: el paciente borró la copia definitivamente: { $time }. Los archivos se borraron.
@@ -836,13 +916,14 @@ several-title = { $count ->
    *[other] ¿Aprobar { $count } exportaciones?
 }
 several-none = Marque al menos una exportación por revisar. Luego pulse el botón debajo de la lista.
-several-lead = Cada aplicación podrá cargar la copia enseguida. No se puede deshacer.
+several-lead = Cada copia se podrá cargar enseguida. No se puede deshacer.
 several-born = Nacimiento: { $date }
 several-receiver = va a { $app }
 several-not = No aprobar
 several-refused = No se pueden aprobar
 several-gone = Esta exportación ya no está.
 several-changed = Alguien la cambió después de que usted la vio. Ábrala y mírela otra vez.
+several-failed = No se pudo aprobar ahora. Ábrala e intente de nuevo.
 several-other-state = Su estado ahora es "{ $state }".
 several-already = Ya la aprobó { $who } el { $time }.
 several-done-title = { $count ->
@@ -862,7 +943,10 @@ settings-sandbox = Cualquiera puede elegir cualquier paciente (pruebas)
 settings-unfinished = Las exportaciones sin terminar se guardan
 settings-audit = El registro de auditoría se guarda
 settings-digest = Resumen de toda la configuración
-settings-days = { $days } días
+settings-days = { $days ->
+    [one] 1 día
+   *[other] { $days } días
+}
 settings-yes = Activado
 settings-no = Desactivado
 settings-staff = Quién puede hacer qué
@@ -921,7 +1005,7 @@ groups-unread = { $count ->
    *[other] { $count } grupos de este grupo faltan o no se pueden leer, así que sus miembros no se exportan. La exportación los nombra.
 }
 groups-changed = El grupo cambió desde que abrió esta página. Mire a quién tiene ahora y luego inicie la exportación.
-groups-too-large = Este grupo es demasiado grande para una página: tiene más de 32 MB o de 400.000 miembros, con los grupos que contiene. Un cliente registrado puede exportarlo: $export de Group/{ $id }. O pida grupos más pequeños.
+groups-too-large = Este grupo es demasiado grande para una página: tiene más de 32 MB o de 400,000 miembros, con los grupos que contiene. Un cliente registrado puede exportarlo: $export de Group/{ $id }. O pida grupos más pequeños.
 groups-skipped = No se leyó para esta lista, porque los grupos anteriores son grandes. Su formulario muestra su nombre y sus miembros.
 start-title = Iniciar exportación
 start-receiver = ¿Quién recibe la copia?

@@ -17,6 +17,12 @@ impl Words {
         self.text("date-and-time", &[("date", &self.date(at)), ("time", &time)])
     }
 
+    /// Formats the date and the time of a deadline, with the time zone.
+    pub fn deadline(&self, at: Timestamp) -> String {
+        let time = at.to_zoned(self.zone.clone()).strftime("%H:%M %Z").to_string();
+        self.text("date-and-time", &[("date", &self.date(at)), ("time", &time)])
+    }
+
     /// Formats a FHIR date with a day, a month or a year; returns any other text unchanged.
     pub fn partial(&self, text: &str) -> String {
         let parsed = match text.len() {

@@ -362,3 +362,17 @@ async fn the_pages_are_available_in_spanish(world: World) {
         assert!(!shown.contains("copies") || shown.contains("class=\"copies\""), "{path}: {shown}");
     }
 }
+
+#[both_hosts]
+async fn a_link_to_a_message_shows_nothing_that_was_not_done(world: World) {
+    let session = signed_in(&world, ANNA).await;
+    for (from, is_said) in [("same-origin", true), ("cross-site", false), ("none", false)] {
+        for (path, said) in [
+            ("/my?said=taken-back", "Your permission is taken back."),
+            ("/my/apps?said=stopped", "The app has no access any more."),
+        ] {
+            let shown = world.get(path).cookie(&session).header("sec-fetch-site", from).send().await.text();
+            assert_eq!(shown.contains(said), is_said, "{from}: {shown}");
+        }
+    }
+}

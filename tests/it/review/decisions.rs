@@ -166,7 +166,7 @@ async fn a_deleted_export_is_gone_at_once_and_can_be_restored(world: World) {
             StatusCode::NOT_FOUND
         );
         let again = decide(&world, &staff, &path, &version, &[]).await;
-        assert_eq!(again.status, StatusCode::NOT_FOUND);
+        assert_eq!((again.status, again.location()), (StatusCode::SEE_OTHER, deleted.location()));
         let shown = page(&world, &staff, &format!("/staff{job}")).await;
         assert!(shown.contains("Deleted by admin at") && shown.contains("Undo the deletion"), "{shown}");
         assert_eq!(world.post(&undo).cookie(&staff).send().await.status, StatusCode::SEE_OTHER);

@@ -198,6 +198,35 @@ async fn a_document_is_no_longer_served(world: World) {
         world.get(&text(&file(&after, "error", "left-out.ndjson").expect("reasons")["url"])).bearer(&token);
     let outcomes = outcomes.send().await.lines();
     assert_eq!(outcomes[0]["issue"][0]["diagnostics"], format!("staff left out one document: {REASON}"));
+    assert_every_url_is_served(&world, &token, &after, &name).await;
+}
+
+/// Checks that no resource has the URL of a document that was left out, and that all other attachments are served. The files
+/// that name it were written again, with their sizes.
+async fn assert_every_url_is_served(world: &World, token: &str, manifest: &Value, left_out: &str) {
+    let (mut masked, mut served) = (0, 0);
+    for file in manifest["output"].as_array().into_iter().flatten() {
+        let body = world.get(&text(&file["url"])).bearer(token).send().await.text();
+        assert_eq!(file["extension"]["size"], body.len(), "{file}");
+        assert_eq!(file["count"], body.lines().count(), "{file}");
+        assert!(!body.contains(left_out), "{body}");
+        masked += body.matches("\"masked\"").count();
+        for behind in body.split("/download/attachments/").skip(1) {
+            let (name, _) = behind.split_once('"').expect("the end of a URL");
+            let path = format!("{}/download/attachments/{name}", job_of(manifest));
+            let response = world.get(&path).bearer(token).send().await;
+            assert_eq!(response.status, StatusCode::OK, "{name}");
+            served += 1;
+        }
+    }
+    assert!(masked > 0 && served > 0, "{masked} masked, {served} served");
+}
+
+/// Returns the path of the job of a manifest.
+fn job_of(manifest: &Value) -> String {
+    let url = text(&manifest["output"][0]["url"]);
+    let (job, _) = url.split_once("/download/").expect("the URL of a file");
+    job.split_once("/jobs/").map(|(_, id)| format!("/jobs/{id}")).expect("a job")
 }
 
 /// A document is in the copy only if a resource in the copy names it.

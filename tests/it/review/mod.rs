@@ -2,9 +2,11 @@
 
 mod decisions;
 mod documents;
+mod forms;
 mod inside;
 pub(crate) mod left_out;
 mod preview;
+mod second_click;
 
 use http::StatusCode;
 use tests::{TestResponse, World};

@@ -10,14 +10,16 @@ use domain::rejection::{RejectionReason, TypedReason};
 use http::StatusCode;
 use platform::exports::{delete as delete_for_now, restore};
 use platform::telemetry::staff_action;
+use web::caller::living;
 use web::describe::Parameter;
 use web::extract::{Form, Query, field};
-use web::pages::job::{ApprovePage, Decided, DeletePage, Message, OTHER, RejectPage};
+use web::pages::FieldProblem;
+use web::pages::job::{ApprovePage, Decided, DeletePage, OTHER, RejectPage};
 use web::receiver::receiver;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
-use super::{ExportPage, PERMISSION_ENDED, STALE, Seen, UNDO_ENDED, changed};
+use super::{ExportPage, PERMISSION_ENDED, STALE, Said, Seen, UNDO_ENDED, changed};
 use crate::api::REASON;
 use crate::kept::{STAY, StaffForm};
 use crate::review::Rejection;
@@ -39,10 +41,10 @@ pub(crate) async fn approve(StaffForm(page, form): StaffForm<ExportPage>) -> Res
 
 pub(crate) async fn ask_reject(page: ExportPage, query: Query) -> Result<Response, PageError> {
     let kept = page.state.kept(&query, &page.username).await?;
-    let message = kept.as_ref().map(|_| Message::of_catalogue("staff-kept", &[]));
+    let said = kept.as_ref().map_or_else(Said::default, |_| Said::message("staff-kept"));
     let typed = Typed::of(&kept.unwrap_or_default());
     match page.in_review().await {
-        Ok(stored) => page.reject_page(&stored, typed, (StatusCode::OK, message)).await,
+        Ok(stored) => page.reject_page(&stored, typed, (StatusCode::OK, said)).await,
         Err(error) => page.back(Err(error)).await,
     }
 }
@@ -50,12 +52,12 @@ pub(crate) async fn ask_reject(page: ExportPage, query: Query) -> Result<Respons
 pub(crate) async fn reject(StaffForm(page, form): StaffForm<ExportPage>) -> Result<Response, PageError> {
     let (seen, typed) = (Seen::of(&form)?, Typed::of(&form.0));
     if form.find(STAY.name).is_some() {
-        return page.reject_again(seen, typed, (StatusCode::OK, None)).await;
+        return page.reject_again(seen, typed, (StatusCode::OK, Said::default())).await;
     }
     let rejection = match rejection(&form) {
         Ok(rejection) => rejection,
         Err(missing) => {
-            return page.reject_again(seen, typed, (StatusCode::BAD_REQUEST, Some(missing))).await;
+            return page.reject_again(seen, typed, (StatusCode::BAD_REQUEST, Said::problem(missing))).await;
         }
     };
     let done = page.state.reject_job(&page.id, rejection, &page.username, seen).await;
@@ -78,14 +80,17 @@ impl Typed {
     }
 }
 
-/// The reason of the form: the one chosen from the list, and the text beside it. The error is the message about what is missing.
-fn rejection(form: &Form) -> Result<Rejection, Message> {
-    let missing = |key: &str| Err(Message::of_catalogue(key, &[]));
+/// The reason of the form: the one chosen from the list, and the text beside it. The error is what is missing.
+fn rejection(form: &Form) -> Result<Rejection, FieldProblem> {
+    let missing = |field: &str, key: &str| {
+        let text = request_context::words().text(key, &[]);
+        Err(FieldProblem { field: field.to_owned(), text })
+    };
     let (because, written) = (form.get(BECAUSE.name), form.get(REASON.name).trim());
     let chosen = RejectionReason::ALL.into_iter().find(|known| known.key() == because);
     match (chosen, written) {
-        (None, _) if because != OTHER => return missing("reject-missing"),
-        (None, "") => return missing("reject-missing-words"),
+        (None, _) if because != OTHER => return missing(RejectPage::FIRST_REASON, "reject-missing"),
+        (None, "") => return missing(REASON.name, "reject-missing-words"),
         _ => {}
     }
     let language = request_context::words().language.tag().to_owned();
@@ -117,7 +122,7 @@ pub(crate) async fn delete(StaffForm(page, form): StaffForm<ExportPage>) -> Resu
     }
 }
 
-pub(crate) async fn undo(page: ExportPage) -> Result<Response, PageError> {
+pub(crate) async fn undo(StaffForm(page, _): StaffForm<ExportPage>) -> Result<Response, PageError> {
     let done = page.undo().await;
     page.back(done).await
 }
@@ -137,7 +142,7 @@ impl ExportPage {
         self,
         seen: Seen,
         typed: Typed,
-        why: (StatusCode, Option<Message>),
+        why: (StatusCode, Said),
     ) -> Result<Response, PageError> {
         match self.in_review().await {
             Ok(stored) => {
@@ -152,17 +157,22 @@ impl ExportPage {
         self,
         stored: &StoredJob,
         typed: Typed,
-        (status, message): (StatusCode, Option<Message>),
+        (status, said): (StatusCode, Said),
     ) -> Result<Response, PageError> {
         let decided = self.decided(stored).await?;
         let (username, Typed { because, reason }) = (self.username, typed);
-        Ok(html(status, &RejectPage { username, decided, message, because, reason }))
+        let Said { message, problems } = said;
+        Ok(html(status, &RejectPage { username, decided, message, problems, because, reason }))
     }
 
-    /// Deletes the job if it has the version that was seen. Returns whether that can be undone.
+    /// Deletes the job if it has the version that was seen. Returns whether that can be undone. A second click gets what the first one got.
     async fn delete_seen(&self, seen: Seen) -> Result<bool> {
         let Self { state, id, username } = self;
-        let stored = self.stored().await?;
+        let stored = state.jobs.get(id).await?.ok_or(NO_JOB)?;
+        if let Some(can_be_undone) = self.was_deleted(&stored) {
+            return Ok(can_be_undone);
+        }
+        let stored = living(Some(stored), state.clock.now())?;
         seen.check(stored.version)?;
         let undo = state.settings.retention.undo;
         let can_be_undone = stored.job.can_be_restored() && undo.is_positive();
@@ -170,7 +180,10 @@ impl ExportPage {
         let at = (state.clock.now(), undo);
         let deleted = delete_for_now(&*state.jobs, &*state.files, stored, username, at);
         match state.audit.around(event, deleted).await {
-            Err(Error::Conflict(_)) => Err(Error::conflict(STALE)),
+            Err(Error::Conflict(_)) => {
+                let stored = state.jobs.get(id).await?.ok_or(NO_JOB)?;
+                self.was_deleted(&stored).ok_or_else(|| Error::conflict(STALE))
+            }
             done => {
                 done?;
                 staff_action("deleted", id, username);
@@ -179,9 +192,21 @@ impl ExportPage {
         }
     }
 
+    /// Returns whether the deletion of a job can be undone; `None` if staff have not deleted the job.
+    fn was_deleted(&self, stored: &StoredJob) -> Option<bool> {
+        let Job::Cancelled(gone) = &stored.job else { return None };
+        let is_restorable = gone.restorable(self.state.clock.now()).is_some();
+        let last = gone.header.history.last();
+        let is_own = last.is_some_and(|last| last.action == "deleted" && last.actor == self.username);
+        (is_restorable || is_own && gone.undo.is_none()).then_some(is_restorable)
+    }
+
     async fn undo(&self) -> Result<()> {
         let Self { state, id, username } = self;
         let stored = state.jobs.get(id).await?.ok_or(NO_JOB)?;
+        if is_restored(&stored) {
+            return Ok(());
+        }
         let Job::Cancelled(gone) = &stored.job else { return Err(NO_JOB) };
         if gone.restorable(state.clock.now()).is_none() {
             // The page says who ended the time.
@@ -190,8 +215,23 @@ impl ExportPage {
         state.check_permission(&stored.job).map_err(|_| Error::conflict(PERMISSION_ENDED))?;
         let event = Event::new(Actor::staff(username), Action::Restored).of(&stored.job);
         let restored = restore(&*state.jobs, id, username, state.clock.now());
-        state.audit.around(event, restored).await?;
-        staff_action("deletion undone", id, username);
-        Ok(())
+        match state.audit.around(event, restored).await {
+            // The other one of two clicks at the same time may have restored it.
+            Err(error @ (Error::Conflict(_) | Error::NotFound(_))) => {
+                let stored = state.jobs.get(id).await?.ok_or(NO_JOB)?;
+                if is_restored(&stored) { Ok(()) } else { Err(error) }
+            }
+            done => {
+                done?;
+                staff_action("deletion undone", id, username);
+                Ok(())
+            }
+        }
     }
+}
+
+/// Returns whether the last change of the job was the undo of its deletion.
+fn is_restored(stored: &StoredJob) -> bool {
+    let last = stored.job.header().history.last();
+    !stored.job.state().is_gone() && last.is_some_and(|last| last.action == "undid the deletion")
 }

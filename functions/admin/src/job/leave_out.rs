@@ -4,10 +4,11 @@ use axum::response::Response;
 use domain::chunk::RecordAttachment;
 use domain::error::{Error, NO_FILE, Result};
 use domain::ports::jobs::StoredJob;
-use domain::redaction::MAX_REASON;
+use domain::redaction::{MAX_REASON, Redacted, Redaction};
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
 use web::extract::{Query, field};
+use web::pages::FieldProblem;
 use web::pages::job::{LeaveOutPage, Message};
 use web::request_context;
 use web::respond::{PageError, html};
@@ -15,7 +16,7 @@ use web::respond::{PageError, html};
 use super::page::Shown;
 use super::redact::LineOf;
 use super::rows::name_of;
-use super::{ExportPage, STALE, Seen, changed};
+use super::{ExportPage, STALE, Said, Seen, changed};
 use crate::api::REASON;
 use crate::kept::{STAY, StaffForm};
 
@@ -33,6 +34,9 @@ pub(crate) const SENT: [Parameter; 4] = [
     Parameter::field("hash", "The SHA-256 of the file that the page showed"),
     Parameter::field("document", "The name of the document in URLs"),
 ];
+
+/// What the page showed: a second click is recognized by it, when the file of the resource is another one already.
+pub(crate) const SHOWN: Parameter = Parameter::field("resource", "The type and the id of the resource");
 
 /// What staff want to leave out.
 pub(super) enum Target {
@@ -64,8 +68,8 @@ pub(crate) async fn ask(page: ExportPage, query: Query) -> Result<Response, Page
         (Ok(shown), None) => Ok(html(StatusCode::OK, &shown)),
         (Ok(shown), Some(typed)) => {
             let reason = field(&typed, REASON.name).unwrap_or_default().to_owned();
-            let message = Message::of_catalogue("staff-kept", &[]);
-            Ok(html(StatusCode::OK, &shown.again(Some(message), reason)))
+            let Said { message, problems } = Said::message("staff-kept");
+            Ok(html(StatusCode::OK, &shown.again(message, problems, reason)))
         }
         (Err(error), None) => page.back(Err(error)).await,
         (Err(error), Some(typed)) => {
@@ -80,44 +84,64 @@ pub(crate) async fn leave_out(StaffForm(page, form): StaffForm<ExportPage>) -> R
     let reason = form.get(REASON.name).replace("\r\n", "\n");
     let reason = reason.trim();
     if form.find(STAY.name).is_some() {
-        return page.ask_again(&target, seen, reason, (StatusCode::OK, None)).await;
+        return page.ask_again(&target, seen, reason, (StatusCode::OK, Said::default())).await;
     }
     if let Some(wrong) = wrong_reason(reason) {
-        return page.ask_again(&target, seen, reason, (StatusCode::BAD_REQUEST, Some(wrong))).await;
+        let said = Said::problem(FieldProblem { field: REASON.name.to_owned(), text: wrong });
+        return page.ask_again(&target, seen, reason, (StatusCode::BAD_REQUEST, said)).await;
     }
     let done = Box::pin(page.state.leave_out(&page.id, &target, reason, &page.username, seen)).await;
     match done {
+        Err(Error::Conflict(_)) if page.has_left_out(&target, form.find(SHOWN.name), reason).await? => {
+            page.back(Ok(())).await
+        }
         Err(Error::Conflict(_)) => page.ask_again(&target, seen, reason, changed()).await,
         done => page.back(done).await,
     }
 }
 
-fn wrong_reason(reason: &str) -> Option<Message> {
+fn wrong_reason(reason: &str) -> Option<String> {
     let words = request_context::words();
     if reason.is_empty() {
-        return Some(Message::of_catalogue("leave-out-reason-missing", &[]));
+        return Some(words.text("leave-out-reason-missing", &[]));
     }
     let most = words.number(MAX_REASON as u64);
     let is_long = reason.chars().count() > MAX_REASON;
-    is_long.then(|| Message::of_catalogue("leave-out-reason-long", &[("count", &most)]))
+    is_long.then(|| words.text("leave-out-reason-long", &[("count", &most)]))
 }
 
 impl ExportPage {
+    /// Returns whether this member of staff has left out the same for the same reason, as the first one of two clicks does.
+    async fn has_left_out(&self, target: &Target, resource: Option<&str>, reason: &str) -> Result<bool> {
+        let stored = self.stored().await?;
+        let is_it = |what: &Redacted| match (what, target) {
+            (Redacted::Document { name }, Target::Document(attachment)) => *name == attachment.url_name(),
+            (Redacted::Resource { resource_type, id: Some(id) }, Target::Line(_)) => {
+                resource.is_some_and(|shown| *shown == format!("{resource_type}/{id}"))
+            }
+            (Redacted::Resource { .. } | Redacted::Document { .. }, _) => false,
+        };
+        let redactions = stored.job.summary().map(|summary| &summary.redactions[..]).unwrap_or_default();
+        let is_same =
+            |done: &Redaction| done.actor == self.username && done.reason == reason && is_it(&done.what);
+        Ok(redactions.iter().any(is_same))
+    }
+
     /// Shows the form again with the typed reason. Says so if the export is not the one any more that the member of staff has seen.
     async fn ask_again(
         self,
         target: &Target,
         seen: Seen,
         reason: &str,
-        why: (StatusCode, Option<Message>),
+        why: (StatusCode, Said),
     ) -> Result<Response, PageError> {
         let stored = match self.in_review().await {
             Ok(stored) => stored,
             Err(error) => return self.back(Err(error)).await,
         };
-        let (status, message) = if seen.check(stored.version).is_err() { changed() } else { why };
+        let (status, said) = if seen.check(stored.version).is_err() { changed() } else { why };
         match self.leave_out_page(&stored, target).await {
-            Ok(shown) => Ok(html(status, &shown.again(message, reason.to_owned()))),
+            Ok(shown) => Ok(html(status, &shown.again(said.message, said.problems, reason.to_owned()))),
             Err(error) => self.back_with(error, reason).await,
         }
     }
@@ -160,7 +184,9 @@ impl ExportPage {
                 let name = name_of(resource.as_ref(), &named);
                 let fields = vec![("file", file.clone()), ("at", at.to_string()), ("hash", sha256.clone())];
                 let kind = &named.file.resource_type;
-                Ok(LeaveOutPage::of_resource(username, stored, fields, (kind, &name)))
+                let id = resource.as_ref().and_then(|resource| resource["id"].as_str());
+                let shown = id.map(|id| format!("{kind}/{id}"));
+                Ok(LeaveOutPage::of_resource(username, stored, fields, (kind, &name)).showing(shown))
             }
         }
     }

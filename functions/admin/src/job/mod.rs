@@ -22,6 +22,7 @@ mod redact;
 pub(crate) mod rows;
 mod sniff;
 mod take;
+mod urls;
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
@@ -33,6 +34,7 @@ use http::request::Parts;
 use web::describe::{self as described, Kind, Parameter};
 use web::download::FileRequest;
 use web::extract::{Form, JobPath};
+use web::pages::FieldProblem;
 use web::pages::job::Message;
 use web::respond::{PageError, see_other, status_of};
 use web::routes::{Access, At, FORM, MULTIPART};
@@ -106,7 +108,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         )
         .taking(FORM)
         .reading(&leave_out::SENT)
-        .reading(&[VERSION, api::REASON, STAY])
+        .reading(&[leave_out::SHOWN, VERSION, api::REASON, STAY])
         .returning(&[described::page(200)])
         .get(
             "/staff/jobs/{job}/approve",
@@ -153,7 +155,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         )
         .post("/staff/jobs/{job}/add-files", of_staff, back("Attaches files to an export"), attach::add_files)
         .taking(MULTIPART)
-        .reading(&[api::ATTACHMENTS])
+        .reading(&[VERSION, api::ATTACHMENTS])
         .post(
             "/staff/jobs/{job}/remove-files",
             of_staff,
@@ -173,8 +175,25 @@ const UNDO_ENDED: &str = "the patient or the app has ended the time in which the
 const PERMISSION_ENDED: &str = "the patient's permission for private topics has ended: the export stays deleted, and the patient can ask again";
 
 /// The status and the message of a form whose export was changed after its page was loaded.
-fn changed() -> (StatusCode, Option<Message>) {
-    (StatusCode::CONFLICT, Some(Message::of_catalogue("job-stale", &[])))
+fn changed() -> (StatusCode, Said) {
+    (StatusCode::CONFLICT, Said::message("job-stale"))
+}
+
+/// What a page says that shows a form again.
+#[derive(Default)]
+struct Said {
+    message: Option<Message>,
+    problems: Vec<FieldProblem>,
+}
+
+impl Said {
+    fn message(key: &str) -> Self {
+        Self { message: Some(Message::of_catalogue(key, &[])), problems: Vec::new() }
+    }
+
+    fn problem(problem: FieldProblem) -> Self {
+        Self { message: None, problems: vec![problem] }
+    }
 }
 
 /// The version of a job that the caller has seen. The API does not name one: it changes the current version.

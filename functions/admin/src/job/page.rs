@@ -9,7 +9,7 @@ use web::caller::living;
 use web::describe::{Kind, Parameter};
 use web::extract::Query;
 use web::manifest::stored_page;
-use web::pages::job::{DeletedPage, JobView, Message, StaffJobPage};
+use web::pages::job::{DeletedPage, JobView, Message, StaffJobPage, UploadLimits};
 use web::receiver::client_name;
 use web::request_context;
 use web::respond::{PageError, html};
@@ -17,6 +17,7 @@ use web::respond::{PageError, html};
 use super::opened::Place;
 use super::{ExportPage, PERMISSION_ENDED, STALE, UNDO_ENDED, status};
 use crate::Admin;
+use crate::review::PERMISSION_OVER;
 use crate::uploads::MAX_FILES;
 
 /// The numbers of the first files and documents that the page lists.
@@ -72,7 +73,11 @@ impl Admin {
                 app: client_name(&stored.job.header().owner, &self.settings, &request_context::words()),
                 due_days: self.settings.pages.due_days,
                 now: self.clock.now(),
-                upload: (MAX_FILES, self.settings.max_upload_bytes),
+                upload: UploadLimits {
+                    files: MAX_FILES,
+                    file_bytes: self.settings.max_upload_bytes,
+                    all_bytes: self.max_total_bytes(),
+                },
                 message,
             },
         );
@@ -97,6 +102,9 @@ fn in_words(problem: &Error, stored: &StoredJob) -> Message {
         (Error::Conflict(text), None) if text.as_str() == STALE => Message::of_catalogue("job-stale", &[]),
         (Error::Conflict(text), _) if text.as_str() == UNDO_ENDED => {
             Message::of_catalogue("deleted-undo-ended", &[])
+        }
+        (Error::Conflict(text), _) if text.as_str() == PERMISSION_OVER => {
+            Message::of_catalogue("approve-permission-ended", &[])
         }
         (Error::Conflict(text), _) if text.as_str() == PERMISSION_ENDED => {
             Message::of_catalogue("deleted-permission-ended", &[])

@@ -28,11 +28,12 @@ use super::documents::DOCUMENT;
 use super::inside::copies_prefix;
 use super::leave_out::Target;
 use super::rows::is_left_out_by_line;
+use super::urls::Unserved;
 use super::{STALE, Seen};
 use crate::Admin;
 
 /// The largest file that is written again within a request.
-const MAX_REWRITTEN: u64 = 128 * 1024 * 1024;
+pub(super) const MAX_REWRITTEN: u64 = 128 * 1024 * 1024;
 /// The most pages of a manifest that are written again.
 const MAX_PAGES: u32 = 8;
 
@@ -47,15 +48,15 @@ pub(super) struct LineOf {
 }
 
 /// A redaction that is being written.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     job: &'a JobId,
     attempt: Attempt,
-    summary: ExportTotals,
-    pages: Vec<StoredManifest>,
+    pub(super) summary: ExportTotals,
+    pub(super) pages: Vec<StoredManifest>,
 }
 
 impl Draft<'_> {
-    fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix())
     }
 
@@ -75,6 +76,13 @@ impl Draft<'_> {
 
 /// A file that does not exist, in the audit trail.
 const NO_SUCH_PART: &str = "file";
+
+fn full(summary: &ExportTotals) -> Error {
+    Error::invalid(format!(
+        "{} things were left out already, and no more fit with their reasons: reject the export instead",
+        summary.redactions.len()
+    ))
+}
 
 /// What was left out, the keys of the objects that contain it, and the attachments that the line names.
 type CutLine = ((Redacted, Vec<String>), Vec<RecordAttachment>);
@@ -151,19 +159,35 @@ impl Admin {
             Target::Line(line) => self.without_line(draft, line).await?,
             Target::Document(attachment) => (self.without_document(stored, attachment).await?, Vec::new()),
         };
+        // A document is not copied without the resource that names it.
+        let mut documents = Vec::new();
+        for attachment in &named {
+            match self.without_document(stored, attachment).await {
+                // An earlier change left it out.
+                Err(Error::NotFound(_)) => {}
+                found => documents.push(found?),
+            }
+        }
+        if !draft.summary.has_room_for(1 + documents.len(), reason) {
+            return Err(full(&draft.summary));
+        }
+        let names: Vec<_> = std::iter::once(&what)
+            .chain(documents.iter().map(|(what, _)| what))
+            .filter_map(|what| match what {
+                Redacted::Document { name } => Some(name.clone()),
+                Redacted::Resource { .. } => None,
+            })
+            .collect();
+        if !names.is_empty() {
+            replaced.extend(self.without_urls(draft, &Unserved(&names)).await?);
+        }
         let reasons = draft.pages[0].files.iter().filter(|named| named.name == REASONS);
         replaced.extend(reasons.map(|named| named.file.key.clone()));
         replaced.extend((0..review.summary.pages).map(|page| review.summary.page_key(page)));
         let at = self.clock.now();
         let redaction = Redaction { what, reason: reason.to_owned(), actor: who.to_owned(), at, replaced };
         let notice = redaction.notice();
-        // A document is not copied without the resource that names it.
-        for attachment in named {
-            let (what, replaced) = match self.without_document(stored, &attachment).await {
-                // An earlier change left it out.
-                Err(Error::NotFound(_)) => continue,
-                found => found?,
-            };
+        for (what, replaced) in documents {
             draft.summary.leave_out(Redaction { what, replaced, ..redaction.clone() });
         }
         draft.summary.leave_out(redaction);
@@ -178,11 +202,8 @@ impl Admin {
         summary: &ExportTotals,
         stored: &StoredJob,
     ) -> Result<Draft<'a>> {
-        if summary.is_full_of_redactions() {
-            return Err(Error::invalid(format!(
-                "{} things were left out already, which is the most with these reasons: reject the export instead",
-                summary.redactions.len()
-            )));
+        if !summary.has_room_for(1, "") {
+            return Err(full(summary));
         }
         if summary.pages == 0 {
             return Err(NO_FILE);

@@ -1,6 +1,7 @@
 //! The error page: what happened, what the reader can do, and the request id that the log contains.
 
 use askama::Template;
+use domain::roles::Role;
 use http::StatusCode;
 
 use crate::pages::filters;
@@ -58,7 +59,15 @@ impl ErrorPage {
 
 /// Returns the path of the page's link, and the key of its text.
 fn next_step(status: u16, path: &str) -> (&'static str, &'static str) {
+    let roles = request_context::current_roles();
     match status {
+        // Other members of staff than reviewers may not see the list of exports.
+        403 | 404 | 409 if path.starts_with("/staff") && !roles.has(Role::Reviewer) && !roles.is_empty() => {
+            match roles.has(Role::Auditor) {
+                true => ("/staff/audit", "audit-title"),
+                false => ("/staff/settings", "settings-title"),
+            }
+        }
         401 | 403 if path.starts_with("/staff") => ("/staff/login", "sign-in"),
         404 | 409 if path.starts_with("/staff") => ("/staff", "back"),
         404 | 409 | 413 if path.starts_with("/my/") => ("/my", "my-copies"),

@@ -22,8 +22,8 @@ pub struct FormFrame {
     pub patient: String,
     /// The path to which the form is sent.
     pub action: String,
-    /// The path of the previous step.
-    pub back: Option<String>,
+    /// Whether there is a previous step.
+    pub has_back: bool,
     pub token: String,
     pub version: String,
     /// The button that the Enter key presses.
@@ -92,6 +92,8 @@ pub struct DateField {
 #[template(path = "form_topics.html")]
 pub struct TopicsPage {
     pub form: FormFrame,
+    /// The label of the boxes for a text about a topic.
+    pub box_words: String,
     pub topics: Vec<TopicCard>,
 }
 
@@ -110,14 +112,14 @@ pub struct TopicCard {
 #[template(path = "form_check.html")]
 pub struct CheckPage {
     pub form: FormFrame,
-    pub change_parts: String,
-    pub change_topics: String,
     pub parts: Vec<PartAnswer>,
     pub parts_left_out: String,
     pub topics: Vec<TopicCard>,
     /// The text of the permission; `None` if no topic is ticked.
     pub permission: Option<String>,
     pub agree_words: String,
+    /// Whether the patient ticked the box for this content before.
+    pub agreed: bool,
     pub agree_missing: bool,
 }
 

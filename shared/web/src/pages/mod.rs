@@ -45,6 +45,8 @@ mod zip;
 pub struct LandingPage<'a> {
     pub base_url: &'a str,
     pub sandbox: bool,
+    /// Whether staff check each copy.
+    pub review: bool,
 }
 
 /// The sign-in page of patients, for the request of an app or for a page of this server (`next`).

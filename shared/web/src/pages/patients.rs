@@ -191,6 +191,11 @@ impl StartPage {
         }
     }
 
+    /// The address of the form.
+    fn action(&self) -> &str {
+        &self.path
+    }
+
     /// The version of the group that the page shows.
     fn version(&self) -> Option<&str> {
         match &self.of {

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use settings::Settings;
 use words::Words;
 
+use crate::pages::job::Message;
 use crate::pages::{FieldProblem, filters};
 use crate::receiver::client_name;
 use crate::request_context;
@@ -104,7 +105,7 @@ impl QueueRow {
             look: stored.job.state().ehi_status(),
             state: restorable_until(&stored.job, now).map_or_else(
                 || state(&words, stored.job.state()),
-                |until| words.text("queue-deleted-until", &[("time", &words.moment(until))]),
+                |until| words.text("queue-deleted-until", &[("time", &words.deadline(until))]),
             ),
             asked: words.date(header.created_at),
             due: due(&words, &stored.job, settings.pages.due_days, now)?,
@@ -177,6 +178,7 @@ fn due(words: &Words, job: &Job, due_days: i64, now: Timestamp) -> Result<Option
 #[template(path = "staff_several.html")]
 pub struct SeveralPage {
     pub username: String,
+    pub message: Option<Message>,
     pub title: String,
     pub rows: Vec<QueueRow>,
     pub refused: Vec<Refused>,

@@ -11,8 +11,8 @@ pub struct StaffLoginPage {
     pub next: String,
     /// What was typed there, as a urlencoded form; empty if nothing was.
     pub kept: String,
-    /// Whether a form arrived after the end of the session.
-    pub is_again: bool,
+    /// The key of the message about a form that arrived after the end of the session.
+    pub again: Option<&'static str>,
     /// The name that the user typed in the last attempt.
     pub username: String,
     pub error: Option<String>,

@@ -45,3 +45,58 @@ fn a_tag_may_be_longer_than_the_language() {
         assert_eq!(Language::of_tag(tag).map(Language::tag), found, "{tag}");
     }
 }
+
+/// The variables that are numbers of things.
+const NUMBERS: [&str; 11] = [
+    "count",
+    "days",
+    "documents",
+    "files",
+    "found",
+    "hours",
+    "minutes",
+    "read",
+    "resources",
+    "seconds",
+    "written",
+];
+/// Messages in which no word depends on the number.
+const BARE: [(&str, &str); 9] = [
+    ("job-kilobytes", "count"),
+    ("job-ledger-documents", "written"),
+    ("job-ledger-sum", "written"),
+    ("job-megabytes", "count"),
+    ("my-files-listed", "count"),
+    ("queue-approve-count", "count"),
+    ("rows-count", "count"),
+    ("zip-all", "count"),
+    ("zip-first", "count"),
+];
+
+/// Returns whether a text selects the singular by a variable.
+fn has_singular(pieces: &[Piece], of: &str) -> bool {
+    pieces.iter().any(|piece| match piece {
+        Piece::Select { variable, cases, .. } => {
+            *variable == of && cases.iter().any(|(case, _)| *case == "1")
+        }
+        Piece::Text(_) | Piece::Variable(_) => false,
+    })
+}
+
+#[test]
+fn every_message_with_a_number_has_a_singular() {
+    let mut bare = std::collections::BTreeSet::new();
+    for language in Language::all() {
+        for key in language.keys() {
+            let (pieces, variables) = (language.pieces(key), language.variables(key));
+            let (pieces, variables) = (pieces.expect("a message"), variables.expect("a message"));
+            for number in variables.into_iter().filter(|variable| NUMBERS.contains(variable)) {
+                match BARE.contains(&(key, number)) {
+                    true => _ = bare.insert((key, number)),
+                    false => assert!(has_singular(pieces, number), "{} {key} ${number}", language.tag()),
+                }
+            }
+        }
+    }
+    assert_eq!(bare.len(), BARE.len(), "a message in the list is gone: {bare:?}");
+}

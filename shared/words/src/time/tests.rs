@@ -14,6 +14,7 @@ fn each_language_writes_dates_its_own_way_in_the_zone_of_the_settings() {
         let language = Language::of_tag(tag).expect("a language");
         let words = Words { language, zone: zone.clone(), ..Words::default() };
         assert_eq!((words.date(at), words.moment(at)), (day.to_owned(), moment.to_owned()));
+        assert_eq!(words.deadline(at), format!("{moment} EST"));
         assert_eq!(words.partial("2020-02"), month);
         assert_eq!(words.partial("2020"), "2020");
         assert_eq!(words.partial("2026-03-01"), day);

@@ -3,15 +3,16 @@
 use askama::Template;
 use domain::deletion::UndoEnd;
 use domain::ids::FileName;
-use domain::job::Job;
+use domain::job::{Job, JobHeader};
 use domain::ports::jobs::StoredJob;
 use domain::rejection::RejectionReason;
 use domain::states::Gone;
 use jiff::{SignedDuration, Timestamp};
+use settings::OWN_PAGES;
 use words::Words;
 
 use super::{DocumentCounts, Message, full, path, patient, size};
-use crate::pages::filters;
+use crate::pages::{FieldProblem, filters};
 use crate::request_context;
 
 /// The choice of the list with which the reason of a rejection must be typed.
@@ -26,6 +27,7 @@ pub struct Decided {
     not_opened: Option<String>,
     /// What is said if no more documents are marked.
     full: Option<String>,
+    has_app: bool,
 }
 
 impl Decided {
@@ -64,8 +66,28 @@ impl Decided {
                 None => job.header().owner.is_staff().then(|| words.text("decide-too-many", &[])),
             },
             full: full(documents.full_at, words),
+            has_app: has_app(job.header()),
         }
     }
+
+    /// Returns the key of what approval does at once.
+    fn after_approval(&self) -> &'static str {
+        if self.has_app { "job-approve-after" } else { "job-approve-after-here" }
+    }
+
+    /// Returns the key of what deletion does at once.
+    fn after_deletion(&self) -> &'static str {
+        if self.has_app { "delete-after" } else { "delete-after-here" }
+    }
+}
+
+/// Returns whether an app loads the copy. A copy that staff or the patient's own pages have started is downloaded from pages.
+fn has_app(header: &JobHeader) -> bool {
+    !header.owner.is_staff() && header.owner.client.as_str() != OWN_PAGES
+}
+
+fn with_app<'k>(of_app: &'k str, of_pages: &'k str, header: &JobHeader) -> &'k str {
+    if has_app(header) { of_app } else { of_pages }
 }
 
 #[derive(Template)]
@@ -80,13 +102,26 @@ pub struct ApprovePage {
 pub struct RejectPage {
     pub username: String,
     pub decided: Decided,
-    /// The error in the form.
     pub message: Option<Message>,
+    /// The mistakes in the form.
+    pub problems: Vec<FieldProblem>,
     pub because: String,
     pub reason: String,
 }
 
 impl RejectPage {
+    /// The id of the first choice of the list, to which the message leads that none is chosen.
+    pub const FIRST_REASON: &str = "because-identity";
+
+    fn problem_at(&self, field: &str) -> Option<&str> {
+        problem_at(&self.problems, field)
+    }
+
+    /// The address of the form.
+    fn action(&self) -> String {
+        format!("{}/reject", self.decided.path)
+    }
+
     /// The choices of the list: the value, the key in the catalogue, and whether it is chosen.
     fn reasons(&self) -> Vec<(&'static str, String, bool)> {
         let option = |reason: &'static str| (reason, format!("reject-{reason}"), self.because == reason);
@@ -114,6 +149,11 @@ impl DeletePage {
     }
 }
 
+/// Returns the message at a field.
+fn problem_at<'p>(problems: &'p [FieldProblem], field: &str) -> Option<&'p str> {
+    problems.iter().find(|problem| problem.field == field).map(|problem| problem.text.as_str())
+}
+
 /// The page of a deleted job. It says until when the deletion can be undone, or why it cannot.
 #[derive(Template)]
 #[template(path = "staff_job_deleted.html")]
@@ -136,7 +176,7 @@ impl DeletedPage {
         let history = &gone.header.history;
         let (deletion, undo, can_undo) = match (gone.restorable(now), gone.undo_end()) {
             (Some(undo), _) => {
-                let until = words.text("deleted-until", &[("time", &words.moment(undo.until))]);
+                let until = words.text("deleted-until", &[("time", &words.deadline(undo.until))]);
                 (history.last()?, until, true)
             }
             (None, Some((end, event))) => {
@@ -156,7 +196,7 @@ impl DeletedPage {
             message,
             path: path(&job),
             patient: patient(&job, words),
-            by: words.text("deleted-by", &values),
+            by: words.text(with_app("deleted-by", "deleted-by-here", &gone.header), &values),
             undo,
             can_undo,
         })
@@ -169,12 +209,15 @@ impl DeletedPage {
 pub struct LeaveOutPage {
     username: String,
     message: Option<Message>,
+    problems: Vec<FieldProblem>,
     title: String,
     what: String,
     path: String,
     version: u64,
     /// The hidden fields that identify the resource or document.
     fields: Vec<(&'static str, String)>,
+    /// The type and the id of the resource.
+    shown: Option<String>,
     reason: String,
 }
 
@@ -206,18 +249,35 @@ impl LeaveOutPage {
         Self {
             username,
             message: None,
+            problems: Vec::new(),
             title: words.text("leave-out-title", &[("what", name)]),
             what: words.text("leave-out-what", &[("kind", kind)]),
             path: path(&stored.job),
             version: stored.version,
             fields,
+            shown: None,
             reason: String::new(),
         }
     }
 
-    /// Returns the same page with the typed reason and a message about it.
-    pub fn again(self, message: Option<Message>, reason: String) -> Self {
-        Self { message, reason, ..self }
+    /// Adds the type and the id of the resource, which the form sends back.
+    pub fn showing(self, shown: Option<String>) -> Self {
+        Self { shown, ..self }
+    }
+
+    /// Returns the same page with the typed reason, and with a message or what is wrong with the reason.
+    #[must_use]
+    pub fn again(self, message: Option<Message>, problems: Vec<FieldProblem>, reason: String) -> Self {
+        Self { message, problems, reason, ..self }
+    }
+
+    fn problem_at(&self, field: &str) -> Option<&str> {
+        problem_at(&self.problems, field)
+    }
+
+    /// The address of the form.
+    fn action(&self) -> String {
+        format!("{}/leave-out?{}", self.path, self.query())
     }
 
     /// Returns the query of the form's address. With it the address shows the page again, if the form arrives after the session has

@@ -1,11 +1,13 @@
 //! The pages of one export for staff: the request, the state, the contents and the actions.
 //!
 //! - [`requested`] and [`account`]: the choices and the ledger as sentences;
+//! - [`attach`]: the limits of the form that attaches files;
 //! - [`contents`]: the list of a file's resources, and one resource;
 //! - [`inside`]: the documents inside resources;
 //! - [`decide`]: the pages that ask for confirmation before an action.
 
 mod account;
+mod attach;
 mod contents;
 mod decide;
 mod inside;
@@ -21,6 +23,8 @@ use jiff::{SignedDuration, Timestamp};
 use words::Words;
 
 pub use self::account::{Account, ReasonRow};
+use self::attach::AttachForm;
+pub use self::attach::UploadLimits;
 pub use self::contents::{FieldRow, ResourcePage, ResourceRow, RowsPage};
 pub use self::decide::{ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, OTHER, RejectPage};
 pub use self::inside::{InsidePage, InsidePlace, InsideRow};
@@ -94,8 +98,7 @@ pub struct JobView<'v> {
     pub app: String,
     pub due_days: i64,
     pub now: Timestamp,
-    /// The maximum number of files in one upload, and the maximum size of each in bytes.
-    pub upload: (usize, u64),
+    pub upload: UploadLimits,
     pub message: Option<Message>,
 }
 
@@ -136,11 +139,7 @@ pub struct StaffJobPage {
     document_groups: Vec<DocumentGroup>,
     /// The message if no more documents are marked.
     full: Option<String>,
-    max_upload_bytes: u64,
-    max_files: usize,
-    attach_limits: String,
-    attach_too_large: String,
-    attach_too_many: String,
+    attach: AttachForm,
     history: Vec<HistoryRow>,
 }
 
@@ -185,8 +184,6 @@ impl StaffJobPage {
         let header = job.header();
         let choices = header.request.choices.as_ref();
         let has_chosen = !matches!(job, Job::AwaitingInput(_));
-        let (max_files, max_upload_bytes) = view.upload;
-        let (files_count, most) = (words.number(max_files as u64), size(words, max_upload_bytes));
         let pages = job.summary().map_or(0, |summary| summary.pages);
         let (files, files_more) = file_rows(view.manifest, view.files_from, pages, words);
         let document_groups = document_groups(view.documents, view.attached, header.patient.is_some(), words);
@@ -228,11 +225,7 @@ impl StaffJobPage {
             can_attach: job.state() == JobState::InReview && header.patient.is_some(),
             document_groups,
             full: full(view.full_at, words),
-            max_upload_bytes,
-            max_files,
-            attach_limits: words.text("job-attach-limits", &[("count", &files_count), ("size", &most)]),
-            attach_too_large: words.text("job-attach-too-large", &[("size", &most)]),
-            attach_too_many: words.text("job-attach-too-many", &[("count", &files_count)]),
+            attach: AttachForm::new(&view.upload, words),
             history: header.history.iter().map(|event| HistoryRow::new(event, words)).collect(),
         }
     }
