@@ -1,5 +1,6 @@
-//! Check 32: the cost of a list does not grow with the store. The requests of a list to DynamoDB are counted with the simulated
-//! AWS, with a few jobs and with 10,000. (SQLite's plans are checked in `shared/local/src/job_rows.rs`.)
+//! Check 32 of the design: the cost of a list does not grow with the store. The requests of a list to DynamoDB are counted with the
+//! simulated AWS, with a few jobs and with 10,000. (SQLite's plans are checked in `shared/local/src/job_rows.rs`, and its times in
+//! `quick`.)
 
 use std::collections::BTreeMap;
 
@@ -12,9 +13,10 @@ use platform::Platform;
 use tests::simulated::platform::{platform, random};
 use tests::simulated::{Client, Simulation, Stage, run};
 
-/// The jobs of a hospital: one in a hundred is Anna's, and the other names begin with many different letters.
-fn job(number: usize) -> Job {
-    let Job::Queued(Queued { mut header }) = contract::job(i64::try_from(number).expect("few"), "p") else {
+/// The jobs of a hospital: one in a hundred is Anna's, and the other names begin with many different letters. `seconds` decides the time
+/// of creation.
+pub(crate) fn job(number: usize, seconds: i64) -> Job {
+    let Job::Queued(Queued { mut header }) = contract::job(seconds, "p") else {
         unreachable!("it is queued")
     };
     let id = PatientId::parse(&format!("p{number}")).expect("an id");
@@ -73,7 +75,7 @@ fn a_list_of_ten_thousand_jobs_costs_as_little_as_one_of_a_hundred() {
         let client = Client::new(&Simulation::new(), Stage::Outside);
         let jobs = platform(&client, "", random(1)).await.jobs().expect("the port");
         for number in 0..10_000 {
-            jobs.create(&job(number)).await.expect("created");
+            jobs.create(&job(number, i64::try_from(number).expect("few"))).await.expect("created");
         }
         for (name, (requests, half_units)) in taken(&client, &*jobs).await {
             // A list reads one page of an index. It reads a few more if few of the jobs with the name have the state.

@@ -56,6 +56,15 @@ async fn errors_of_the_console_are_found() {
 }
 
 #[in_browser]
+async fn requests_of_a_page_are_found() {
+    let browser = Browser::open().await;
+    let page = browser.page(Look::DESK, Script::On).await;
+    let html = "<title>Wrong</title><img src='http://127.0.0.1:1/none.png' alt=''>";
+    let requested = page.requested(page.open(&format!("data:text/html,{html}"))).await;
+    assert!(requested.iter().any(|url| url == "http://127.0.0.1:1/none.png"), "{requested:?}");
+}
+
+#[in_browser]
 async fn all_tab_stops_are_found_with_and_without_scripts() {
     let browser = Browser::open().await;
     let body = "<a href='/first'>First</a> <label>Name <input autofocus></label>

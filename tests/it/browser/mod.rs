@@ -1,18 +1,47 @@
 //! The pages in a real browser. `cargo xtask browser` starts it; plain `cargo test` ignores these stories.
 
+mod again;
+mod colours;
+mod errors;
 mod helpers;
 mod my;
+mod offline;
 mod patient;
 mod review;
+mod session;
 mod staff;
+mod states;
 
-use tests::browser::{Audience, Browser, Look, Page, Script, Site, inspect};
+use tests::browser::{Audience, Browser, Key, Look, Page, Script, Site, inspect};
 
 /// Opens a site, a browser, and a page in it, with which nearly every story begins.
 async fn opened(look: Look, script: Script) -> (Site, Browser, Page) {
     let (site, browser) = (Site::new().await, Browser::open().await);
     let page = browser.page(look, script).await;
     (site, browser, page)
+}
+
+/// Requests a copy with these private topics on Anna's own pages; returns the path of its page.
+async fn ask_for_copy(site: &Site, page: &Page, topics: &[&str]) -> String {
+    page.look(Look::DESK).await;
+    page.open(&site.at("/my")).await;
+    if page.heading().await == "Who are you?" {
+        page.leads(page.click("button", &format!("Anna Lindqvist {}", tests::ANNA))).await;
+    }
+    page.leads(page.click("link", "Ask for a copy")).await;
+    page.leads(page.click("button", "Continue")).await;
+    for topic in topics {
+        page.click("checkbox", topic).await;
+    }
+    page.leads(page.click("button", "Continue")).await;
+    if !topics.is_empty() {
+        page.tab_until("agreement", |stop| stop.role == "checkbox").await;
+        page.press(Key::Space).await;
+    }
+    page.leads(page.click("button", "Send my request")).await;
+    let url = page.url().await;
+    let path = url.strip_prefix(&site.base).and_then(|path| path.strip_suffix("?said=sent"));
+    path.unwrap_or_else(|| panic!("{url}")).to_owned()
 }
 
 /// Fails with all problems if there are any.

@@ -75,6 +75,7 @@ async fn a_wrong_password_is_reported_and_the_right_one_is_accepted() {
         page.leads(page.press(Key::Enter)).await;
         assert!(page.heading().await.contains(leads_to), "{}", page.heading().await);
     }
+    assert_none(&page.console_errors());
 }
 
 #[in_browser]
@@ -160,6 +161,7 @@ async fn a_step_has_few_tab_stops() {
         assert_eq!(stops[0].name, "Skip to the main part");
         page.leads(page.click("button", button)).await;
     }
+    assert_none(&page.console_errors());
 }
 
 #[in_browser]

@@ -102,27 +102,44 @@ async fn the_decisions_pass_in_every_appearance() {
     passes(&page, "staff-deleted", Audience::Staff).await;
 }
 
-/// An image opens in a tab of its own, where it is visible and runs no script. A page that is labelled as a PDF is not opened.
+/// Check 35 of the design: a page and a drawing that are labelled as documents are downloaded. The page of the export stays, and no
+/// script runs. A picture is visible, without scripts.
 #[in_browser]
 async fn a_script_that_is_labelled_as_a_document_does_not_run() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     let review = reviewed(&site, &page).await;
-    let script = b"<html><script>document.title = 'Ran'</script></html>";
-    let picture = b"<svg xmlns='http://www.w3.org/2000/svg'><script>document.title = 'Ran'</script></svg>";
-    let files: [(&str, &str, &[u8]); 2] =
-        [("letter.pdf", "application/pdf", script), ("scan.png", "image/png", picture)];
+    let script = b"<html><script>document.title = 'Ran'; fetch('/ran')</script></html>";
+    let drawing = b"<svg xmlns='http://www.w3.org/2000/svg'><script>document.title = 'Ran'; fetch('/ran')</script></svg>";
+    let files: [(&str, &str, &[u8]); 3] = [
+        ("letter.pdf", "application/pdf", script),
+        ("scan.png", "image/png", drawing),
+        ("photo.html", "text/html", PICTURE),
+    ];
     let staff = site.world.staff().await;
-    site.world.post(&format!("/admin{}/add-files", review.job)).cookie(&staff).files(&files).send().await;
-    let before = page.title().await;
+    let attached =
+        site.world.post(&format!("/admin{}/add-files", review.job)).cookie(&staff).files(&files).send().await;
+    assert_eq!(attached.status, http::StatusCode::OK, "{}", attached.text());
+    page.open(&site.at(&format!("/staff/jobs/{}", review.id))).await;
+    let before = (page.title().await, page.url().await);
+    let at = |name: &str| site.at(&format!("/staff/jobs/{}/documents/{name}", review.id));
     for name in ["letter.pdf", "scan.png"] {
-        let address = site.at(&format!("/staff/jobs/{}/documents/{name}", review.id));
-        // A download does not leave the page.
-        page.evaluate::<Option<bool>>(&format!("(location.assign('{address}'), null)")).await;
-        tokio::task::yield_now().await;
-        let title = page.title().await;
-        assert!(title != "Ran" && title == before, "{name}: {title}");
+        let address = at(name);
+        let go = format!("(location.assign('{address}'), null)");
+        let mut downloaded = String::new();
+        let requested = page
+            .requested(async { downloaded = page.downloads(page.evaluate::<Option<bool>>(&go)).await })
+            .await;
+        assert_eq!((downloaded.as_str(), requested), (address.as_str(), vec![address.clone()]));
+        assert_eq!((page.title().await, page.url().await), before, "{name}");
     }
+    assert_none(&page.console_errors());
+    page.open(&at("photo.html")).await;
+    assert_eq!(page.evaluate::<String>("document.contentType").await, "image/png");
+    assert_eq!(page.evaluate::<u32>("document.images[0].naturalWidth").await, 1);
 }
+
+/// A picture with one pixel, in PNG.
+const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\x9cc\xe0NJ\xfb\x0f\0\x03\"\x01\xd3#\x9e\x86\xcf\0\0\0\0IEND\xaeB`\x82";
 
 /// If scripts run, the page does not send files that are too large.
 #[in_browser]

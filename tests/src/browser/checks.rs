@@ -171,7 +171,9 @@ pub async fn inspect(page: &Page, name: &str, audience: Audience) -> Vec<Finding
     let unseen = stops.iter().filter(|stop| !(stop.is_outlined && stop.is_uncovered));
     report(Check::Focus, look, unseen.map(name_of).collect());
     report(Check::Name, look, stops.iter().filter(|stop| stop.name.is_empty()).map(name_of).collect());
-    report(Check::LargeText, Look::DESK, large_text(page).await);
+    for look in [Look::PHONE, Look::DESK] {
+        report(Check::LargeText, look, large_text(page, look).await);
+    }
     report(Check::Console, look, page.console_errors());
     found
 }
@@ -194,8 +196,8 @@ async fn skip_link(page: &Page, first: Option<&Stop>) -> Vec<String> {
     if leads_to_main { Vec::new() } else { vec![format!("the first stop is {first:?}")] }
 }
 
-async fn large_text(page: &Page) -> Vec<String> {
-    page.look(Look::DESK).await;
+async fn large_text(page: &Page, look: Look) -> Vec<String> {
+    page.look(look).await;
     let grown = page.zoom_text().await;
     let mut wrong = page.cut_off().await;
     wrong.extend(page.sideways().await);

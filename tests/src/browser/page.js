@@ -114,6 +114,7 @@
     // Makes text twice as large, as browsers offer it, and returns the factor by which it grew.
     zoomText() {
       const size = () => parseFloat(style(document.querySelector("main p, main label, main td, main") ?? document.body).fontSize);
+      document.documentElement.style.fontSize = "";
       const before = size();
       document.documentElement.style.fontSize = "200%";
       return size() / before;

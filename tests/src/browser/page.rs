@@ -74,6 +74,51 @@ impl Page {
         done
     }
 
+    /// Goes back in the history, as the button of the browser does. The browser may show a page that it kept, which it does not load
+    /// again.
+    pub async fn back(&self) {
+        let history = self.call("Page.getNavigationHistory", json!({})).await;
+        let current = history["currentIndex"].as_u64().and_then(|index| usize::try_from(index).ok());
+        let last = current.and_then(|index| index.checked_sub(1)).expect("an earlier page");
+        let before = self.connection.event_count();
+        let entry = json!({ "entryId": history["entries"][last]["id"] });
+        self.call("Page.navigateToHistoryEntry", entry).await;
+        let shown = self.connection.event(before, &self.session, "Page.frameNavigated").await;
+        assert!(shown.is_some(), "the browser did not go back from {}", self.url().await);
+        let complete = "new Promise((done) => document.readyState === 'complete' ? done(true) : addEventListener('load', () => done(true)))";
+        assert!(self.evaluate::<bool>(complete).await);
+    }
+
+    /// Runs an action that starts a download; returns the URL of the file. The browser does not store the file.
+    pub async fn downloads<T>(&self, action: impl Future<Output = T>) -> String {
+        self.call("Page.setDownloadBehavior", json!({ "behavior": "deny" })).await;
+        let before = self.connection.event_count();
+        action.await;
+        let begun = self.connection.event(before, &self.session, "Page.downloadWillBegin").await;
+        text(&begun.expect("a download begins").params["url"])
+    }
+
+    /// Runs a script in every page that is opened from now on, before the scripts of the page.
+    pub async fn run_before_scripts(&self, source: &str) {
+        self.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await;
+    }
+
+    /// Adds a header to all requests of the page.
+    pub async fn send_header(&self, name: &str, value: &str) {
+        self.call("Network.enable", json!({})).await;
+        self.call("Network.setExtraHTTPHeaders", json!({ "headers": { name: value } })).await;
+    }
+
+    /// Runs an action; returns the URLs that the page requests meanwhile.
+    pub async fn requested<T>(&self, action: impl Future<Output = T>) -> Vec<String> {
+        self.call("Network.enable", json!({})).await;
+        let before = self.connection.event_count();
+        action.await;
+        let events = self.connection.events_of(&self.session, before);
+        let requests = events.iter().filter(|event| event.method == "Network.requestWillBeSent");
+        requests.map(|event| text(&event.params["request"]["url"])).collect()
+    }
+
     /// Returns the value of an expression, also if pages may not run scripts.
     pub async fn evaluate<T: DeserializeOwned>(&self, expression: &str) -> T {
         let asked = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });

@@ -23,8 +23,36 @@ pub struct Site {
     pub base: String,
     /// The base URL of the app.
     pub app: String,
-    _server: Server,
-    serving: JoinHandle<()>,
+    _server: Option<Server>,
+    serving: Vec<JoinHandle<()>>,
+}
+
+/// A site that does not serve yet.
+struct Prepared {
+    world: World,
+    base: String,
+    listener: TcpListener,
+    app: String,
+    serving: Vec<JoinHandle<()>>,
+}
+
+impl Prepared {
+    async fn new(more: &str, records: &Path) -> Self {
+        let (listener, base) = listen().await;
+        let (app_listener, app) = listen().await;
+        let client = format!(
+            "[[clients]]\nid = \"{APP}\"\nname = \"Pocket Health\"\nredirect_uris = [\"{app}/callback\"]\nscopes = \
+             \"launch/patient offline_access openid fhirUser patient/$ehi-export patient/*.rs\"\n"
+        );
+        let text = settings(more).replacen(BASE_URL, &base, 1) + &client;
+        let world = World::of(&text, records);
+        let serving = vec![serve(app_listener, Router::new().fallback(back_in_the_app))];
+        Self { world, base, listener, app, serving }
+    }
+}
+
+fn serve(listener: TcpListener, router: Router) -> JoinHandle<()> {
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("a server") })
 }
 
 /// An export that staff may review.
@@ -47,19 +75,18 @@ impl Site {
 
     /// Returns a site with additional settings and other records.
     pub async fn over(more: &str, records: &Path) -> Self {
-        let (listener, base) = listen().await;
-        let (app_listener, app) = listen().await;
-        let client = format!(
-            "[[clients]]\nid = \"{APP}\"\nname = \"Pocket Health\"\nredirect_uris = [\"{app}/callback\"]\nscopes = \
-             \"launch/patient offline_access openid fhirUser patient/$ehi-export patient/*.rs\"\n"
-        );
-        let text = settings(more).replacen(BASE_URL, &base, 1) + &client;
-        let world = World::of(&text, records);
+        let Prepared { world, base, listener, app, serving } = Prepared::new(more, records).await;
         let server = Server::start(world.platform().clone(), listener, 0).await.expect("a server");
-        let serving = tokio::spawn(async move {
-            axum::serve(app_listener, Router::new().fallback(back_in_the_app)).await.expect("an app");
-        });
-        Self { world, base, app, _server: server, serving }
+        Self { world, base, app, _server: Some(server), serving }
+    }
+
+    /// Returns a sandbox whose browsers get another router over its platform, such as one with a fault.
+    pub async fn with_router(router: impl FnOnce(&World) -> Router) -> Self {
+        let records = ehi::defaults::sample_records();
+        let Prepared { world, base, listener, app, mut serving } =
+            Prepared::new("sandbox = true", &records).await;
+        serving.push(serve(listener, router(&world)));
+        Self { world, base, app, _server: None, serving }
     }
 
     /// Returns a URL of this server.
@@ -147,7 +174,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.serving.iter().for_each(JoinHandle::abort);
     }
 }
 
