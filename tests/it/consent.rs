@@ -18,8 +18,7 @@ async fn consent_lines(world: &World, launch: &Launch, language: &str) -> (Vec<S
     let main = page.split("<main").nth(1).and_then(|rest| rest.split("</main>").next()).expect("a page");
     let list = main.split("<ul").nth(1).and_then(|rest| rest.split("</ul>").next()).expect("a list");
     let items = list.split("<li>").skip(1);
-    let lines =
-        items.map(|item| item.split("</li>").next().unwrap_or_default().replace("&#34;", "\"").to_owned());
+    let lines = items.map(|item| item.split("</li>").next().unwrap_or_default().replace("&#34;", "\""));
     (lines.collect(), main.to_owned())
 }
 

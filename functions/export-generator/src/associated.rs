@@ -171,11 +171,14 @@ fn about(text: &[u8], exported: &HashSet<String>) -> Vec<String> {
 fn decide(text: &[u8], claims: &Claims<'_>) -> Decision {
     let mut decision = Decision::Keep;
     subject_values(text, |subject| {
-        let withheld = parse(subject).and_then(|reference| claims.withheld_category(reference));
-        match withheld {
-            Some(Some(category)) => decision = Decision::Withhold(category),
-            Some(None) if decision == Decision::Keep => decision = Decision::LeaveOut(Reason::Provenance),
-            _ => {}
+        let Some(Refusal { category }) = parse(subject).and_then(|reference| claims.refusal(reference))
+        else {
+            return;
+        };
+        match category {
+            Some(category) => decision = Decision::Withhold(category),
+            None if decision == Decision::Keep => decision = Decision::LeaveOut(Reason::Provenance),
+            None => {}
         }
     });
     decision

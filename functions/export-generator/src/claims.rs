@@ -119,15 +119,15 @@ impl<'p> Claims<'p> {
         }
     }
 
-    /// Returns the category of a resource to which access is refused. `Some(None)` if its category is not known, and `None`
-    /// if access is not refused.
-    pub(crate) fn withheld_category(&self, reference: Reference<'_>) -> Option<Option<Sensitive>> {
+    /// Returns the refusal of a resource or a Binary; `None` if access to it is not refused.
+    pub(crate) fn refusal(&self, reference: Reference<'_>) -> Option<Refusal> {
         let document = || {
             let target = Target::Binary(reference.id.to_owned());
-            self.withheld.get(&target).or_else(|| self.held.get(&target)).copied()
+            self.withheld.get(&target).or_else(|| self.held.get(&target))
         };
-        let refused = self.refused.get(reference.text).copied();
-        refused.or_else(|| document().filter(|_| reference.resource_type == "Binary"))
+        let refused = self.refused.get(reference.text);
+        let category = refused.or_else(|| document().filter(|_| reference.resource_type == "Binary"))?;
+        Some(Refusal { category: *category })
     }
 
     /// Records a Binary whose `securityContext` is another resource than the patient. It is exported only if an

@@ -107,7 +107,7 @@ pub fn head_and_facts<'a>(
             b"category" => codes(text, value, &mut facts.categories),
             b"type" => codes(text, value, &mut facts.types),
             b"context" | b"collection" => {
-                json::members(text, value, |key, value| dates.record(text, key, value, 0))
+                json::members(text, value, |key, value| dates.record(text, key, value, 0));
             }
             _ => dates.record(text, key, value, 1),
         })?;

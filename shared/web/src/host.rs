@@ -122,7 +122,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     let takes_cookie = observed.took_cookie || cors::takes_cookie(uri.path());
     if response.extensions().get::<Shown>().is_some() {
         let context =
-            RequestContext::new(request_id.clone(), None, reader.clone()).to_staff(observed.roles.take());
+            RequestContext::new(request_id.clone(), None, reader.clone()).for_staff(observed.roles.take());
         (response, _) = context.during(async { wanted.rendered(response) }).await;
     }
     let form_redirect = response.extensions_mut().remove::<FormRedirect>();

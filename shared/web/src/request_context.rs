@@ -66,7 +66,7 @@ impl RequestContext {
     }
 
     /// Returns the same context for a response to a staff member with these roles.
-    pub(super) fn to_staff(self, roles: Option<Roles>) -> Self {
+    pub(super) fn for_staff(self, roles: Option<Roles>) -> Self {
         Self { roles: roles.map(OnceLock::from).unwrap_or_default(), ..self }
     }
 

@@ -114,7 +114,7 @@ pub(crate) async fn ask_delete(page: ExportPage) -> Result<Response, PageError> 
 
 pub(crate) async fn delete(StaffForm(page, form): StaffForm<ExportPage>) -> Result<Response, PageError> {
     let seen = Seen::of(&form)?;
-    match page.delete_seen(seen).await {
+    match Box::pin(page.delete_seen(seen)).await {
         // The page of the deleted export offers to undo that.
         Ok(true) => Ok(see_other(&page.url())),
         Ok(false) => Ok(see_other(&page.state.settings.url("/staff"))),

@@ -56,8 +56,11 @@ const DATES: [&[u8]; 45] = [
     b"recorded",
 ];
 
-/// The names of [`DATES`] with their ranks, by their lengths. Most members of a resource have no such name.
-static BY_LENGTH: LazyLock<[Vec<(usize, &[u8])>; 24]> = LazyLock::new(|| {
+/// A name of [`DATES`] with its rank.
+type Ranked = (usize, &'static [u8]);
+
+/// The names of [`DATES`] by their lengths. Most members of a resource have no such name.
+static BY_LENGTH: LazyLock<[Vec<Ranked>; 24]> = LazyLock::new(|| {
     let of_length = |length| DATES.iter().copied().enumerate().filter(move |(_, name)| name.len() == length);
     std::array::from_fn(|length| of_length(length).collect())
 });

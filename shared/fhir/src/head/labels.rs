@@ -37,7 +37,8 @@ pub(super) fn of_meta<'a>(text: &'a [u8], meta: Range<usize>, facts: &mut Facts<
 pub(super) fn of_document<'a>(text: &'a [u8], value: Range<usize>, facts: &mut Facts<'a>) {
     json::elements(text, value, |concept| {
         if let Some(code) = json::string(text, concept.clone()) {
-            return facts.labels.push(code);
+            facts.labels.push(code);
+            return;
         }
         let is_object = text[concept.start] == b'{';
         match json::member(text, concept.clone(), b"coding").filter(|_| is_object) {
