@@ -1,122 +1,24 @@
 //! `ehi export` with a server that breaks connections, refuses requests, gives no hashes and forgets jobs.
 
+mod directory;
+mod files;
+mod replies;
+mod server;
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use futures_util::StreamExt;
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use self::server::{lock, serve, start};
 use crate::program::{ehi, printed, run};
 
 const PATIENTS: &str =
     "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n{\"resourceType\":\"Patient\",\"id\":\"b\"}\n";
-
-/// The server's next responses, and a record of its requests.
-#[derive(Default)]
-struct Script {
-    /// Statuses and bodies to return before the manifest.
-    statuses: VecDeque<(StatusCode, Value)>,
-    /// The number of downloads to break off in the middle.
-    broken_downloads: u32,
-    kick_offs: Vec<String>,
-    ranges: Vec<String>,
-    status_requests: u32,
-    /// The files in the manifest, by name and text.
-    files: Vec<(String, String)>,
-    status_at: Option<SocketAddr>,
-    own: Option<SocketAddr>,
-}
-
-type Shared = Arc<Mutex<Script>>;
-
-fn lock(script: &Shared) -> std::sync::MutexGuard<'_, Script> {
-    script.lock().expect("no test panics while it holds the lock")
-}
-
-async fn kick_off(State(script): State<Shared>, headers: HeaderMap) -> Response {
-    let mut script = lock(&script);
-    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
-    script.kick_offs.push(key.to_owned());
-    let status = script.status_at.or(script.own).expect("an address");
-    let url = format!("http://{status}/status/{}", script.kick_offs.len());
-    (StatusCode::ACCEPTED, [("content-location", url)]).into_response()
-}
-
-async fn status(State(script): State<Shared>) -> Response {
-    let mut script = lock(&script);
-    script.status_requests += 1;
-    if let Some((status, body)) = script.statuses.pop_front() {
-        return (status, [("retry-after", "0")], body.to_string()).into_response();
-    }
-    let own = script.own.expect("an address");
-    let output = script.files.iter().map(|(name, text)| {
-        let resource_type = name.split('.').next();
-        json!({ "type": resource_type, "url": format!("http://{own}/files/{name}"), "count": text.lines().count() })
-    });
-    let manifest = json!({ "requiresAccessToken": false, "output": output.collect::<Vec<_>>(), "error": [] });
-    manifest.to_string().into_response()
-}
-
-async fn file(
-    State(script): State<Shared>,
-    axum::extract::Path(name): axum::extract::Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    let mut script = lock(&script);
-    let Some((_, text)) = script.files.iter().find(|(known, _)| *known == name).cloned() else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    if script.broken_downloads > 0 {
-        script.broken_downloads -= 1;
-        let half = Bytes::from(text[..text.len() / 2].to_owned());
-        // The part before the cut is sent before the connection ends.
-        let cut = futures_util::stream::once(async {
-            tokio::task::yield_now().await;
-            Err(std::io::Error::other("cut"))
-        });
-        let broken = futures_util::stream::iter([Ok(half)]).chain(cut);
-        let headers = [("etag", "\"1\"".to_owned()), ("content-length", text.len().to_string())];
-        return (headers, Body::from_stream(broken)).into_response();
-    }
-    if let Some(range) = headers.get("range").and_then(|range| range.to_str().ok()) {
-        script.ranges.push(range.to_owned());
-        let start: usize = range
-            .strip_prefix("bytes=")
-            .and_then(|range| range.strip_suffix('-')?.parse().ok())
-            .expect("a range");
-        return (StatusCode::PARTIAL_CONTENT, [("etag", "\"1\"")], text[start..].to_owned()).into_response();
-    }
-    ([("etag", "\"1\"")], text).into_response()
-}
-
-fn serve(script: &Shared, listener: TcpListener) {
-    let app = Router::new()
-        .route("/fhir/$export", get(kick_off))
-        .route("/status/{job}", get(status))
-        .route("/files/{name}", get(file))
-        .with_state(script.clone());
-    tokio::spawn(async move { axum::serve(listener, app).await });
-}
-
-async fn start() -> (Shared, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let files = vec![("Patient.ndjson".to_owned(), PATIENTS.to_owned())];
-    let script = Arc::new(Mutex::new(Script { own: Some(address), files, ..Script::default() }));
-    serve(&script, listener);
-    (script, format!("http://{address}/fhir"))
-}
 
 fn command(base: &str, out: &Path, more: &[&str]) -> Command {
     let mut command = ehi();
@@ -228,24 +130,16 @@ async fn transient_errors_are_retried_and_a_broken_download_continues() -> tests
     Ok(())
 }
 
+/// Returns the note of a directory.
+fn note(out: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(out.join(".ehi-export.json")).expect("a note")).expect("JSON")
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_export_is_not_retried_and_an_interrupted_one_continues() -> tests::Result {
+async fn an_interrupted_export_continues_and_a_forgotten_one_starts_anew() -> tests::Result {
     let (script, base) = start().await;
     let out = tempfile::tempdir()?;
-    let failed = json!({ "resourceType": "OperationOutcome", "issue": [{ "code": "exception", "diagnostics": "the disk is full" }] });
-    lock(&script).statuses = VecDeque::from([(StatusCode::INTERNAL_SERVER_ERROR, failed)]);
-    let output = export(&base, out.path(), &[]).await;
-    assert!(
-        !output.status.success() && printed(&output).contains("the disk is full"),
-        "{}",
-        printed(&output)
-    );
     let status_url = format!("{}/status/1", base.trim_end_matches("/fhir"));
-    assert!(
-        printed(&output).contains(&status_url) && printed(&output).contains("run the same command again"),
-        "{}",
-        printed(&output)
-    );
     // The client gives up at once; the next run continues the same job and starts no new one.
     lock(&script).statuses = VecDeque::from([(StatusCode::SERVICE_UNAVAILABLE, Value::Null)]);
     let impatient = export(&base, out.path(), &["--retry-for", "0"]).await;
@@ -254,13 +148,13 @@ async fn a_failed_export_is_not_retried_and_an_interrupted_one_continues() -> te
         "{}",
         printed(&impatient)
     );
+    assert!(printed(&impatient).contains("the same command again to resume it"), "{}", printed(&impatient));
     assert!(export(&base, out.path(), &[]).await.status.success());
     assert_eq!(lock(&script).kick_offs.len(), 1);
     // If the server has forgotten the job, the client starts a new one.
-    let note = out.path().join(".ehi-export.json");
-    let mut text: Value = serde_json::from_slice(&std::fs::read(&note).expect("a note"))?;
+    let mut text = note(out.path());
     text["complete"] = Value::Bool(false);
-    std::fs::write(&note, text.to_string())?;
+    std::fs::write(out.path().join(".ehi-export.json"), text.to_string())?;
     lock(&script).statuses = VecDeque::from([(StatusCode::NOT_FOUND, Value::Null)]);
     assert!(export(&base, out.path(), &[]).await.status.success());
     assert_eq!(lock(&script).kick_offs.len(), 2);

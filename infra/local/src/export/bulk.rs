@@ -15,7 +15,7 @@ use url::Url;
 
 use super::directory::OutputDirectory;
 use super::fetch::{Exported, fetch};
-use super::job::{resume, status_url};
+use super::job::{Answer, answer, manifest, poll, resume, status_url};
 use super::print_waiting;
 use super::retry::{Patience, Repeat, pause_until};
 use super::smart::{Session, checked, json as json_of};
@@ -72,7 +72,7 @@ pub(crate) async fn export(
     let (patients, options) = (&options.patient, &options.bulk);
     let kick_off = kick_off(base, options, patients)?;
     let status_url = begin(&session, &kick_off, &parameters(options, patients), directory).await?;
-    let manifests = wait(&session, &status_url, progress).await?;
+    let manifests = wait(&session, &status_url, directory, progress).await?;
     fetch(&session, &manifests, directory, progress).await
 }
 
@@ -167,27 +167,26 @@ fn parameters_resource(parameters: &[(&'static str, String, &'static str)]) -> V
 }
 
 /// Waits for the manifest, and reads all of its pages.
-async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Result<Vec<Value>, Failure> {
+async fn wait(
+    session: &Session,
+    status_url: &str,
+    directory: &mut OutputDirectory,
+    progress: &ProgressBar,
+) -> Result<Vec<Value>, Failure> {
     progress.set_length(100);
     let (mut requests, mut waiting) = (0, String::new());
     let first = loop {
-        let response = checked(session.send(Method::GET, status_url, |request| request).await?).await?;
+        let response = checked(poll(session, status_url, directory).await?).await?;
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let state = text("x-progress").unwrap_or("in progress").to_owned();
         let pause = text(RETRY_AFTER.as_str()).and_then(|text| pause_until(text, SystemClock.now()));
         let pause = if requests < QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
         if response.status() == StatusCode::OK {
-            let body = json_of(response).await?;
-            match body["status"].as_str() {
-                // In some dialects the status is 200 while the export is running.
-                Some("failed") => {
-                    let reason = body["error"].as_str().unwrap_or("no reason given");
-                    return Err(Failure::new(format!("the export failed: {reason}")));
-                }
-                Some(_) if body.get("output").is_none() => {
+            match answer(response, directory).await? {
+                Answer::Manifest(manifest) => break manifest,
+                Answer::Running(body) => {
                     progress.set_position(body["progress"].as_u64().unwrap_or_default());
                 }
-                _ => break body,
             }
         } else if let Some(percent) = state.split('%').next().and_then(|percent| percent.trim().parse().ok())
         {
@@ -206,8 +205,9 @@ async fn wait(session: &Session, status_url: &str, progress: &ProgressBar) -> Re
                 "the pages of the manifest form a circle: {next} is linked twice"
             )));
         }
-        let response = session.send(Method::GET, &next, |request| request).await?;
-        manifests.push(json_of(checked(response).await?).await?);
+        let response = checked(session.send(Method::GET, &next, |request| request).await?).await?;
+        let path = response.url().path().to_owned();
+        manifests.push(manifest(json_of(response).await?, &path)?);
     }
     Ok(manifests)
 }

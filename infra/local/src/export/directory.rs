@@ -2,6 +2,8 @@
 //! interrupted command can be resumed, a repeated command replaces its files, and another command is refused.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crypto::OsRandom;
@@ -30,6 +32,20 @@ struct Note {
     /// The files of the export, including those that are not downloaded yet. The paths are relative to the directory.
     #[serde(default)]
     files: BTreeSet<String>,
+    /// The files of the last job, until all of them are moved or removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retired: Option<Retired>,
+    /// The attachments that the server does not have. The paths are relative to the directory.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    missing: BTreeSet<String>,
+}
+
+/// The files of a job that is replaced. They are in the note before the first of them is moved, so that an interrupted move is continued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Retired {
+    files: BTreeSet<String>,
+    /// Whether the files are a complete export, which is kept until the new one is complete.
+    is_kept: bool,
 }
 
 impl Note {
@@ -41,6 +57,8 @@ impl Note {
             status: None,
             complete: false,
             files: BTreeSet::new(),
+            retired: None,
+            missing: BTreeSet::new(),
         }
     }
 
@@ -96,7 +114,9 @@ impl OutputDirectory {
             }
             None => Note::new(server, request),
         };
-        Ok(Self { path: path.to_owned(), note, resumed: false })
+        let mut directory = Self { path: path.to_owned(), note, resumed: false };
+        directory.retire()?;
+        Ok(directory)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -121,45 +141,83 @@ impl OutputDirectory {
         self.resumed = true;
     }
 
+    /// Returns whether the files of the unfinished job are known, because the server has returned its manifest.
+    pub(crate) fn has_files(&self) -> bool {
+        !self.note.complete && !self.note.files.is_empty()
+    }
+
     /// Returns whether the files in the directory belong to the job that is downloaded.
     pub(crate) fn is_resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Prepares the directory for a new job. The files of a complete export are moved to a subdirectory until the new export is complete.
-    /// The files of an unfinished job are removed.
+    /// Removes the job from the note and stores the note, because the job has ended without an export. The next run starts a new job, and
+    /// all files stay until the server has accepted it.
+    pub(crate) fn job_ended(&mut self) -> Result<(), Failure> {
+        self.forget_job();
+        self.save()
+    }
+
+    /// Prepares the directory for a kick-off. All files stay until the server has accepted it.
     ///
     /// Returns the key to send with the kick-off. If the response to the last kick-off was not received, the key is the same again.
     pub(crate) fn begin(&mut self) -> Result<String, Failure> {
-        let earlier = self.path.join(EARLIER);
-        if self.note.complete && !self.note.files.is_empty() {
-            remove_directory(&earlier)?;
-        }
-        for name in std::mem::take(&mut self.note.files) {
-            let from = self.path.join(&name);
-            for helper in [part_of(&from), tag_of(&from)] {
-                remove_file(&helper)?;
-            }
-            if self.note.complete && from.exists() {
-                let to = earlier.join(&name);
-                private::create_directory(to.parent().unwrap_or(&earlier))?;
-                std::fs::rename(&from, &to).map_err(|error| Failure::of_path(&from, &error))?;
-            } else {
-                remove_file(&from)?;
-            }
-        }
         if self.note.status.take().is_some() {
             self.note.idempotency_key = OsRandom.secret();
         }
-        self.note.complete = false;
         self.resumed = false;
         self.save()?;
         Ok(self.note.idempotency_key.clone())
     }
 
-    /// Stores the job in the note, so that the next run of the same command resumes it.
+    /// Stores the new job in the note, so that the next run of the same command resumes it. The files of a complete export are moved to a
+    /// subdirectory until the new export is complete. The files of an unfinished job are removed.
     pub(crate) fn begun(&mut self, status_url: &str) -> Result<(), Failure> {
+        let files = self.note.files.clone();
+        let is_kept = self.note.complete && !files.is_empty();
+        if is_kept && !self.is_partly_moved() {
+            remove_directory(&self.path.join(EARLIER))?;
+        }
         self.note.status = Some(status_url.to_owned());
+        self.note.complete = false;
+        self.note.files.clear();
+        self.note.missing.clear();
+        self.note.retired = (!files.is_empty()).then_some(Retired { files, is_kept });
+        self.save()?;
+        self.retire()
+    }
+
+    /// Returns whether the subdirectory has a file of the last export that is not in its place. Earlier versions of this program did not
+    /// note a move before they started it.
+    fn is_partly_moved(&self) -> bool {
+        let earlier = self.path.join(EARLIER);
+        self.note.files.iter().any(|name| !self.path.join(name).exists() && earlier.join(name).exists())
+    }
+
+    /// Moves or removes the files of the last job that the note names. Continues where an interrupted run stopped.
+    fn retire(&mut self) -> Result<(), Failure> {
+        let Some(retired) = self.note.retired.clone() else { return Ok(()) };
+        let earlier = self.path.join(EARLIER);
+        let mut changed = BTreeSet::new();
+        for name in &retired.files {
+            let from = self.path.join(name);
+            for helper in [part_of(&from), tag_of(&from)] {
+                remove_file(&helper)?;
+            }
+            if !retired.is_kept {
+                remove_file(&from)?;
+            } else if from.exists() {
+                let to = earlier.join(name);
+                let parent = to.parent().unwrap_or(&earlier).to_owned();
+                private::create_directory(&parent)?;
+                std::fs::rename(&from, &to).map_err(|error| Failure::of_path(&from, &error))?;
+                changed.insert(parent);
+            }
+        }
+        for directory in &changed {
+            sync_directory(directory);
+        }
+        self.note.retired = None;
         self.save()
     }
 
@@ -182,6 +240,12 @@ impl OutputDirectory {
         self.save()
     }
 
+    /// Stores the attachments that the server does not have.
+    pub(crate) fn set_missing(&mut self, names: BTreeSet<String>) -> Result<(), Failure> {
+        self.note.missing = names;
+        self.save()
+    }
+
     /// Marks the export as complete, and removes the files of the previous one.
     pub(crate) fn complete(&mut self) -> Result<(), Failure> {
         self.note.complete = true;
@@ -189,10 +253,18 @@ impl OutputDirectory {
         remove_directory(&self.path.join(EARLIER))
     }
 
+    /// Replaces the note atomically and durably.
     fn save(&self) -> Result<(), Failure> {
         let text =
             serde_json::to_string_pretty(&self.note).map_err(|error| Failure::new(error.to_string()))?;
-        private::replace(&self.path.join(NOTE), text.as_bytes())
+        let path = self.path.join(NOTE);
+        let temporary = path.with_extension("new");
+        let mut file = private::create(&temporary)?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let renamed = written.and_then(|()| std::fs::rename(&temporary, &path));
+        renamed.map_err(|error| Failure::of_path(&path, &error))?;
+        sync_directory(&self.path);
+        Ok(())
     }
 }
 
@@ -235,6 +307,11 @@ fn remove_directory(path: &Path) -> Result<(), Failure> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::of_path(path, &error)),
         _ => Ok(()),
     }
+}
+
+/// Makes changed names in a directory durable. Some file systems cannot sync a directory; the error is ignored.
+fn sync_directory(path: &Path) {
+    let _ = File::open(path).and_then(|directory| directory.sync_all());
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::choices::Choices;
 use domain::clock::{Clock, SystemClock};
-use http::header::{CONTENT_LOCATION, LINK, RETRY_AFTER};
+use http::header::{CONTENT_LOCATION, LINK, LOCATION, RETRY_AFTER};
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use url::Url;
 
 use super::directory::OutputDirectory;
 use super::retry::pause_until;
-use super::smart::{Session, checked, json, send};
+use super::smart::{Session, checked, error_of, json, send};
 use super::{Target, print_waiting};
 use crate::Failure;
 
@@ -52,7 +52,12 @@ impl Job {
     }
 
     /// Fills in the form, approves the export if the client has a staff password, and waits for the manifest.
-    pub(crate) async fn wait(&mut self, target: &Target, progress: &ProgressBar) -> Result<Value, Failure> {
+    pub(crate) async fn wait(
+        &mut self,
+        target: &Target,
+        directory: &mut OutputDirectory,
+        progress: &ProgressBar,
+    ) -> Result<Value, Failure> {
         if let Some(form) = self.form.take() {
             progress.set_message("filling in the form");
             self.submit(&form).await?;
@@ -60,17 +65,15 @@ impl Job {
         let mut requests = 0;
         let (mut in_review, mut waiting) = (false, String::new());
         loop {
-            let status_url = self.status_url.clone();
-            let response = self.session.send(Method::GET, &status_url, |request| request).await?;
-            if response.status() == StatusCode::OK {
-                return json(response).await;
-            }
-            let response = checked(response).await?;
-            if response.status() != StatusCode::ACCEPTED {
-                return Err(Failure::new(format!("the status request returned {}", response.status())));
-            }
+            let response = checked(poll(&self.session, &self.status_url, directory).await?).await?;
             let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             let state = text("x-progress").unwrap_or("in progress").to_owned();
+            let pause = text(RETRY_AFTER.as_str()).and_then(|text| pause_until(text, SystemClock.now()));
+            if response.status() == StatusCode::OK
+                && let Answer::Manifest(manifest) = answer(response, directory).await?
+            {
+                return Ok(manifest);
+            }
             progress.set_message(state.clone());
             print_waiting(progress, &state, &mut waiting);
             if state.contains("review") && !in_review {
@@ -85,7 +88,6 @@ impl Job {
                 continue;
             }
             requests += 1;
-            let pause = text(RETRY_AFTER.as_str()).and_then(|text| pause_until(text, SystemClock.now()));
             let pause = if requests <= QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
             tokio::time::sleep(pause.min(MAX_PAUSE)).await;
         }
@@ -132,12 +134,95 @@ pub(super) async fn resume(
     directory: &mut OutputDirectory,
 ) -> Result<Option<reqwest::Response>, Failure> {
     let Some(status_url) = directory.unfinished_job().map(str::to_owned) else { return Ok(None) };
-    let response = session.send(Method::GET, &status_url, |request| request).await?;
-    if !matches!(response.status(), StatusCode::OK | StatusCode::ACCEPTED) {
+    let response = poll(session, &status_url, directory).await?;
+    if is_gone(response.status()) {
         return Ok(None);
     }
     directory.resume();
     Ok(Some(response))
+}
+
+/// Returns whether the status means that the server does not have what was requested.
+pub(super) fn is_gone(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+}
+
+/// Requests the status of the job. The status of the returned response is 200 or 202, or 404 or 410 if the server no longer has the job.
+///
+/// # Errors
+///
+/// Any other status. It changes the directory only if it means that the job has failed: then the next run starts a new job. A job with a
+/// manifest has not failed, so an error of the server after it changes nothing.
+pub(super) async fn poll(
+    session: &Session,
+    status_url: &str,
+    directory: &mut OutputDirectory,
+) -> Result<reqwest::Response, Failure> {
+    let response = session.send(Method::GET, status_url, |request| request).await?;
+    let status = response.status();
+    if matches!(status, StatusCode::OK | StatusCode::ACCEPTED) || is_gone(status) {
+        return Ok(response);
+    }
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (error, body) = error_of(response).await;
+    // 422 is the status of an export that was rejected.
+    let is_final = matches!(status, StatusCode::INTERNAL_SERVER_ERROR | StatusCode::UNPROCESSABLE_ENTITY);
+    if is_final && body["issue"][0]["code"].is_string() && !directory.has_files() {
+        return Err(failed(directory, &error.to_string()));
+    }
+    Err(match (status, location) {
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Failure::new(format!(
+            "{error}: the access token has expired or is not for this export, so it must be renewed"
+        )),
+        (_, Some(location)) if status.is_redirection() => Failure::new(format!(
+            "{error}: it redirects to {location}; if that is a page for signing in, the access token must be renewed"
+        )),
+        _ => error,
+    })
+}
+
+/// Removes the job from the directory's note, and returns the failure for the user.
+fn failed(directory: &mut OutputDirectory, reason: &str) -> Failure {
+    let job = directory.unfinished_job().unwrap_or_default();
+    let failure = Failure::new(format!(
+        "the export failed: {reason} (the job was {job}): run the same command again to start a new export"
+    ));
+    directory.job_ended().err().unwrap_or(failure)
+}
+
+/// The content of a status response with status 200.
+pub(super) enum Answer {
+    Manifest(Value),
+    /// The export is running. In some dialects the status is 200 nevertheless.
+    Running(Value),
+}
+
+/// Reads a status response with status 200.
+pub(super) async fn answer(
+    response: reqwest::Response,
+    directory: &mut OutputDirectory,
+) -> Result<Answer, Failure> {
+    let path = response.url().path().to_owned();
+    let body = json(response).await?;
+    match body["status"].as_str() {
+        Some("failed" | "cancelled") => {
+            Err(failed(directory, body["error"].as_str().unwrap_or("no reason given")))
+        }
+        Some(_) if body.get("output").is_none() => Ok(Answer::Running(body)),
+        _ => manifest(body, &path).map(Answer::Manifest),
+    }
+}
+
+/// Returns the manifest, or one page of it.
+///
+/// # Errors
+///
+/// The JSON is not a manifest. It must not be used as one without files, because the export would be complete.
+pub(super) fn manifest(body: Value, path: &str) -> Result<Value, Failure> {
+    match ["output", "deleted", "error", "outcome"].iter().any(|list| body[list].is_array()) {
+        true => Ok(body),
+        false => Err(Failure::new(format!("the server's response for {path} is not a manifest"))),
+    }
 }
 
 /// Returns the URL of the job's status from the response to the kick-off.

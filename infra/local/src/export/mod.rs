@@ -1,15 +1,19 @@
 //! `ehi export`: a client that runs all steps of a patient's export: discovery, authorization, kick-off, form, review, download and
 //! verification. With `--bulk`, it runs the steps of a bulk export.
 
+mod attachments;
 mod bulk;
 mod directory;
+mod download;
 mod fetch;
 mod job;
+mod lock;
 mod page;
 mod retry;
 mod smart;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +28,15 @@ use tokio::net::TcpListener;
 
 use self::directory::OutputDirectory;
 use self::fetch::Exported;
+use self::lock::DirectoryLock;
 use self::retry::Patience;
 use crate::Failure;
 use crate::client::ServiceKey;
 use crate::defaults::{Records, settings};
 use crate::server::{Server, Signals};
+
+/// The number of missing attachments that are named in the report.
+const MAX_NAMED: usize = 20;
 
 #[derive(Args)]
 pub struct Options {
@@ -131,10 +139,26 @@ fn report(exported: &Exported, out: &Path) {
             exported.problems
         );
     }
+    report_missing(&exported.missing);
     let files = exported.files_verified.phrases("file");
     let verified: Vec<_> = files.chain(exported.attachments_verified.phrases("attachment")).collect();
     if !verified.is_empty() {
         eprintln!("{}", verified.join("; "));
+    }
+}
+
+/// Prints the names of the attachments that the server does not have.
+fn report_missing(missing: &BTreeMap<String, String>) {
+    match missing.len() {
+        0 => return,
+        1 => eprintln!("1 attachment is missing, because the server does not have it:"),
+        number => eprintln!("{number} attachments are missing, because the server does not have them:"),
+    }
+    for (name, reason) in missing.iter().take(MAX_NAMED) {
+        eprintln!("  {name}: {reason}");
+    }
+    if missing.len() > MAX_NAMED {
+        eprintln!("  and {} more: see 'missing' in .ehi-export.json", missing.len() - MAX_NAMED);
     }
 }
 
@@ -145,6 +169,7 @@ async fn export(options: &Options, target: Target) -> Result<Exported, Failure> 
         true => target.base.clone(),
         false => shortcut(&target.base, options.auto_approve, options.full)?,
     };
+    let _lock = DirectoryLock::acquire(&options.out)?;
     let mut directory = open_directory(options, &base)?;
     let steps = progress();
     let patience = Patience::new(Duration::from_secs(options.retry_for), steps.clone());
@@ -211,7 +236,7 @@ async fn exchange(
         None => smart::Session::authorize(client, patience, base, patient).await?,
     };
     let mut job = job::Job::begin(session, base, patient, directory).await?;
-    let manifest = job.wait(&target, steps).await?;
+    let manifest = job.wait(&target, directory, steps).await?;
     fetch::fetch(&job.session, &[manifest], directory, steps).await
 }
 

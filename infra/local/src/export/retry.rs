@@ -8,7 +8,7 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use reqwest::Response;
+use reqwest::{Response, ResponseBuilderExt};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -157,7 +157,7 @@ impl Attempts<'_> {
     }
 }
 
-/// Returns the response, unless its status means that the request may be repeated or that the server has failed.
+/// Returns the response, unless its status means that the request may be repeated. The response of a failed export has status 500.
 async fn usable(response: Response) -> Result<Response, Trouble> {
     let status = response.status();
     let kind = match status {
@@ -167,7 +167,7 @@ async fn usable(response: Response) -> Result<Response, Trouble> {
         _ => return Ok(response),
     };
     let retry_after = retry_after(&response);
-    let path = response.url().path().to_owned();
+    let url = response.url().clone();
     let text = response.text().await.unwrap_or_default();
     // A failed export and a failing server have the same status. The request is retried only for a failing server, or if the code of the
     // error is temporary (Bulk Data 2.0, status request, error response).
@@ -175,8 +175,11 @@ async fn usable(response: Response) -> Result<Response, Trouble> {
     let code = body["issue"][0]["code"].as_str();
     let has_failed = status == StatusCode::INTERNAL_SERVER_ERROR
         && code.is_some_and(|code| !["transient", "throttled", "timeout", "lock-error"].contains(&code));
-    let kind = if has_failed { Kind::Final } else { kind };
-    Err(Trouble { failure: refusal(status, &path, &body), kind, retry_after })
+    if has_failed {
+        let again = http::Response::builder().status(status).url(url).body(text);
+        return Ok(again.map_err(|error| Failure::new(error.to_string()))?.into());
+    }
+    Err(Trouble { failure: refusal(status, url.path(), &body), kind, retry_after })
 }
 
 /// Returns the pause of the `Retry-After` header, in seconds or as a date (RFC 9110, section 10.2.3).

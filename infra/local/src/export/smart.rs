@@ -279,14 +279,24 @@ pub(crate) async fn checked(response: Response) -> Result<Response, Failure> {
     if status.is_success() || status.is_redirection() {
         return Ok(response);
     }
-    let path = response.url().path().to_owned();
-    let is_page =
-        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    Err(error_of(response).await.0)
+}
+
+/// Returns the server's error in a response, and the body if it is JSON.
+pub(crate) async fn error_of(response: Response) -> (Failure, Value) {
+    let (status, path) = (response.status(), response.url().path().to_owned());
+    let is_page = is_page(&response);
     let text = response.text().await.unwrap_or_default();
     if is_page {
-        return Err(Failure::new(format!("the server returned {status} for {path}: {}", page_text(&text))));
+        let reason = page_text(&text);
+        return (Failure::new(format!("the server returned {status} for {path}: {reason}")), Value::Null);
     }
-    Err(refusal(status, &path, &serde_json::from_str(&text).unwrap_or_default()))
+    let body = serde_json::from_str(&text).unwrap_or_default();
+    (refusal(status, &path, &body), body)
+}
+
+fn is_page(response: &Response) -> bool {
+    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 /// Returns the error in a response of the server, in one line.
@@ -296,8 +306,15 @@ pub(crate) fn refusal(status: StatusCode, path: &str, body: &Value) -> Failure {
 }
 
 pub(crate) async fn json(response: Response) -> Result<Value, Failure> {
+    let (path, is_page) = (response.url().path().to_owned(), is_page(&response));
     let bytes = response.bytes().await.map_err(unreachable)?;
-    serde_json::from_slice(&bytes).map_err(|_| Failure::new("the server's response is not JSON"))
+    serde_json::from_slice(&bytes).map_err(|_| {
+        let text = match is_page {
+            true => format!(", but a page: {}", page_text(&String::from_utf8_lossy(&bytes))),
+            false => String::new(),
+        };
+        Failure::new(format!("the server's response for {path} is not JSON{text}"))
+    })
 }
 
 pub(crate) fn unreachable(error: reqwest::Error) -> Failure {

@@ -52,13 +52,75 @@ fn a_repeated_export_replaces_only_its_own_files() {
     let mut again = open(&path, "$export").expect("the same");
     assert_eq!(again.unfinished_job(), None);
     again.begin().expect("begun");
-    assert_eq!(names(&path), [EARLIER, NOTE, "mine.txt"], "the files of the last export are kept aside");
+    assert_eq!(
+        names(&path),
+        [NOTE, "a.ndjson", "b.ndjson", "mine.txt"],
+        "the server may refuse the kick-off"
+    );
     again.begun("http://h/2").expect("noted");
+    assert_eq!(names(&path), [EARLIER, NOTE, "mine.txt"], "the files of the last export are kept aside");
     assert!(again.expect_files(["mine.txt".to_owned()]).is_err(), "another file is not overwritten");
     again.expect_files(["a.ndjson".to_owned()]).expect("planned");
     std::fs::write(path.join("a.ndjson"), "new").expect("written");
     again.complete().expect("complete");
     assert_eq!(names(&path), [NOTE, "a.ndjson", "mine.txt"]);
+}
+
+/// A directory stands where the last file would be moved to, so that the move stops between two files.
+#[test]
+fn an_interrupted_move_is_continued_and_loses_no_file() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let path = parent.path().join("out");
+    let mut directory = open(&path, "$export").expect("new");
+    directory.begin().expect("begun");
+    directory.begun("http://h/1").expect("noted");
+    let files = ["a.ndjson", "attachments/b.pdf", "c.ndjson"];
+    directory.expect_files(files.map(str::to_owned)).expect("planned");
+    std::fs::create_dir(path.join("attachments")).expect("a directory");
+    for name in files {
+        std::fs::write(path.join(name), "old").expect("written");
+    }
+    directory.complete().expect("complete");
+    // Earlier versions did not note a move: its first file was moved, and the note has all files.
+    let (earlier, obstacle) = (path.join(EARLIER), path.join(EARLIER).join("c.ndjson"));
+    std::fs::create_dir_all(obstacle.join("x")).expect("a directory");
+    std::fs::rename(path.join("a.ndjson"), earlier.join("a.ndjson")).expect("moved");
+    directory.begin().expect("begun");
+    directory.begun("http://h/2").expect_err("the last file cannot be moved");
+    assert_eq!(std::fs::read_to_string(earlier.join("attachments/b.pdf")).expect("moved"), "old");
+    std::fs::remove_dir_all(&obstacle).expect("removed");
+    let mut again = open(&path, "$export").expect("the same");
+    assert_eq!(again.unfinished_job(), Some("http://h/2"), "the job was noted before the move");
+    for name in files {
+        assert_eq!(std::fs::read_to_string(earlier.join(name)).expect("moved"), "old", "{name}");
+        assert!(!path.join(name).exists());
+    }
+    again.job_ended().expect("noted");
+    let mut again = open(&path, "$export").expect("the same");
+    again.begin().expect("begun");
+    again.begun("http://h/3").expect("noted");
+    assert!(earlier.join("a.ndjson").exists(), "a failed job does not replace the last complete export");
+    again.complete().expect("complete");
+    assert!(!earlier.exists());
+}
+
+#[test]
+fn the_files_of_a_forgotten_job_stay_until_the_next_one_is_accepted() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let path = parent.path();
+    let mut directory = open(path, "$export").expect("new");
+    directory.begin().expect("begun");
+    directory.begun("http://h/1").expect("noted");
+    directory.expect_files(["a.ndjson".to_owned()]).expect("planned");
+    for name in ["a.ndjson", "a.ndjson.part", "a.ndjson.tag"] {
+        std::fs::write(path.join(name), "old").expect("written");
+    }
+    let key = directory.begin().expect("begun");
+    let mut again = open(path, "$export").expect("the same");
+    assert_eq!((again.begin().expect("begun"), again.unfinished_job()), (key, None));
+    assert_eq!(names(path), [NOTE, "a.ndjson", "a.ndjson.part", "a.ndjson.tag"]);
+    again.begun("http://h/2").expect("noted");
+    assert_eq!(names(path), [NOTE], "the new job must not use files of the old one");
 }
 
 #[test]
