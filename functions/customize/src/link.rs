@@ -22,7 +22,7 @@ use crate::Customize;
 use crate::access::{Chooser, Credentials};
 use crate::place::{Place, Step};
 use crate::portal::receiver;
-use crate::sent::state_page;
+use crate::sent::{saved_page, state_page};
 use crate::steps::{Next, Sent};
 use crate::view::Shows;
 
@@ -68,7 +68,7 @@ pub(crate) async fn show(
             // An export that waits for its form is removed then, however often the form is saved.
             let lifetime = state.settings.retention.unfinished;
             let until = awaiting.header.changed_at.saturating_add(lifetime).map_err(Error::internal)?;
-            Ok(state.saved_page(&place, until)?)
+            Ok(saved_page(&place, until))
         }
         (Job::AwaitingInput(_), _) => {
             let draft = state.draft(&place.draft).await?;

@@ -27,6 +27,7 @@ use web::session::{Cookies, PATIENT, PatientSession, end};
 
 use crate::draft::{Draft, REPEAT, Returned};
 use crate::place::{Place, Step};
+use crate::sent::saved_page;
 use crate::steps::{Next, Sent};
 use crate::view::Shows;
 use crate::{Customize, allowed_return, link};
@@ -76,7 +77,7 @@ pub(crate) async fn show(
     }
     let step = query.get("step").unwrap_or_default();
     if step == "saved" {
-        return Ok(state.saved_page(&place, state.draft_ends(&place.draft).await?)?);
+        return Ok(saved_page(&place, state.draft_ends(&place.draft).await?));
     }
     let mut draft = state.draft(&place.draft).await?;
     // If the claimed job does not exist, the request that made the claim was interrupted, and the draft can still be sent.

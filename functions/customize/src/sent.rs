@@ -39,16 +39,16 @@ impl Customize {
             },
         ))
     }
+}
 
-    /// Returns the page that confirms that the choices are saved until the given time.
-    pub(crate) fn saved_page(&self, place: &Place, until: Timestamp) -> Result<Response> {
-        let words = request_context::words();
-        let lead = words.text("saved-lead", &[("date", &words.date(until))]);
-        Ok(html(
-            StatusCode::OK,
-            &SavedPage { lead, go_on: place.step(Step::Parts, &[]), leave: place.step(Step::Parts, &[]) },
-        ))
-    }
+/// Returns the page that confirms that the choices are saved until the given time.
+pub(crate) fn saved_page(place: &Place, until: Timestamp) -> Response {
+    let words = request_context::words();
+    let lead = words.text("saved-lead", &[("date", &words.date(until))]);
+    html(
+        StatusCode::OK,
+        &SavedPage { lead, go_on: place.step(Step::Parts, &[]), leave: place.step(Step::Parts, &[]) },
+    )
 }
 
 /// Returns the page with the state of an export whose form was sent. `again` is true if the form was sent a second time.
