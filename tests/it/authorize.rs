@@ -68,6 +68,7 @@ async fn nobody_is_redirected_to_an_address_that_is_not_registered(world: World)
         let response = world.get(&authorize_path(&fields)).send().await;
         assert_eq!(response.status, StatusCode::BAD_REQUEST, "{value}");
         assert!(response.header("content-type").starts_with("text/html"));
+        assert!(response.text().contains("This app cannot ask for access here"), "{}", response.text());
     }
 }
 

@@ -63,7 +63,7 @@ async fn refusals_are_pages_for_browsers() {
         call.header("origin", "https://evil.example.org")
     };
     let (page, json) = both(foreign, None).await;
-    assert_page(&page, StatusCode::FORBIDDEN, "You may not see this", "/staff/login");
+    assert_page(&page, StatusCode::FORBIDDEN, "Nothing was changed", "/staff");
     assert_outcome(&json, StatusCode::FORBIDDEN);
     let shown = world.get(&format!("/admin{job}")).cookie(&staff).send().await.json();
     assert_eq!(text(&shown["status"]), "retrieved", "nothing was rejected");
@@ -71,7 +71,7 @@ async fn refusals_are_pages_for_browsers() {
     let large = "x".repeat(200_000);
     let too_large = || world.post("/patient-login").form(&[("patient", &large)]);
     let (page, json) = both(too_large, None).await;
-    assert_page(&page, StatusCode::PAYLOAD_TOO_LARGE, "The file is too large", "/");
+    assert_page(&page, StatusCode::PAYLOAD_TOO_LARGE, "What you sent is too large", "/patient-login");
     assert_outcome(&json, StatusCode::PAYLOAD_TOO_LARGE);
 
     // An export in review cannot be sent to review again: a state that does not allow the move.

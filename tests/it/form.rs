@@ -10,7 +10,7 @@ use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, reference};
 
 use crate::browsing::{Browser, fields_of, stops};
 
-async fn link_of(world: &World, token: &str) -> (String, String) {
+pub(crate) async fn link_of(world: &World, token: &str) -> (String, String) {
     let response =
         world.post(&format!("/auto-approve/fhir/Patient/{ANNA}/$ehi-export")).bearer(token).send().await;
     let link = response.header("link").split(['<', '>']).nth(1).expect("a form").to_owned();

@@ -4,6 +4,7 @@ mod apps;
 mod chosen_by_staff;
 mod contents;
 mod copies;
+mod ended;
 mod interrupted;
 mod issuers;
 mod rejected;

@@ -73,10 +73,10 @@ impl Known {
         let cookies = Cookies::of(&parts.headers);
         let member = current_staff(&cookies, &*state.expiring, &*state.clock, &state.settings).await?;
         let (name, roles) = member.ok_or(UNAUTHORIZED)?;
+        request_context::staff_roles(&roles);
         if !parts.method.is_safe() {
             Origin::of(&parts.headers, &state.settings).check()?;
         }
-        request_context::staff_roles(&roles);
         Ok(Self::Member(Member { name, roles }))
     }
 

@@ -4,12 +4,13 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::audit::{Action, Actor, Event};
-use domain::error::{Error, Result};
+use domain::error::{Error, NO_JOB, Result};
 use domain::ids::JobId;
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use http::header::SET_COOKIE;
+use web::caller::living;
 use web::extract::{Form, JobPath, Query};
 use web::pages::GonePage;
 use web::patient_session::current_patient;
@@ -22,7 +23,7 @@ use crate::Customize;
 use crate::access::{Chooser, Credentials};
 use crate::place::{Place, Step};
 use crate::portal::receiver;
-use crate::sent::{saved_page, state_page};
+use crate::sent::saved_page;
 use crate::steps::{Next, Sent};
 use crate::view::Shows;
 
@@ -37,15 +38,15 @@ pub(crate) async fn show(
     query: Query,
     cookies: Cookies,
 ) -> Result<Response, PageError> {
-    let stored = match state.job(&id).await {
+    let existing = match state.jobs.get(&id).await {
         // The patient cannot solve this by signing in, because the store is unavailable.
         Err(error @ Error::Unavailable(_)) => return Err(error.into()),
-        stored => stored,
+        existing => existing,
     };
     let code = query.get("code").filter(|code| state.keys.is_form_code(&id, code));
-    let is_known = match &stored {
-        Ok(stored) => code.is_some() || state.may_fill_in(stored, &cookies).await?,
-        Err(_) => code.is_some(),
+    let is_known = match &existing {
+        Ok(Some(stored)) => code.is_some() || state.may_fill_in(stored, &cookies).await?,
+        Ok(None) | Err(_) => code.is_some(),
     };
     // Unauthorized callers must not learn which jobs exist.
     if !is_known {
@@ -55,39 +56,17 @@ pub(crate) async fn show(
         }
         return Ok(found(&state.settings.url(&format!("/patient-login?next={}", path(&id)))));
     }
-    let stored = stored?;
+    let stored = existing?.ok_or(NO_JOB)?;
+    if living(Some(&stored), state.clock.now()).is_err() {
+        return Ok(state.state_page(&stored, false));
+    }
     let place = state.place(&stored);
     let redirect = state.redirect(&stored, query.get("redirect"))?;
     let step = query.get("step").unwrap_or_default();
     if code.is_some() || redirect.is_some() {
         return Ok(state.enter(&stored, &place, code.is_some(), redirect, step).await?);
     }
-    let parsed = Step::parse(step).unwrap_or(Step::Parts);
-    match (&stored.job, step) {
-        (Job::AwaitingInput(awaiting), "saved") => {
-            // An export that waits for its form is removed then, however often the form is saved.
-            let lifetime = state.settings.retention.unfinished;
-            let until = awaiting.header.changed_at.saturating_add(lifetime).map_err(Error::internal)?;
-            Ok(saved_page(&place, until))
-        }
-        (Job::AwaitingInput(_), _) => {
-            let draft = state.draft(&place.draft).await?;
-            let shows = Shows::parse(query.get("show"));
-            Ok(state.step_page(StatusCode::OK, &place, &draft, parsed, shows)?)
-        }
-        (job, "sent") => {
-            let header = job.header();
-            // The patient's pages list only the exports that the patient may end.
-            let is_listed =
-                header.patient.as_ref().is_some_and(|patient| header.may_be_ended_by(&patient.id));
-            let is_listed = is_listed && state.is_patient_of(&stored, &cookies).await?;
-            let shown = if is_listed { format!("/my/exports/{id}") } else { place.path.clone() };
-            Ok(state.sent_page(job, shown)?)
-        }
-        (_, step) => {
-            Ok(state_page(&stored, place.path.clone(), Step::parse(step).is_some(), &state.settings.pages))
-        }
-    }
+    Ok(state.page(&stored, &place, (step, query.get("show")), &cookies).await?)
 }
 
 pub(crate) async fn submit(
@@ -143,6 +122,43 @@ pub(crate) async fn submit(
 }
 
 impl Customize {
+    /// Returns the page of a step, or the page that follows the form. `show` names the message on the page.
+    async fn page(
+        &self,
+        stored: &StoredJob,
+        place: &Place,
+        (step, show): (&str, Option<&str>),
+        cookies: &Cookies,
+    ) -> Result<Response> {
+        let parsed = Step::parse(step);
+        match (&stored.job, step) {
+            (Job::AwaitingInput(awaiting), "saved") => {
+                // An export that waits for its form is removed then, however often the form is saved.
+                let lifetime = self.settings.retention.unfinished;
+                let until = awaiting.header.changed_at.saturating_add(lifetime).map_err(Error::internal)?;
+                Ok(saved_page(place, until))
+            }
+            (Job::AwaitingInput(_), _) => {
+                let draft = self.draft(&place.draft).await?;
+                let step = parsed.unwrap_or(Step::Parts);
+                self.step_page(StatusCode::OK, place, &draft, step, Shows::parse(show))
+            }
+            (job, "sent") => {
+                let header = job.header();
+                // The patient's pages list only the exports that the patient may end.
+                let is_listed =
+                    header.patient.as_ref().is_some_and(|patient| header.may_be_ended_by(&patient.id));
+                let is_listed = is_listed && self.is_patient_of(stored, cookies).await?;
+                let shown = match is_listed {
+                    true => format!("/my/exports/{}", header.id),
+                    false => place.path.clone(),
+                };
+                self.sent_page(job, shown)
+            }
+            _ => Ok(self.state_page(stored, parsed.is_some())),
+        }
+    }
+
     async fn is_sent(&self, id: &JobId) -> Result<bool> {
         Ok(!matches!(self.job(id).await?.job, Job::AwaitingInput(_)))
     }

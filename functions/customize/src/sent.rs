@@ -2,15 +2,17 @@
 
 use axum::response::Response;
 use domain::error::{Error, Result};
-use domain::job::{Job, JobState};
+use domain::job::{Job, JobHeader, JobState};
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
-use settings::Pages;
+use settings::OWN_PAGES;
 use web::pages::{SavedPage, SentPage, StatePage};
 use web::rejection::{self, Why};
 use web::request_context;
 use web::respond::html;
+use web::urls::ask_path;
+use words::Words;
 
 use crate::Customize;
 use crate::link::path;
@@ -39,6 +41,59 @@ impl Customize {
             },
         ))
     }
+
+    /// Returns the page with the state of an export whose form was sent, or of one that is no longer there. `again` is true if the form
+    /// was sent a second time.
+    pub(crate) fn state_page(&self, stored: &StoredJob, again: bool) -> Response {
+        let (words, now) = (request_context::words(), self.clock.now());
+        let job = &stored.job;
+        let header = job.header();
+        let state = if job.has_expired(now) { JobState::Expired } else { job.state() };
+        let here = path(&header.id);
+        let page = StatePage {
+            state: words.text(&format!("state-{}", state.name()), &[]),
+            look: state.ehi_status(),
+            rejected: match job {
+                Job::Rejected(rejected) if state == JobState::Rejected => {
+                    Some(Why::of(rejected, "rejected-why", &words))
+                }
+                _ => None,
+            },
+            next: self.next(job, state, &words),
+            button: button(header, state),
+            percent: matches!(state, JobState::Queued | JobState::Running).then(|| stored.percent()),
+            asked: words.text("state-asked", &[("date", &words.date(header.created_at))]),
+            number: words.text("sent-number", &[("job", &header.id.to_string())]),
+            is_live: matches!(state, JobState::Queued | JobState::Running | JobState::InReview),
+            leave: (!state.is_gone()).then(|| here.clone()),
+            here,
+            again,
+        };
+        html(if state.is_gone() { StatusCode::NOT_FOUND } else { StatusCode::OK }, &page)
+    }
+
+    /// Returns what happens next, or what the patient can do.
+    fn next(&self, job: &Job, state: JobState, words: &Words) -> String {
+        let owner = &job.header().owner;
+        let is_for_app = !owner.is_staff() && (owner.client.as_str() != OWN_PAGES || owner.issuer.is_some());
+        let restorable = match job {
+            Job::Cancelled(gone) => gone.restorable(self.clock.now()),
+            _ => None,
+        };
+        match (job, restorable) {
+            (_, Some(undo)) => words.text("my-next-restorable", &[("date", &words.deadline(undo.until))]),
+            (Job::Rejected(rejected), _) if state == JobState::Rejected => {
+                rejection::what_to_do(rejected, &self.settings.pages, words)
+            }
+            (Job::Complete(complete), _) if state == JobState::Complete && !is_for_app => {
+                words.text("my-next-complete", &[("date", &words.deadline(complete.expires_at))])
+            }
+            _ => {
+                let key = if is_for_app { "next" } else { "my-next" };
+                words.text(&format!("{key}-{}", state.name()), &[])
+            }
+        }
+    }
 }
 
 /// Returns the page that confirms that the choices are saved until the given time.
@@ -51,30 +106,14 @@ pub(crate) fn saved_page(place: &Place, until: Timestamp) -> Response {
     )
 }
 
-/// Returns the page with the state of an export whose form was sent. `again` is true if the form was sent a second time.
-pub(crate) fn state_page(stored: &StoredJob, here: String, again: bool, pages: &Pages) -> Response {
-    let words = request_context::words();
-    let header = stored.job.header();
-    let state = stored.job.state();
-    let (rejected, next) = match &stored.job {
-        Job::Rejected(rejected) => {
-            let why = Why::of(rejected, "rejected-why", &words);
-            (Some(why), rejection::what_to_do(rejected, pages, &words))
+/// Returns the path and the words of the button for the next step, on the patient's own pages. They do not offer the export of another.
+fn button(header: &JobHeader, state: JobState) -> Option<(String, &'static str)> {
+    let patient = header.patient.as_ref().filter(|patient| header.is_own_copy_of(&patient.id))?;
+    match state {
+        JobState::Complete => Some((format!("/my/exports/{}", header.id), "state-download")),
+        JobState::Rejected | JobState::Failed | JobState::Cancelled | JobState::Expired => {
+            Some((ask_path(&patient.id), "my-ask-again"))
         }
-        Job::AwaitingInput(_) => (None, words.text("next-queued", &[])),
-        _ => (None, words.text(&format!("next-{}", state.name()), &[])),
-    };
-    let page = StatePage {
-        state: words.text(&format!("state-{}", state.name()), &[]),
-        look: state.ehi_status(),
-        rejected,
-        next,
-        percent: matches!(state, JobState::Queued | JobState::Running).then(|| stored.percent()),
-        asked: words.text("state-asked", &[("date", &words.date(header.created_at))]),
-        number: words.text("sent-number", &[("job", &header.id.to_string())]),
-        leave: here.clone(),
-        here,
-        again,
-    };
-    html(StatusCode::OK, &page)
+        JobState::AwaitingInput | JobState::Queued | JobState::Running | JobState::InReview => None,
+    }
 }

@@ -5,13 +5,12 @@ use axum::response::Response;
 use domain::error::Result;
 use domain::ids::PatientId;
 use domain::ports::jobs::{JobQuery, StoredJob};
-use domain::request::Base;
 use http::StatusCode;
-use settings::OWN_PAGES;
 use web::extract::Query;
 use web::pages::{CopiesPage, CopyCard};
 use web::request_context;
 use web::respond::{PageError, html};
+use web::urls::ask_path;
 
 use crate::signed_in::SignedIn;
 use crate::{My, Said, state_of};
@@ -41,11 +40,6 @@ pub(crate) async fn show(
         my: signed_in.frame("copies"),
     };
     Ok(html(StatusCode::OK, &page))
-}
-
-/// The form that starts a copy without an app.
-pub(crate) fn ask_path(patient: &PatientId) -> String {
-    format!("{}/Patient/{patient}/$ehi-export/customize?client_id={OWN_PAGES}", Base::Fhir.path())
 }
 
 impl My {

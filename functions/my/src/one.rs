@@ -16,11 +16,12 @@ use web::pages::{Chosen, ContentRow, CopyPage};
 use web::rejection::{self, Why};
 use web::request_context;
 use web::respond::{PageError, html};
+use web::urls::ask_path;
 use words::Words;
 
 use crate::signed_in::SignedIn;
 use crate::zip::Plan;
-use crate::{My, Said, account, files, list, state_of};
+use crate::{My, Said, account, files, state_of};
 
 /// How often a page without script loads again, in seconds.
 const REFRESH: HeaderValue = HeaderValue::from_static("15");
@@ -135,7 +136,7 @@ impl My {
             by_itself: false,
             here: format!("/my/exports/{}", header.id),
             form: (state == JobState::AwaitingInput).then(|| format!("/jobs/{}/customize", header.id)),
-            ask: list::ask_path(&signed_in.patient),
+            ask: ask_path(&signed_in.patient),
             can_ask: is_own
                 && matches!(
                     state,

@@ -11,7 +11,17 @@ if (session) {
     session.querySelector("[data-before]").hidden = true;
     session.querySelector("[data-warning]").hidden = false;
     session.classList.add("ending");
+    new ResizeObserver(keepClear).observe(session);
   }, Math.max(0, seconds - 120) * 1000);
+  // The warning stays at the end of the window. A field that has the focus, or gets it, must not be behind it.
+  const keepClear = () => {
+    const height = session.offsetHeight + 24;
+    document.documentElement.style.scrollPaddingBottom = `${height}px`;
+    const field = document.activeElement;
+    const box = field?.getBoundingClientRect();
+    const isBehind = box && box.top < innerHeight && box.bottom > innerHeight - height;
+    if (isBehind && field.matches("a, button, input, select, textarea, summary")) field.scrollIntoView({ block: "nearest" });
+  };
   const finish = () => {
     end.click();
     setTimeout(finish, 60 * 1000);

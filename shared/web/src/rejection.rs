@@ -8,7 +8,8 @@ use words::Words;
 /// Stands for the reason while its sentence is made. No catalogue and no reason has this character.
 const REASON: &str = "\u{fffc}";
 
-/// The sentence with the reason for a rejection, in the reader's language. The text that staff typed is as they typed it.
+/// The sentence with the reason for a rejection, in the reader's language. The text that staff typed is as they typed it. The
+/// reason of a failure is in English.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Why {
     /// The sentence before the text that staff typed.
@@ -30,10 +31,23 @@ impl Why {
             None if rejected.reason == Rejected::NO_REASON => words.text("rejected-no-reason", &[]),
             None => rejected.reason.clone(),
         };
-        let sentence = words.text(message, &[("reason", REASON)]);
-        let (before, after) = sentence.split_once(REASON).unwrap_or((&sentence, ""));
-        Self { before: format!("{before}{reason}"), typed, after: after.to_owned() }
+        let (before, after) = around(message, words);
+        Self { before: before + &reason, typed, after }
     }
+
+    /// Returns the sentence of this message about an export that has failed, with a reason in English.
+    pub fn of_failure(reason: &str, message: &str, words: &Words) -> Self {
+        let (before, after) = around(message, words);
+        let typed = TypedReason { text: reason.to_owned(), language: "en".to_owned() };
+        Self { before, typed: Some(typed), after }
+    }
+}
+
+/// Returns the parts of a sentence before and after its reason.
+fn around(message: &str, words: &Words) -> (String, String) {
+    let sentence = words.text(message, &[("reason", REASON)]);
+    let (before, after) = sentence.split_once(REASON).unwrap_or((&sentence, ""));
+    (before.to_owned(), after.to_owned())
 }
 
 /// Returns what the patient can do: send a new request, ask for a review of the rejection, and complain.

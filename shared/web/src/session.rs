@@ -180,6 +180,9 @@ pub async fn end_below<T: DeserializeOwned>(
     Ok((session, cookie(kind, path, "", Some(0), settings)?))
 }
 
+/// The error for a request that another site sends with the cookies of its visitor.
+pub(crate) const OTHER_ORIGIN: &str = "requests from that origin cannot change anything";
+
 /// The result of the CSRF check. A request may change state if a page of this server or of an allowed origin sends it, or a program that
 /// is not a browser. Other sites must not change anything with the cookies of their visitors.
 #[derive(Debug, Clone, Copy)]
@@ -204,7 +207,7 @@ impl Origin {
     pub fn check(self) -> Result<()> {
         match self.is_allowed {
             true => Ok(()),
-            false => Err(Error::Forbidden("requests from that origin cannot change anything".to_owned())),
+            false => Err(Error::Forbidden(OTHER_ORIGIN.to_owned())),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! URLs and headers that several functions return.
 
 use domain::error::{Error, Result};
+use domain::ids::PatientId;
 use domain::job::{Job, JobHeader, Owner};
+use domain::request::Base;
 use http::HeaderValue;
 use jiff::Timestamp;
 use security::keys::Keys;
-use settings::{Client, LinkStyle, Settings};
+use settings::{Client, LinkStyle, OWN_PAGES, Settings};
 
 /// Returns the URL at which the client polls the status of a job.
 pub fn status_url(settings: &Settings, job: &Job) -> String {
@@ -15,6 +17,11 @@ pub fn status_url(settings: &Settings, job: &Job) -> String {
 /// Returns the registered client that started a job; `None` if another server issued the token.
 pub fn client_of<'s>(settings: &'s Settings, owner: &Owner) -> Option<&'s Client> {
     settings.client(owner.client.as_str()).filter(|_| owner.issuer.is_none())
+}
+
+/// Returns the path of the form with which a patient asks for a copy without an app.
+pub fn ask_path(patient: &PatientId) -> String {
+    format!("{}/Patient/{patient}/$ehi-export/customize?client_id={OWN_PAGES}", Base::Fhir.path())
 }
 
 /// Returns the `Link` header with the URL of the form; `None` unless the job waits for the form (Argonaut EHI API, kick-off).

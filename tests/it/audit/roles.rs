@@ -88,6 +88,24 @@ async fn each_role_has_access_to_its_own_routes_only() {
     assert!(page.contains("href=\"/staff/audit\"") && page.contains("href=\"/staff\""), "{page}");
 }
 
+/// Members of staff without the role of a page read so, and the next step leads to a page of their own.
+#[tokio::test]
+async fn a_page_for_another_role_says_so() {
+    let world = World::of(&with_members(""), &ehi::defaults::sample_records());
+    for (name, path, own) in [
+        ("reviewer", "/staff/audit", "/staff"),
+        ("auditor", "/staff", "/staff/audit"),
+        ("administrator", "/staff", "/staff/settings"),
+    ] {
+        let session = signed_in(&world, name).await;
+        let refused = world.get(path).cookie(&session).header("accept", "text/html").send().await;
+        let page = refused.text();
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{page}");
+        assert!(page.contains("Your account does not have the role that this needs."), "{page}");
+        assert!(page.contains(&format!("class=\"button\" href=\"{own}\"")), "{page}");
+    }
+}
+
 /// The server reads the roles from the settings at each request, not from the session.
 #[tokio::test]
 async fn a_role_that_is_removed_from_the_settings_ends_at_once() {

@@ -52,10 +52,14 @@ async fn the_page_of_the_zip_is_readable_offline() {
     let requested = page.requested(page.open(index.as_str())).await;
     assert!(page.text().await.contains("Anna Lindqvist"), "{}", page.text().await);
     assert_links_lead_somewhere(&page, directory.path()).await;
-    // A document without navigation needs no link to skip it, and lists of links have enough space between them (WCAG 2.5.8).
+    // A document without navigation needs no link to skip it.
+    // On a telephone a table is longer than the window, so the keys are checked at a desk.
     let mut found = inspect(&page, "zip-index", Audience::Staff).await;
-    found.retain(|finding| ![Check::SkipLink, Check::Target].contains(&finding.check));
+    found.retain(|finding| finding.check != Check::SkipLink);
     assert_none(&found);
+    page.open(index.as_str()).await;
+    page.look(Look::PHONE).await;
+    assert_none(&page.small_targets(44).await);
     page.look(Look::DESK).await;
     page.open(index.as_str()).await;
     let part =

@@ -136,6 +136,7 @@ async fn a_script_that_is_labelled_as_a_document_does_not_run() {
     page.open(&at("photo.html")).await;
     assert_eq!(page.evaluate::<String>("document.contentType").await, "image/png");
     assert_eq!(page.evaluate::<u32>("document.images[0].naturalWidth").await, 1);
+    assert_none(&page.console_errors());
 }
 
 /// A picture with one pixel, in PNG.

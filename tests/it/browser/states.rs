@@ -70,9 +70,14 @@ async fn the_pages_of_copies_that_have_ended_pass_in_every_appearance() {
         passes(&page, &format!("my-copy-{name}"), Audience::Patients).await;
         page.look(Look::DESK).await;
         page.open(&site.at(&(copy.replace("/my/exports/", "/jobs/") + "/customize"))).await;
-        // A cancelled copy is gone for apps at once, and so is its form.
-        let state = if name == "cancelled" { "No longer here" } else { state };
+        let status = if matches!(name, "cancelled" | "expired") { 404 } else { 200 };
+        assert_eq!((page.status().await, page.heading().await.as_str()), (status, "Your copy"), "{name}");
         assert!(page.text().await.contains(state), "{name}: {}", page.text().await);
+        assert!(
+            page.has("link", "Ask for a copy again").await && page.has("link", "My copies").await,
+            "{name}"
+        );
+        assert!(!page.text().await.contains("your app") && !page.has("link", "Update").await, "{name}");
         passes(&page, &format!("form-state-{name}"), Audience::Patients).await;
         page.look(Look::DESK).await;
     }
@@ -98,6 +103,13 @@ async fn the_state_behind_the_link_of_a_form_passes_in_every_appearance() {
     page.open(&form).await;
     assert!(page.text().await.contains("Being checked"), "{}", page.text().await);
     passes(&page, "form-state-checked", Audience::Patients).await;
+    let job = url::Url::parse(&form).expect("a URL").path().replace("/customize", "");
+    approved(&site.world, &job).await;
+    page.look(Look::DESK).await;
+    page.open(&form).await;
+    assert!(page.text().await.contains("Open your app."), "{}", page.text().await);
+    assert!(page.has("link", "Download the copy").await && page.has("link", "My copies").await);
+    passes(&page, "form-state-ready", Audience::Patients).await;
     assert_none(&page.console_errors());
 }
 
@@ -129,11 +141,13 @@ async fn the_pages_of_exports_in_each_state_pass_in_every_appearance() {
         ("collecting", collecting, "Collecting"),
         ("waiting", waiting, "The patient has not chosen yet."),
         ("rejected", rejected, "We cannot confirm who asked."),
-        ("failed", failed, "Failed: "),
+        ("failed", failed, "There are no files, because the export failed."),
         ("complete", complete, "Ready"),
     ] {
         page.open(&site.at(&format!("/staff/jobs/{job}"))).await;
         assert!(page.text().await.contains(words), "{name}: {}", page.text().await);
+        let reason = "document.querySelector('.broken [lang=en]')?.innerText ?? ''";
+        assert_eq!(page.evaluate::<String>(reason).await.is_empty(), name != "failed", "{name}");
         passes(&page, &format!("staff-job-{name}"), Audience::Staff).await;
         page.look(Look::DESK).await;
     }

@@ -294,29 +294,6 @@ async fn a_page_that_reloads_itself_can_be_stopped_and_does_not_extend_the_sessi
     assert_eq!(ended.status, StatusCode::FOUND, "the patient did nothing for ten minutes");
 }
 
-#[both_hosts]
-async fn a_form_whose_export_is_gone_says_so_to_signed_in_patients(world: World) {
-    let session = signed_in(&world, ANNA).await;
-    let nowhere = "/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651/customize";
-    let gone = world.get(nowhere).cookie(&session).send().await;
-    assert_eq!(gone.status, StatusCode::NOT_FOUND);
-    assert!(
-        gone.text().contains("No longer here") && gone.text().contains("href=\"/my\""),
-        "{}",
-        gone.text()
-    );
-    // The page for another patient's export has the same text.
-    let bruno = signed_in(&world, BRUNO).await;
-    let copy = requested_copy(&world, &bruno, &[]).await;
-    let form = copy.replace("/my/exports", "/jobs") + "/customize";
-    let others = world.get(&form).cookie(&session).send().await;
-    let without_number = |response: &tests::TestResponse, path: &str| {
-        response.text().replace(path, "").replace(&path.replace('/', "%2F"), "")
-    };
-    assert_eq!(without_number(&others, &form), without_number(&gone, nowhere));
-    assert!(world.get(nowhere).send().await.location().contains("/patient-login?next="));
-}
-
 #[tokio::test]
 async fn twenty_five_copies_are_on_a_page_newest_first() {
     use domain::ids::PatientId;

@@ -35,8 +35,16 @@ const COUNTED_CHUNKS: u32 = 128;
 const AT_ONCE: usize = 8;
 /// More than the documents of a chunk.
 const OF_CHUNK: usize = 1 << 24;
-/// What a browser may do with a document: nothing but show it.
-pub(super) const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+/// What a browser may do with a document of this type: nothing but show it. Chromium shows a picture in a page of its own, whose
+/// elements have styles.
+pub(super) fn policy(shown: Option<&str>) -> HeaderValue {
+    HeaderValue::from_static(match shown {
+        Some(media_type) if media_type.starts_with("image/") => {
+            "sandbox; default-src 'none'; style-src-attr 'unsafe-inline'; frame-ancestors 'none'"
+        }
+        _ => "sandbox; default-src 'none'; frame-ancestors 'none'",
+    })
+}
 
 /// A document in the audit trail, which never has its name: people name files after patients.
 pub(super) const DOCUMENT: &str = "document";
@@ -58,7 +66,7 @@ pub(crate) async fn show(
     let response = download(&stored, &request, &*state.files, inline).await?;
     let mut response = state.marking(response, &request, &id, &document).await;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(CONTENT_SECURITY_POLICY, policy(shown));
     if shown.is_some() && headers.contains_key(CONTENT_DISPOSITION) {
         let disposition = format!("inline; filename=\"{}\"", document.name);
         headers.insert(

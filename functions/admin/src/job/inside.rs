@@ -31,7 +31,7 @@ use web::manifest::stored_page;
 use web::pages::job::{InsidePage, InsidePlace, InsideRow};
 use web::respond::{PageError, html};
 
-use super::documents::{DOCUMENT, POLICY};
+use super::documents::{DOCUMENT, policy};
 use super::lines::{Line, Reader};
 use super::opened::{Opened, Place};
 use super::sniff::{self, shown_as};
@@ -167,7 +167,7 @@ fn sent(bytes: Vec<u8>, name: &FileName) -> Result<Response> {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(shown.unwrap_or(media_types::UNKNOWN))),
         (CONTENT_DISPOSITION, HeaderValue::from_str(&disposition).map_err(Error::internal)?),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (CONTENT_SECURITY_POLICY, policy(shown)),
         (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
     ];
     Ok((StatusCode::OK, headers, bytes).into_response())

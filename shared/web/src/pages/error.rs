@@ -4,8 +4,11 @@ use askama::Template;
 use domain::roles::Role;
 use http::StatusCode;
 
+use crate::extract::MAX_BODY;
 use crate::pages::filters;
 use crate::request_context;
+use crate::session::OTHER_ORIGIN;
+use crate::site::Reader;
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -16,7 +19,7 @@ pub struct ErrorPage {
     details: Option<String>,
     in_english: bool,
     request: Option<String>,
-    link: &'static str,
+    link: String,
     link_words: &'static str,
 }
 
@@ -25,19 +28,7 @@ impl ErrorPage {
         let reader = request_context::reader();
         let words = reader.words();
         let status = status.as_u16();
-        // Only the app can restart its request.
-        let is_of_app =
-            matches!(reader.path.as_str(), "/authorize-app" | "/patient-login" | "/auth/authorize");
-        let (title, what_to_do) = match status {
-            400 | 401 | 409 if is_of_app => ("error-app".to_owned(), "error-app-do".to_owned()),
-            401 | 403 | 404 | 405 | 409 | 413 | 500 => {
-                (format!("error-{status}"), format!("error-{status}-do"))
-            }
-            429 => ("error-429-some".to_owned(), "error-429-do".to_owned()),
-            503 => ("error-503".to_owned(), "error-500-do".to_owned()),
-            501.. => ("error-500".to_owned(), "error-500-do".to_owned()),
-            _ => ("error-other".to_owned(), "error-other-do".to_owned()),
-        };
+        let (title, what_to_do) = messages(status, text, &reader);
         let title = match retry_after {
             Some(seconds) => words.text("error-429", &[("seconds", &words.number(seconds))]),
             None => words.text(&title, &[]),
@@ -45,9 +36,10 @@ impl ErrorPage {
         let (link, link_words) = next_step(status, &reader.path);
         // For these statuses the text of the error repeats the title.
         let has_details = !matches!(status, 401 | 404 | 405 | 429 | 500..);
+        let size = words.number(MAX_BODY as u64 / 1024);
         Self {
             title,
-            what_to_do: words.text(&what_to_do, &[]),
+            what_to_do: words.text(&what_to_do, &[("size", &size)]),
             details: has_details.then(|| text.to_owned()),
             in_english: words.language.tag() != "en",
             request: request_context::request_id(),
@@ -57,10 +49,33 @@ impl ErrorPage {
     }
 }
 
+/// Returns the keys of the title, and of what the reader can do.
+fn messages(status: u16, text: &str, reader: &Reader) -> (String, String) {
+    // Only the app can restart its request.
+    let is_of_app = matches!(reader.path.as_str(), "/authorize-app" | "/patient-login" | "/auth/authorize");
+    let name = match status {
+        400 if reader.path == "/auth/authorize" => "error-app-wrong".to_owned(),
+        400 | 401 | 409 if is_of_app => "error-app".to_owned(),
+        403 if text == OTHER_ORIGIN => "error-origin".to_owned(),
+        403 if !request_context::current_roles().is_empty() => {
+            return ("error-403".to_owned(), "error-403-staff-do".to_owned());
+        }
+        // Only forms have a body. The response to another request can be too large.
+        413 if reader.here.is_some() => "error-413-get".to_owned(),
+        401 | 403 | 404 | 405 | 409 | 413 | 500 => format!("error-{status}"),
+        429 => return ("error-429-some".to_owned(), "error-429-do".to_owned()),
+        503 => return ("error-503".to_owned(), "error-500-do".to_owned()),
+        501.. => "error-500".to_owned(),
+        _ => "error-other".to_owned(),
+    };
+    let what_to_do = format!("{name}-do");
+    (name, what_to_do)
+}
+
 /// Returns the path of the page's link, and the key of its text.
-fn next_step(status: u16, path: &str) -> (&'static str, &'static str) {
+fn next_step(status: u16, path: &str) -> (String, &'static str) {
     let roles = request_context::current_roles();
-    match status {
+    let (link, words) = match status {
         // Other members of staff than reviewers may not see the list of exports.
         403 | 404 | 409 if path.starts_with("/staff") && !roles.has(Role::Reviewer) && !roles.is_empty() => {
             match roles.has(Role::Auditor) {
@@ -68,9 +83,18 @@ fn next_step(status: u16, path: &str) -> (&'static str, &'static str) {
                 false => ("/staff/settings", "settings-title"),
             }
         }
-        401 | 403 if path.starts_with("/staff") => ("/staff/login", "sign-in"),
-        404 | 409 if path.starts_with("/staff") => ("/staff", "back"),
-        404 | 409 | 413 if path.starts_with("/my/") => ("/my", "my-copies"),
+        401 | 403 if path.starts_with("/staff") && roles.is_empty() => ("/staff/login", "sign-in"),
+        413 if matches!(path, "/patient-login" | "/staff/login") => (path, "sign-in"),
+        413 if path.ends_with("/customize") => (path, "error-413-form"),
+        413 if path.starts_with("/staff/jobs/") => (export_page(path), "back"),
+        403 | 404 | 409 | 413 if path.starts_with("/staff") => ("/staff", "back"),
+        403 | 404 | 409 | 413 if path.starts_with("/my/") => ("/my", "my-copies"),
         _ => ("/", "home"),
-    }
+    };
+    (link.to_owned(), words)
+}
+
+/// Returns the path of the page of an export, from the path of something on it.
+fn export_page(path: &str) -> &str {
+    path.match_indices('/').nth(3).map_or(path, |(end, _)| &path[..end])
 }

@@ -152,7 +152,7 @@ pub struct SentPage {
     pub leave: String,
 }
 
-/// The state of the export after the form was sent.
+/// The state of the export after the form was sent, or after the export has ended.
 #[derive(Template)]
 #[template(path = "form_state.html")]
 pub struct StatePage {
@@ -162,12 +162,16 @@ pub struct StatePage {
     /// The reason of a rejection.
     pub rejected: Option<Why>,
     pub next: String,
+    /// The path of the next step and the key of its words.
+    pub button: Option<(String, &'static str)>,
     pub percent: Option<u8>,
     pub asked: String,
     pub number: String,
+    /// Whether the state can change without an action of the patient.
+    pub is_live: bool,
     pub here: String,
-    /// The path that signs the patient out.
-    pub leave: String,
+    /// The path that signs the patient out, if the form is still there.
+    pub leave: Option<String>,
     /// Whether the form was sent again.
     pub again: bool,
 }

@@ -116,8 +116,8 @@ pub struct StaffJobPage {
     facts: Vec<Fact>,
     /// The reason of a rejection.
     rejected: Option<Why>,
-    /// The reason of a failure.
-    failed: Option<String>,
+    /// The reason of a failure, which is always English.
+    failed: Option<Why>,
     collected: Option<String>,
     percent: u8,
     waiting: Option<String>,
@@ -129,6 +129,8 @@ pub struct StaffJobPage {
     ledger: Option<Account>,
     redactions: Vec<String>,
     files: Vec<FileRow>,
+    /// The key of the text if there are no files.
+    no_files: &'static str,
     /// The query of the page on which the list goes on.
     files_more: Option<String>,
     has_documents: bool,
@@ -201,7 +203,7 @@ impl StaffJobPage {
                 _ => None,
             },
             failed: match job {
-                Job::Failed(failed) => Some(words.text("job-failed-why", &[("reason", &failed.reason)])),
+                Job::Failed(failed) => Some(Why::of_failure(&failed.reason, "job-failed-why", words)),
                 _ => None,
             },
             collected: job
@@ -217,6 +219,11 @@ impl StaffJobPage {
             ledger: job.summary().and_then(|summary| Some(Account::new(summary.ledger.as_ref()?, words))),
             redactions: job.summary().map(|it| redactions(&it.redactions, words)).unwrap_or_default(),
             files,
+            no_files: match job {
+                Job::Failed(_) => "job-no-files-failed",
+                Job::Rejected(_) => "job-no-files-rejected",
+                _ => "job-no-files",
+            },
             files_more,
             may_have_inside: view
                 .manifest
