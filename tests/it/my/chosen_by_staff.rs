@@ -6,8 +6,10 @@ use super::{page, signed_in};
 use crate::review;
 use crate::started::{unchanged_form, with_texts};
 
-#[both_hosts]
-async fn the_account_of_a_copy_that_staff_started_does_not_blame_the_patient(world: World) {
+/// The workers of this story start when it says so.
+#[tokio::test]
+async fn the_account_of_a_copy_that_staff_started_does_not_blame_the_patient() {
+    let world = World::new();
     let staff = world.staff().await;
     let form = format!("/staff/patients/{ANNA}/export");
     let (fields, _) = unchanged_form(&world, &staff, &form).await;
