@@ -1,4 +1,4 @@
-//! The consent page: a second click, and a session that ends before the decision.
+//! The consent page: a refusal, a second click, and a session that ends before the decision.
 
 use http::StatusCode;
 use tests::{ANNA, BRUNO, Launch, World, both_hosts, parameter};
@@ -10,6 +10,25 @@ async fn at_consent(world: &World, launch: &Launch) -> (String, tests::TestRespo
     let fields = [("request", request.as_str()), ("patient", ANNA)];
     let picked = world.post("/patient-login").form(&fields).send().await;
     (request, picked)
+}
+
+#[both_hosts]
+async fn a_patient_can_refuse(world: World) {
+    let login = world.get(&Launch::new("app").authorize()).send().await.location();
+    let request = parameter(&login, "request").expect("a request");
+    let picked =
+        world.post("/patient-login").form(&[("request", request.as_str()), ("patient", ANNA)]).send().await;
+    let consent = world.get(&picked.location()).cookie(&picked).send().await;
+    assert!(consent.text().contains("The test app") && consent.text().contains("Anna Lindqvist"));
+    // Only the browser that signed in can decide. Another one is asked to sign in for the same request.
+    let fields = [("request", request.as_str()), ("decision", "deny")];
+    assert_eq!(world.post("/authorize-app").form(&fields).send().await.location(), login);
+    let back = world.post("/authorize-app").cookie(&picked).form(&fields).send().await.location();
+    assert_eq!(parameter(&back, "error").as_deref(), Some("access_denied"));
+    // The decision stays, whatever is pressed then.
+    let changed = [("request", request.as_str()), ("decision", "allow")];
+    let twice = world.post("/authorize-app").cookie(&picked).form(&changed).send().await;
+    assert_eq!(twice.location(), back);
 }
 
 #[both_hosts]
