@@ -1,19 +1,17 @@
 //! The common parts of all pages: files, policy, languages, errors.
 
-use domain::choices::Sensitive;
 use http::{Method, StatusCode};
 use platform::Platform;
 use tests::{ANNA, BASE_URL, Launch, TestResponse, World, both_hosts, parameter};
 use words::Language;
 
 use crate::audit::roles;
-use crate::bulk::exported;
 use crate::review::{decide, hidden, left_out};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
 /// Returns the URLs of the files that a page loads.
-fn files(page: &str) -> Vec<String> {
+pub(crate) fn files(page: &str) -> Vec<String> {
     let tags = page.split('<').filter(|tag| tag.starts_with("link ") || tag.starts_with("script "));
     let address = |tag: &str| {
         let rest = tag.split("href=\"").nth(1).or_else(|| tag.split("src=\"").nth(1))?;
@@ -100,41 +98,6 @@ async fn a_page_is_in_the_readers_language(world: World) {
     assert!(unknown.text().contains("<html lang=\"en\"") && unknown.header("set-cookie").is_empty());
 }
 
-/// 45 CFR 170.315(b)(10)(iii): the format of an export is described at a public URL, and the export contains this URL.
-#[both_hosts]
-async fn a_manifest_has_the_url_of_the_page_that_describes_its_files(world: World) -> tests::Result {
-    let token = world.service("service", "system/*.rs").await;
-    for kick_off in ["/fhir/$export", "/4_0_0/$export", "/fhir/r4/$export"] {
-        let manifest = exported(&world, &token, kick_off).await;
-        let documentation = manifest["extension"]["ehiDocumentationUrl"].as_str().unwrap_or_default();
-        let path = documentation.strip_prefix(BASE_URL).unwrap_or(documentation);
-        let page = world.get(path).send().await;
-        assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
-        let text = page.text();
-        for output in manifest["output"].as_array().into_iter().flatten() {
-            let resource_type = output["type"].as_str().unwrap_or("Observation");
-            assert!(text.contains(resource_type), "{resource_type} is not described");
-        }
-        for topic in Sensitive::ALL {
-            assert!(topic.labels().iter().all(|label| text.contains(label)), "{}", topic.key());
-        }
-    }
-    Ok(())
-}
-
-/// This story has settings of its own.
-#[tokio::test]
-async fn the_documentation_may_be_elsewhere() -> tests::Result {
-    let elsewhere = "https://docs.example.org/ehi";
-    let world =
-        World::with(&format!("documentation_url = \"{elsewhere}\""), &ehi::defaults::sample_records());
-    assert!(world.get("/").send().await.text().contains(&format!("<a href=\"{elsewhere}\">")));
-    let token = world.service("service", "system/*.rs").await;
-    let manifest = exported(&world, &token, "/fhir/$export").await;
-    assert_eq!(manifest["extension"]["ehiDocumentationUrl"], elsewhere);
-    Ok(())
-}
-
 /// Check 40: all texts of pages come from the catalogue, so that a Spanish page has no English message.
 #[tokio::test]
 async fn spanish_pages_have_no_english() {
@@ -188,29 +151,33 @@ async fn spanish_pages_have_no_english() {
         texts.push((form.clone(), shown(&form, &session.cookie()).await));
     }
     texts.push(("/my".to_owned(), shown("/my", &session.cookie()).await));
+    let compared: usize = texts.iter().map(|(path, text)| compare(path, text)).sum();
+    assert!(compared > 1000, "{compared} comparisons");
+}
+
+/// Panics if a Spanish page has the English text of a message; returns the number of compared messages.
+fn compare(path: &str, text: &str) -> usize {
     let spanish = Language::of_tag("es").expect("Spanish");
     let both = words::Words { language: spanish, ..words::Words::default() };
     let english = words::Words::default();
     let mut compared = 0;
-    for (path, text) in &texts {
-        assert!(text.contains("<html lang=\"es\""), "{path}");
-        let visible = visible(text);
-        for key in Language::ENGLISH.keys() {
-            if spanish.variables(key).is_none_or(|variables| !variables.is_empty()) {
-                continue;
-            }
-            let (word, other) = (english.text(key, &[]), both.text(key, &[]));
-            // Skips the language's own name, and words that are equal in both languages.
-            if word == other || key == "language" || word.len() < 3 {
-                continue;
-            }
-            compared += 1;
-            // A sentence may be a part of a text. A single word may be a part of another word.
-            let is_same = |text: &String| *text == word || (word.contains(' ') && text.contains(&word));
-            assert!(!visible.iter().any(is_same), "{path} says '{word}' ({key})");
+    assert!(text.contains("<html lang=\"es\""), "{path}");
+    let visible = visible(text);
+    for key in Language::ENGLISH.keys() {
+        if spanish.variables(key).is_none_or(|variables| !variables.is_empty()) {
+            continue;
         }
+        let (word, other) = (english.text(key, &[]), both.text(key, &[]));
+        // Skips the language's own name, and words that are equal in both languages.
+        if word == other || key == "language" || word.len() < 3 {
+            continue;
+        }
+        compared += 1;
+        // A sentence may be a part of a text. A single word may be a part of another word.
+        let is_same = |text: &String| *text == word || (word.contains(' ') && text.contains(&word));
+        assert!(!visible.iter().any(is_same), "{path} says '{word}' ({key})");
     }
-    assert!(compared > 1000, "{compared} comparisons");
+    compared
 }
 
 /// Returns the paths of copies about which staff decided in English: a complete one, one with something left out, and rejected ones.
@@ -291,7 +258,6 @@ async fn an_error_is_a_page_for_browsers_and_json_for_programs(world: World) {
     }
 }
 
-/// This story uses up the attempts of a user.
 /// An OAuth client reads the errors of the host as those of the endpoints.
 #[tokio::test]
 async fn an_error_below_auth_is_in_the_json_of_oauth() {
@@ -342,6 +308,7 @@ async fn an_error_page_leads_each_member_of_staff_to_a_page_of_their_own() {
     }
 }
 
+/// This story uses up the attempts of a user.
 #[tokio::test]
 async fn the_response_to_too_many_attempts_says_how_long_to_wait() {
     let world = World::with("sandbox = false", &ehi::defaults::sample_records());

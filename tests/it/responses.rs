@@ -6,6 +6,7 @@ use tests::service::{assertion, signed};
 use tests::{ANNA, BRUNO, Launch, TestResponse, World};
 
 use crate::bulk::exported;
+use crate::format::assert_described;
 
 /// Replaces every job id and every signature in a document by a placeholder.
 fn without_ids(document: &Value) -> Value {
@@ -61,19 +62,20 @@ async fn manifests_match_their_snapshots() {
     let world = World::new();
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;
-    insta::assert_json_snapshot!(
-        "manifest-of-a-patient",
-        without_ids(&world.status(&token, &job).await.json())
-    );
+    let manifest = world.status(&token, &job).await.json();
+    assert_described(&world, &manifest).await;
+    insta::assert_json_snapshot!("manifest-of-a-patient", without_ids(&manifest));
     let token = world.service("service", "system/*.rs").await;
     for (name, base) in [("fhir", "/fhir"), ("4_0_0", "/4_0_0"), ("r4", "/fhir/r4")] {
         let manifest =
             exported(&world, &token, &format!("{base}/Patient/$export?_type=Patient,Device")).await;
+        assert_described(&world, &manifest).await;
         insta::assert_json_snapshot!(format!("manifest-of-{name}"), without_ids(&manifest));
     }
     for client in ["other-service", "direct-service"] {
         let token = world.service(client, "system/Patient.rs").await;
         let manifest = exported(&world, &token, "/fhir/Patient/$export?_type=Patient").await;
+        assert_described(&world, &manifest).await;
         insta::assert_json_snapshot!(format!("manifest-of-{client}"), without_ids(&manifest));
     }
 }

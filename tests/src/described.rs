@@ -17,8 +17,11 @@ static ROUTES: LazyLock<Vec<Route>> =
 
 /// The schemas of the OpenAPI document by name.
 static SCHEMAS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
-    let document: Value = serde_json::from_str(&openapi::document()).expect("JSON");
-    let components = &document["components"];
+    let mut document: Value = serde_json::from_str(&openapi::document()).expect("JSON");
+    let components = &mut document["components"];
+    for name in web::manifest::schemas().keys() {
+        close(&mut components["schemas"][name]);
+    }
     let validator = |name: &String| {
         let schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -30,6 +33,25 @@ static SCHEMAS: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
     let names = components["schemas"].as_object().expect("schemas").keys();
     names.map(|name| (name.clone(), validator(name))).collect()
 });
+
+/// Refuses members that a schema does not have. The page `/format` is generated from the schemas of manifests, so they must have
+/// all members; clients accept unknown members.
+fn close(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    let has_members = schema.contains_key("properties");
+    if has_members && !schema.contains_key("additionalProperties") {
+        schema.insert("additionalProperties".to_owned(), json!(false));
+    }
+    if let Some(Value::Object(members)) = schema.get_mut("properties") {
+        members.values_mut().for_each(close);
+    }
+    if let Some(Value::Array(variants)) = schema.get_mut("anyOf") {
+        variants.iter_mut().for_each(close);
+    }
+    if let Some(items) = schema.get_mut("items") {
+        close(items);
+    }
+}
 
 /// Returns the route that a request reaches; `None` if no route has the path and method.
 fn route(method: &Method, path: &str) -> Option<&'static Route> {

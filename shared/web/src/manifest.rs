@@ -3,20 +3,27 @@
 use std::borrow::Cow;
 
 use domain::chunk::Purpose;
+use domain::clock::Random;
 use domain::dialect::ManifestStyle;
 use domain::error::Result;
 use domain::job::Job;
 use domain::ledger::Ledger;
 use domain::manifest::{NamedFile, StoredManifest};
 use domain::ports::files::{Files, read_all};
+use domain::request::{AttachmentKey, ExportRequest};
 use domain::states::Complete;
 use jiff::{SignedDuration, Timestamp};
 use security::keys::Keys;
 use serde_json::{Map, Value, json};
-use settings::Settings;
+use settings::{Client, Settings};
 use words::Words;
 
 use crate::job_json::file_url;
+
+mod schemas;
+
+pub use self::schemas::{members, schemas};
+use crate::urls::client_of;
 
 /// The maximum size of a stored page in bytes. A page has at most 10,000 files and the files of one more chunk.
 const MAX_PAGE: usize = 16 * 1024 * 1024;
@@ -192,12 +199,28 @@ pub fn render(
     Page { job, transaction_time, files: &listed, number, has_next, signer }.to_json(settings)
 }
 
-/// Returns whether the URLs of the job's files are signed: in the dialect that requires it, and for clients that are
-/// registered with `signed_urls`.
+/// Returns whether the URLs of the job's files are signed: in the dialect that requires it, and for clients that are registered with
+/// `signed_urls` and were at the kick-off, when the attachments got their key.
 pub fn is_signed(job: &Job, settings: &Settings) -> bool {
     let header = job.header();
-    let registered = super::urls::client_of(settings, &header.owner).is_some_and(|client| client.signed_urls);
-    header.request.dialect().manifest == ManifestStyle::Signed || registered
+    let registered = client_of(settings, &header.owner).is_some_and(|client| client.signed_urls);
+    let request = &header.request;
+    is_signed_dialect(request) || (registered && request.output.attachment_key.is_some())
+}
+
+/// Returns the key of the attachments of a new export: the client of a manifest with signed URLs needs no token for them either (Bulk Data,
+/// attachments). Returns `None` if the URLs are not signed.
+pub fn attachment_key(
+    request: &ExportRequest,
+    client: Option<&Client>,
+    random: &dyn Random,
+) -> Option<AttachmentKey> {
+    let signed = is_signed_dialect(request) || client.is_some_and(|client| client.signed_urls);
+    signed.then(|| AttachmentKey::new(random))
+}
+
+fn is_signed_dialect(request: &ExportRequest) -> bool {
+    request.dialect().manifest == ManifestStyle::Signed
 }
 
 /// Returns a page as the Finish task stored it; `None` before that task, and if there is no such page.

@@ -36,6 +36,15 @@ date-and-time = { $date }, { $time }
 date-order = month-first
 # The separator between thousands.
 thousands = ,
+# The direction of the script: ltr, or rtl for right to left.
+direction = ltr
+size-bytes = { $count ->
+    [one] 1 byte
+   *[other] { $count } bytes
+}
+size-kilobytes = { $count } kB
+size-megabytes = { $count } MB
+size-gigabytes = { $count } GB
 
 ## Errors
 
@@ -53,7 +62,7 @@ error-405-do = The page was asked for in a way that it does not know. Go to the 
 error-409 = This was changed by somebody else
 error-409-do = Go back, load the page again, and look at what has changed.
 error-413 = What you sent is too large
-error-413-do = A form can have { $size } kB at most. Go back, make your text shorter, and send it again.
+error-413-do = A form can have { $size } at most. Go back, make your text shorter, and send it again.
 error-413-form = Back to the form
 error-413-get = This is too large
 error-413-get-do = It is too large to be sent at once. Go back, and choose a smaller part of it.
@@ -62,7 +71,8 @@ error-429 = Wait { $seconds ->
    *[other] { $seconds } seconds
 }, then try again
 error-429-do = There were too many tries in a short time. Nothing is lost.
-error-429-some = Wait a little, then try again
+error-exports = Too many copies are not ready yet
+error-exports-do = Nothing is lost. Wait until one of these copies is ready, or cancel one. Then send this again.
 error-500 = Something broke here. Try again later.
 error-500-do = It was not your fault, and we can see it in our log. If it goes on, ask for help and tell us the request number.
 error-503 = We cannot answer now. Try again later.
@@ -83,8 +93,10 @@ landing-lead = Your record is yours. You can ask for a copy at any time.
 landing-choose = Choose. Ask for a copy, and tick the parts that you want.
 landing-check = We check. Our staff make sure that the copy goes to the right person.
 landing-get = You get it. Download the copy here when it is ready, or let your app load it.
+landing-get-app = You get it. Your app loads the copy when it is ready.
 landing-patient = For patients
 landing-patient-do = Sign in here, or start in the health app that you use.
+landing-patient-do-app = Start in the health app that you use.
 landing-staff = For staff
 landing-staff-do = See the copies that people asked for, and check them.
 landing-developers = For developers
@@ -107,6 +119,10 @@ sign-in-locked = There were too many tries. Wait { $seconds ->
    *[other] { $seconds } seconds
 }, then try again.
 sign-in-again = We signed you out to keep you safe. Your choices are saved.
+sign-in-or-form = Sign in, or open the form again from your app.
+go-on-title = Go on in your app
+go-on-form = Nobody can sign in on this page. Open the form again from your app.
+go-on-app = Patients do not sign in on this page. Go back to the app in which you asked for your record.
 pick-title = Who are you?
 pick-lead = This is a sandbox: pick any patient.
 pick-from = Patient id
@@ -284,6 +300,7 @@ zip-all = { $count } in all.
 zip-first = The first { $most } of { $count }; the files have all.
 zip-attachments = Documents and pictures
 zip-more-attachments = The folder "attachments" has more.
+zip-file-name = health-record-{ $date }
 zip-readme-index = index.html: open it in a browser to read your record. It needs no internet.
 zip-readme-data = data: your record as FHIR R4 (hl7.org/fhir/R4), in files of the kind NDJSON. Each line is one entry, in JSON. Programs and other hospitals can read it.
 zip-readme-attachments = attachments: letters, scans and other documents. An entry names a document by an address; the end of the address is the name of the file here.
@@ -435,6 +452,7 @@ session-warning = We sign you out in 2 minutes. We keep your choices for when yo
 stay-signed-in = Stay signed in
 saved-title = Your choices are saved
 saved-lead = Come back by { $date }. Use the same link in your app, or sign in here.
+saved-lead-link = Come back by { $date }. Use the same link in your app.
 saved-go-on = Go on now
 
 ## After sending
@@ -464,9 +482,13 @@ next-queued = We collect the parts that you ticked. You need not do anything.
 next-running = We collect the parts that you ticked. You need not do anything.
 next-in-review = Our staff check the copy. You need not do anything.
 next-complete = Open your app. It loads the copy by itself. You can also download it on your own pages here.
+next-complete-app = Open your app. It loads the copy by itself.
 next-failed = Please ask for the copy again, in your app or here.
+next-failed-app = Please ask for the copy again in your app.
 next-cancelled = You can ask for a copy again, in your app or here.
+next-cancelled-app = You can ask for a copy again in your app.
 next-expired = Its files are removed. You can ask for a copy again, in your app or here.
+next-expired-app = Its files are removed. You can ask for a copy again in your app.
 rejected-why = We did not send this copy. Why: { $reason }
 rejected-no-reason = No reason was given.
 rejected-next = You can ask again, or complain at hhs.gov/ocr.
@@ -484,20 +506,75 @@ format-files-do = A copy is a set of text files in the standard format of health
 format-documents = Letters, pictures and other documents of the record are files of their own, in the format in which the record has them. A DocumentReference, Media or DiagnosticReport names each of them, with its size in bytes and its SHA-1 hash in base64 (Attachment.size, Attachment.hash).
 format-links = The standards:
 format-manifest = The manifest
-format-manifest-do = The manifest is a JSON document that lists all files of a copy. It has these members:
+format-manifest-do = The manifest is a JSON document that lists all files of a copy. Which members it has depends on the request and on the app. A point in a name here means: a member of that object, or of each object in that list.
 manifest-transactionTime = The copy has what the record had at this time (an instant with time zone).
 manifest-request = The address of the request that started the copy.
 manifest-requiresAccessToken = Whether a file can only be loaded with an access token.
-manifest-output = The files of the copy, each with type, url and count.
+manifest-output = The files of the copy.
 manifest-deleted = Files that list what was deleted from the record. Only copies of changes have them.
 manifest-error = Files with OperationOutcome resources: each says what could not be copied, and why.
-manifest-type = The resource type of all lines of a file.
-manifest-url = The address of a file.
-manifest-count = The number of resources in a file, which is the number of its lines.
-manifest-sha256 = The SHA-256 hash of the file, in hexadecimal digits (in the extension of the file).
-manifest-size = The size of the file in bytes (in the extension of the file).
-manifest-ledger = The account of the record (in the extension of the manifest): how many resources were read, written, left out, withheld, and could not be used. The sums balance.
-manifest-notice = The notice of 42 CFR 2.32 (in the extension of the manifest), if the copy may have records about alcohol or drugs.
+manifest-errors = The same files as in error, for apps that read this name.
+manifest-outcome = The same files as in error, in version 4 of Bulk Data, which has no error.
+manifest-outputFormat = The media type of the files, in version 4 of Bulk Data.
+manifest-manifestType = The kind of the manifest, in version 4 of Bulk Data.
+manifest-outputOrganizedBy = The files of the copy have a block for each patient (see below).
+manifest-link = The manifest has several pages, and this is where the next one is. The last page does not have it.
+manifest-link-relation = What is at the address: next, the next page.
+manifest-link-url = The address of the next page.
+manifest-extension = More about the whole copy (see below).
+manifest-status = The state of an export that still runs, or that has failed.
+manifest-progress = How much of an export that still runs is done, in percent.
+manifest-totalResources = How many resources an export that still runs has written.
+manifest-waiting = Since when an export that still runs waits for the store of the records.
+format-manifest-file = Each file in the manifest
+format-manifest-file-do = The lists output, deleted, error, errors and outcome have these members for each file:
+manifest-file-type = The resource type of all lines of the file. A file with blocks does not have it.
+manifest-file-url = The address of the file.
+manifest-file-count = The number of resources in the file, which is the number of its lines. The headers of blocks are not counted.
+manifest-file-fileSize = The size of the file in bytes, in version 4 of Bulk Data.
+manifest-file-extension = More about the file. In version 4 of Bulk Data it is a list of FHIR extensions, and one of them, https://schema.org/sha256, has the hash.
+manifest-file-extension-sha256 = The SHA-256 hash of the file, in hexadecimal digits.
+manifest-file-extension-size = The size of the file in bytes.
+format-manifest-extension = The extension of the manifest
+format-manifest-extension-do = The extension of the manifest has these members. In version 4 of Bulk Data it is a list of FHIR extensions, and the url of each is one of these names.
+manifest-extension-metadata = The address of the state, the choices and the history of the export.
+manifest-extension-ehiDocumentationUrl = The address of this page.
+manifest-extension-notice = The notice of 42 CFR 2.32, if the copy may have records about alcohol or drugs.
+manifest-extension-ledger = The account of the record: what happened to each resource that was read (see below).
+format-manifest-ledger = The account of the record
+format-manifest-ledger-do = The ledger counts everything that was read. These sums hold in every copy: of the resources, read is written, leftOut, withheld, duplicates and problems together; of the documents, found is written, leftOut, withheld and problems together; of the patients, planned is exported, absent and failed together.
+manifest-ledger-patients = The patients of the export.
+manifest-ledger-patients-planned = Patients that the export has to copy.
+manifest-ledger-patients-exported = Patients whose whole record was read.
+manifest-ledger-patients-absent = Patients who have no record here.
+manifest-ledger-patients-failed = Patients whose record could be read only in part. The error files say what is missing.
+manifest-ledger-resources = The resources of the export.
+manifest-ledger-resources-read = Resources that were read. A line that is not a resource counts as well.
+manifest-ledger-resources-written = Resources of these that are in the copy, as a line or as a document.
+manifest-ledger-resources-attachments = Resources of the written ones that are in the copy as a document (Binary).
+manifest-ledger-resources-leftOut = Resources that were left out, counted for each reason (see below).
+manifest-ledger-resources-withheld = Resources of private topics that were withheld, counted for each topic (see below).
+manifest-ledger-resources-duplicates = Resources that are not in the copy because the record has a later one with the same id.
+manifest-ledger-resources-problems = Resources that could not be used. The error files say why.
+manifest-ledger-resources-made = Resources in the copy that the export made itself. They were not read.
+manifest-ledger-documents = The documents of the record that are files of their own.
+manifest-ledger-documents-found = Documents that were found.
+manifest-ledger-documents-written = Documents that are in the copy.
+manifest-ledger-documents-leftOut = Documents that were left out, counted for each reason (see below).
+manifest-ledger-documents-withheld = Documents of private topics that were withheld, counted for each topic (see below).
+manifest-ledger-documents-problems = Documents that could not be read.
+manifest-ledger-problems = The problems of the export.
+manifest-ledger-problems-reported = Problems that are in the error files.
+manifest-ledger-problems-unlisted = Problems that are only counted here, because there were too many for the error files.
+format-manifest-fhir = FHIR extensions in the manifest
+format-manifest-fhir-do = In version 4 of Bulk Data, the extensions of the manifest and of its files are lists of objects with these members:
+manifest-fhir-url = The name of what the object says, such as ledger, patients or planned.
+manifest-fhir-valueUrl = An address.
+manifest-fhir-valueString = A text.
+manifest-fhir-valueUnsignedInt = A number.
+manifest-fhir-extension = More objects like this one. The account of the record has one for each object and number.
+format-blocks = Blocks of patients
+format-blocks-do = If the request has organizeOutputBy=Patient, the files of the copy have one block for each patient instead of one file for each type. A block begins with a header, a Parameters resource whose parameter “header” refers to the patient (valueReference). The Patient follows, then all other resources of this patient, of any type. A block is never split between files. Resources that belong to no patient are in files of their own, without blocks.
 format-hashes = How to check a copy
 format-hashes-do = Compute the SHA-256 hash of each file and compare it with the manifest. Hash and size are those of the file before any compression for the transfer.
 format-zip = The ZIP of a patient’s pages
@@ -511,7 +588,7 @@ format-any = Any
 format-always = Always in a copy
 format-all-others = All other types
 format-topics = Private topics
-format-topics-do = A resource is in a private topic if its security label (meta.security) is one of these codes. It is withheld unless the patient ticked the topic. The codes are from
+format-topics-do = A resource is in a private topic if its security label (meta.security) is one of these codes. It is withheld unless the patient ticked the topic. Each topic has its name in the ledger here, and then its codes, which are from
 format-left-out = What was left out
 format-left-out-do = The ledger counts what was left out for each of these reasons:
 left-out-type = The request did not ask for its type.
@@ -527,12 +604,13 @@ left-out-provenance = It says where information comes from, and the request did 
 left-out-document = It is a document of a resource that is not in the copy.
 left-out-unreferenced = It belongs to no patient, and nothing in the copy refers to it.
 left-out-staff = Staff left it out when they checked the copy. The error files have the reason.
+format-left-out-file = The reasons of staff, one line for each thing that they left out, are in this error file:
 format-fields = Types and their fields
 format-fields-do = The link of each type leads to the definition of its fields and code systems. A resource may have any field of its definition, and extensions. It belongs to a patient if one of the named fields refers to the patient. The fields in the last column are in every resource.
 format-type = Type
 format-belongs = Refers to the patient
 format-has = Always there
-format-others = Resources of other types belong to no patient. They are in a copy if something in the copy refers to them, such as a Medication or a Location. These types are:
+format-others = Resources of other types belong to a patient only if one of their fields subject, patient, for, beneficiary or individual refers to the patient, such as in a Task. All others are in a copy if something in the copy refers to them, such as a Medication or a Location. These types are:
 
 ## The audit trail
 
@@ -558,6 +636,9 @@ audit-where = From where
 audit-all = All
 audit-filter = Show
 audit-none = There are no entries here.
+audit-more-to-search = Nothing found among the newer entries. There is more to look through: go on with older entries.
+audit-all-patients = All patients
+audit-system = All patients and all other records
 audit-patient-wrong = { $part }: this is not an id. Type the id of the patient, not the name.
 audit-older = Older entries
 audit-lines = The same as NDJSON
@@ -699,12 +780,6 @@ job-no-files = Nothing is written yet.
 job-no-files-failed = There are no files, because the export failed.
 job-no-files-rejected = There are no files: they were removed when the export was rejected.
 job-files-more = More files
-job-bytes = { $count ->
-    [one] 1 byte
-   *[other] { $count } bytes
-}
-job-kilobytes = { $count } kB
-job-megabytes = { $count } MB
 job-documents = Documents
 job-documents-of-record = Of the record
 job-documents-attached = Attached by staff
@@ -734,8 +809,23 @@ job-attach-limits = At most { $count ->
 job-attach-limits-all = At most { $count ->
     [one] 1 file
    *[other] { $count } files
-} at a time, { $size } in total. Larger files are attached through the API.
+} at a time, { $size } in total.
 job-attach-too-large-all = The files are larger than { $size } in total. Choose fewer or smaller ones.
+attach-refused = Nothing was attached. { $limits }
+upload-title = Attach a larger file
+upload-lead = A file of up to { $size } can be sent to the store of this server. It is attached when you have confirmed it.
+upload-name = Name of the file
+upload-name-hint = With its ending, such as “scan.pdf”. The patient sees this name.
+upload-no-name = Type the name of the file.
+upload-send-title = Send { $name }
+upload-file = File to send
+upload-file-hint = At most { $size }. Send it within { $minutes } minutes. If you then see an error of the store, the file is too large or the time is over: go back and begin again.
+upload-too-large = The file is larger than { $size }. Choose a smaller one.
+upload-send = Send the file
+upload-attach-title = Attach { $name }?
+upload-arrived = The file has arrived, with { $size }. It is not attached yet.
+upload-again = Send another file
+upload-over = This file is not here any more, because its time is over. Begin again.
 attach-stale = Nothing was attached now, because this export was changed since you opened the page. Your files may be attached already: look at the list of documents, and attach what is missing.
 job-attach-too-large = A file is larger than { $size }. Choose a smaller one.
 job-attach-too-many = Choose at most { $count ->
@@ -1014,11 +1104,12 @@ groups-others = { $count ->
    *[other] { $count } members cannot be exported, because they are no patients of this server. The export names them.
 }
 groups-unread = { $count ->
-    [one] One group in this group is missing or cannot be read, so its members are not exported. The export names it.
-   *[other] { $count } groups in this group are missing or cannot be read, so their members are not exported. The export names them.
+    [one] The members of one group are not all exported: it is missing, cannot be read, or does not list all its members. The export names it.
+   *[other] The members of { $count } groups are not all exported: they are missing, cannot be read, or do not list all their members. The export names them.
 }
 groups-changed = The group has changed since you opened this page. See whom it has now, then start the export.
 groups-too-large = This group is too large for a page: it has more than 32 MB or 400,000 members, with the groups in it. A registered client can export it: $export of Group/{ $id }. Or ask for smaller groups.
+groups-without-list = This group cannot be exported. It defines its members by criteria instead of listing them, or it has an extension that may change who is a member. Ask for a group that lists its members.
 groups-skipped = It was not read for this list, because the groups before it are large. Its form shows its name and its members.
 start-title = Start export
 start-receiver = Who gets the copy?

@@ -34,6 +34,14 @@ date-and-time = { $date }, { $time }
 date-order = day-first
 # El español de los Estados Unidos escribe 1,234.5.
 thousands = ,
+direction = ltr
+size-bytes = { $count ->
+    [one] 1 byte
+   *[other] { $count } bytes
+}
+size-kilobytes = { $count } kB
+size-megabytes = { $count } MB
+size-gigabytes = { $count } GB
 
 ## Errors
 
@@ -51,7 +59,7 @@ error-405-do = La página se pidió de una forma que no conoce. Vaya a la págin
 error-409 = Otra persona cambió esto
 error-409-do = Vuelva atrás, cargue la página de nuevo y mire qué ha cambiado.
 error-413 = Lo que envió es demasiado grande
-error-413-do = Un formulario puede tener { $size } kB como máximo. Vuelva atrás, acorte su texto y envíelo de nuevo.
+error-413-do = Un formulario puede tener { $size } como máximo. Vuelva atrás, acorte su texto y envíelo de nuevo.
 error-413-form = Volver al formulario
 error-413-get = Esto es demasiado grande
 error-413-get-do = Es demasiado grande para enviarlo de una vez. Vuelva atrás y elija una parte más pequeña.
@@ -60,7 +68,8 @@ error-429 = Espere { $seconds ->
    *[other] { $seconds } segundos
 } e intente de nuevo
 error-429-do = Hubo demasiados intentos en poco tiempo. No se ha perdido nada.
-error-429-some = Espere un poco e intente de nuevo
+error-exports = Demasiadas copias no están listas todavía
+error-exports-do = No se ha perdido nada. Espere a que una de estas copias esté lista, o cancele una. Después envíe esto otra vez.
 error-500 = Algo falló aquí. Intente más tarde.
 error-500-do = No fue culpa suya, y lo vemos en nuestro registro. Si se repite, pida ayuda y díganos el número de solicitud.
 error-503 = No podemos responder ahora. Intente más tarde.
@@ -81,8 +90,10 @@ landing-lead = Su historial es suyo. Puede pedir una copia en cualquier momento.
 landing-choose = Usted elige. Pida una copia y marque las partes que quiere.
 landing-check = Nosotros revisamos. Nuestro personal comprueba que la copia vaya a la persona correcta.
 landing-get = Usted la recibe. Descargue aquí la copia cuando esté lista, o deje que su aplicación la cargue.
+landing-get-app = Usted la recibe. Su aplicación carga la copia cuando está lista.
 landing-patient = Para pacientes
 landing-patient-do = Inicie sesión aquí, o empiece en la aplicación de salud que usa.
+landing-patient-do-app = Empiece en la aplicación de salud que usa.
 landing-staff = Para el personal
 landing-staff-do = Vea las copias que se han pedido y revíselas.
 landing-developers = Para desarrolladores
@@ -105,6 +116,10 @@ sign-in-locked = Hubo demasiados intentos. Espere { $seconds ->
    *[other] { $seconds } segundos
 } e intente de nuevo.
 sign-in-again = Cerramos su sesión para protegerlo. Sus respuestas están guardadas.
+sign-in-or-form = Inicie sesión, o abra el formulario otra vez desde su aplicación.
+go-on-title = Continúe en su aplicación
+go-on-form = Nadie puede iniciar sesión en esta página. Abra el formulario otra vez desde su aplicación.
+go-on-app = Los pacientes no inician sesión en esta página. Vuelva a la aplicación en la que pidió su historial.
 pick-title = ¿Quién es usted?
 pick-lead = Esto es un entorno de prueba: elija cualquier paciente.
 pick-from = Número del paciente
@@ -282,6 +297,7 @@ zip-all = { $count } en total.
 zip-first = Los primeros { $most } de { $count }; los archivos tienen todos.
 zip-attachments = Documentos e imágenes
 zip-more-attachments = La carpeta "attachments" tiene más.
+zip-file-name = historial-medico-{ $date }
 zip-readme-index = index.html: ábralo en un navegador para leer su historial. No necesita internet.
 zip-readme-data = data: su historial en FHIR R4 (hl7.org/fhir/R4), en archivos del tipo NDJSON. Cada línea es una entrada, en JSON. Los programas y otros hospitales pueden leerlo.
 zip-readme-attachments = attachments: cartas, imágenes y otros documentos. Una entrada nombra un documento por una dirección; el final de la dirección es el nombre del archivo aquí.
@@ -433,6 +449,7 @@ session-warning = Cerraremos su sesión en 2 minutos. Guardaremos sus respuestas
 stay-signed-in = Seguir en la sesión
 saved-title = Sus respuestas están guardadas
 saved-lead = Vuelva antes del { $date }. Use el mismo enlace de su aplicación o inicie sesión aquí.
+saved-lead-link = Vuelva antes del { $date }. Use el mismo enlace de su aplicación.
 saved-go-on = Seguir ahora
 
 ## After sending
@@ -462,9 +479,13 @@ next-queued = Reunimos las partes que marcó. No tiene que hacer nada.
 next-running = Reunimos las partes que marcó. No tiene que hacer nada.
 next-in-review = Nuestro personal revisa la copia. No tiene que hacer nada.
 next-complete = Abra su aplicación. Ella carga la copia sola. También puede descargarla aquí, en sus propias páginas.
+next-complete-app = Abra su aplicación. Ella carga la copia sola.
 next-failed = Pida la copia de nuevo, en su aplicación o aquí.
+next-failed-app = Pida la copia de nuevo en su aplicación.
 next-cancelled = Puede pedir otra copia, en su aplicación o aquí.
+next-cancelled-app = Puede pedir otra copia en su aplicación.
 next-expired = Sus archivos se han borrado. Puede pedir otra copia, en su aplicación o aquí.
+next-expired-app = Sus archivos se han borrado. Puede pedir otra copia en su aplicación.
 rejected-why = No enviamos esta copia. Motivo: { $reason }
 rejected-no-reason = No se indicó ningún motivo.
 rejected-next = Puede pedirla de nuevo o presentar una queja en hhs.gov/ocr.
@@ -482,20 +503,75 @@ format-files-do = Una copia es un conjunto de archivos de texto en el formato es
 format-documents = Las cartas, imágenes y otros documentos del historial son archivos propios, en el formato en que los tiene el historial. Un DocumentReference, Media o DiagnosticReport nombra cada uno, con su tamaño en bytes y su hash SHA-1 en base64 (Attachment.size, Attachment.hash).
 format-links = Los estándares:
 format-manifest = El manifiesto
-format-manifest-do = El manifiesto es un documento JSON que enumera todos los archivos de una copia. Tiene estos miembros:
+format-manifest-do = El manifiesto es un documento JSON que enumera todos los archivos de una copia. Los miembros que tiene dependen de la solicitud y de la aplicación. Un punto en un nombre significa aquí: un miembro de ese objeto, o de cada objeto de esa lista.
 manifest-transactionTime = La copia tiene lo que el historial tenía en este momento (un instante con zona horaria).
 manifest-request = La dirección de la solicitud que inició la copia.
 manifest-requiresAccessToken = Si un archivo solo se puede cargar con un token de acceso.
-manifest-output = Los archivos de la copia, cada uno con type, url y count.
+manifest-output = Los archivos de la copia.
 manifest-deleted = Archivos que enumeran lo que se borró del historial. Solo los tienen las copias de cambios.
 manifest-error = Archivos con recursos OperationOutcome: cada uno dice qué no se pudo copiar y por qué.
-manifest-type = El tipo de recurso de todas las líneas de un archivo.
-manifest-url = La dirección de un archivo.
-manifest-count = El número de recursos de un archivo, que es el número de sus líneas.
-manifest-sha256 = El hash SHA-256 del archivo, en cifras hexadecimales (en la extensión del archivo).
-manifest-size = El tamaño del archivo en bytes (en la extensión del archivo).
-manifest-ledger = La cuenta del historial (en la extensión del manifiesto): cuántos recursos se leyeron, se escribieron, se dejaron fuera, se retuvieron y no se pudieron usar. Las sumas cuadran.
-manifest-notice = El aviso de la norma 42 CFR 2.32 (en la extensión del manifiesto), si la copia puede tener registros sobre alcohol o drogas.
+manifest-errors = Los mismos archivos que en error, para las aplicaciones que leen este nombre.
+manifest-outcome = Los mismos archivos que en error, en la versión 4 de Bulk Data, que no tiene error.
+manifest-outputFormat = El tipo de contenido de los archivos, en la versión 4 de Bulk Data.
+manifest-manifestType = La clase del manifiesto, en la versión 4 de Bulk Data.
+manifest-outputOrganizedBy = Los archivos de la copia tienen un bloque para cada paciente (vea más abajo).
+manifest-link = El manifiesto tiene varias páginas, y aquí está la siguiente. La última página no lo tiene.
+manifest-link-relation = Qué hay en la dirección: next, la página siguiente.
+manifest-link-url = La dirección de la página siguiente.
+manifest-extension = Más sobre toda la copia (vea más abajo).
+manifest-status = El estado de una exportación que todavía está en curso o que ha fallado.
+manifest-progress = Cuánto está hecho de una exportación que todavía está en curso, en tanto por ciento.
+manifest-totalResources = Cuántos recursos ha escrito una exportación que todavía está en curso.
+manifest-waiting = Desde cuándo una exportación que todavía está en curso espera al almacén de los historiales.
+format-manifest-file = Cada archivo del manifiesto
+format-manifest-file-do = Las listas output, deleted, error, errors y outcome tienen estos miembros para cada archivo:
+manifest-file-type = El tipo de recurso de todas las líneas del archivo. Un archivo con bloques no lo tiene.
+manifest-file-url = La dirección del archivo.
+manifest-file-count = El número de recursos del archivo, que es el número de sus líneas. Los encabezados de los bloques no se cuentan.
+manifest-file-fileSize = El tamaño del archivo en bytes, en la versión 4 de Bulk Data.
+manifest-file-extension = Más sobre el archivo. En la versión 4 de Bulk Data es una lista de extensiones de FHIR, y una de ellas, https://schema.org/sha256, tiene el hash.
+manifest-file-extension-sha256 = El hash SHA-256 del archivo, en cifras hexadecimales.
+manifest-file-extension-size = El tamaño del archivo en bytes.
+format-manifest-extension = La extensión del manifiesto
+format-manifest-extension-do = La extensión del manifiesto tiene estos miembros. En la versión 4 de Bulk Data es una lista de extensiones de FHIR, y la url de cada una es uno de estos nombres.
+manifest-extension-metadata = La dirección del estado, las elecciones y la historia de la exportación.
+manifest-extension-ehiDocumentationUrl = La dirección de esta página.
+manifest-extension-notice = El aviso de la norma 42 CFR 2.32, si la copia puede tener registros sobre alcohol o drogas.
+manifest-extension-ledger = La cuenta del historial: qué pasó con cada recurso que se leyó (vea más abajo).
+format-manifest-ledger = La cuenta del historial
+format-manifest-ledger-do = La cuenta (ledger) incluye todo lo que se leyó. Estas sumas se cumplen en cada copia: de los recursos, read es la suma de written, leftOut, withheld, duplicates y problems; de los documentos, found es la suma de written, leftOut, withheld y problems; de los pacientes, planned es la suma de exported, absent y failed.
+manifest-ledger-patients = Los pacientes de la exportación.
+manifest-ledger-patients-planned = Pacientes que la exportación debe copiar.
+manifest-ledger-patients-exported = Pacientes cuyo historial se leyó entero.
+manifest-ledger-patients-absent = Pacientes que no tienen historial aquí.
+manifest-ledger-patients-failed = Pacientes cuyo historial solo se pudo leer en parte. Los archivos de errores dicen qué falta.
+manifest-ledger-resources = Los recursos de la exportación.
+manifest-ledger-resources-read = Recursos que se leyeron. También cuenta una línea que no es un recurso.
+manifest-ledger-resources-written = Recursos de estos que están en la copia, como línea o como documento.
+manifest-ledger-resources-attachments = Recursos de los escritos que están en la copia como documento (Binary).
+manifest-ledger-resources-leftOut = Recursos que se dejaron fuera, contados por cada razón (vea más abajo).
+manifest-ledger-resources-withheld = Recursos de temas privados que se retuvieron, contados por cada tema (vea más abajo).
+manifest-ledger-resources-duplicates = Recursos que no están en la copia porque el historial tiene otro posterior con el mismo id.
+manifest-ledger-resources-problems = Recursos que no se pudieron usar. Los archivos de errores dicen por qué.
+manifest-ledger-resources-made = Recursos de la copia que hizo la propia exportación. No se leyeron.
+manifest-ledger-documents = Los documentos del historial que son archivos propios.
+manifest-ledger-documents-found = Documentos que se encontraron.
+manifest-ledger-documents-written = Documentos que están en la copia.
+manifest-ledger-documents-leftOut = Documentos que se dejaron fuera, contados por cada razón (vea más abajo).
+manifest-ledger-documents-withheld = Documentos de temas privados que se retuvieron, contados por cada tema (vea más abajo).
+manifest-ledger-documents-problems = Documentos que no se pudieron leer.
+manifest-ledger-problems = Los problemas de la exportación.
+manifest-ledger-problems-reported = Problemas que están en los archivos de errores.
+manifest-ledger-problems-unlisted = Problemas que solo se cuentan aquí, porque eran demasiados para los archivos de errores.
+format-manifest-fhir = Extensiones de FHIR en el manifiesto
+format-manifest-fhir-do = En la versión 4 de Bulk Data, las extensiones del manifiesto y de sus archivos son listas de objetos con estos miembros:
+manifest-fhir-url = El nombre de lo que dice el objeto, por ejemplo ledger, patients o planned.
+manifest-fhir-valueUrl = Una dirección.
+manifest-fhir-valueString = Un texto.
+manifest-fhir-valueUnsignedInt = Un número.
+manifest-fhir-extension = Más objetos como este. La cuenta del historial tiene uno para cada objeto y cada número.
+format-blocks = Bloques de pacientes
+format-blocks-do = Si la solicitud tiene organizeOutputBy=Patient, los archivos de la copia tienen un bloque para cada paciente, en lugar de un archivo para cada tipo. Un bloque empieza con un encabezado, un recurso Parameters cuyo parámetro “header” se refiere al paciente (valueReference). Sigue el Patient, y después todos los demás recursos de este paciente, de cualquier tipo. Un bloque nunca se reparte entre archivos. Los recursos que no son de ningún paciente están en archivos propios, sin bloques.
 format-hashes = Cómo comprobar una copia
 format-hashes-do = Calcule el hash SHA-256 de cada archivo y compárelo con el manifiesto. El hash y el tamaño son los del archivo antes de cualquier compresión para el envío.
 format-zip = El ZIP de las páginas del paciente
@@ -509,7 +585,7 @@ format-any = Cualquiera
 format-always = Siempre en una copia
 format-all-others = Todos los demás tipos
 format-topics = Temas privados
-format-topics-do = Un recurso es de un tema privado si su etiqueta de seguridad (meta.security) es uno de estos códigos. Se retiene si el paciente no marcó el tema. Los códigos son de
+format-topics-do = Un recurso es de un tema privado si su etiqueta de seguridad (meta.security) es uno de estos códigos. Se retiene si el paciente no marcó el tema. Cada tema tiene aquí su nombre en la cuenta, y después sus códigos, que son de
 format-left-out = Lo que se dejó fuera
 format-left-out-do = La cuenta dice cuánto se dejó fuera por cada una de estas razones:
 left-out-type = La solicitud no pidió su tipo.
@@ -525,12 +601,13 @@ left-out-provenance = Dice de dónde viene la información, y la solicitud no lo
 left-out-document = Es un documento de un recurso que no está en la copia.
 left-out-unreferenced = No es de ningún paciente, y nada de la copia se refiere a ello.
 left-out-staff = El personal lo dejó fuera al revisar la copia. Los archivos de errores tienen el motivo.
+format-left-out-file = Los motivos del personal, una línea por cada cosa que dejó fuera, están en este archivo de errores:
 format-fields = Tipos y sus campos
 format-fields-do = El enlace de cada tipo lleva a la definición de sus campos y sistemas de códigos. Un recurso puede tener cualquier campo de su definición, y extensiones. Es de un paciente si uno de los campos nombrados se refiere al paciente. Los campos de la última columna están en todos los recursos.
 format-type = Tipo
 format-belongs = Se refiere al paciente
 format-has = Siempre está
-format-others = Los recursos de otros tipos no son de ningún paciente. Están en una copia si algo de la copia se refiere a ellos, por ejemplo un Medication o una Location. Estos tipos son:
+format-others = Los recursos de otros tipos son de un paciente solo si uno de sus campos subject, patient, for, beneficiary o individual se refiere al paciente, por ejemplo en una Task. Todos los demás están en una copia si algo de la copia se refiere a ellos, por ejemplo un Medication o una Location. Estos tipos son:
 
 ## El registro de auditoría
 
@@ -556,6 +633,9 @@ audit-where = Desde dónde
 audit-all = Todo
 audit-filter = Mostrar
 audit-none = No hay entradas aquí.
+audit-more-to-search = No se encontró nada entre las entradas más recientes. Queda más por buscar: siga con las entradas anteriores.
+audit-all-patients = Todos los pacientes
+audit-system = Todos los pacientes y todos los demás registros
 audit-patient-wrong = { $part }: esto no es un identificador. Escriba el identificador del paciente, no el nombre.
 audit-older = Entradas anteriores
 audit-lines = Lo mismo en NDJSON
@@ -697,12 +777,6 @@ job-no-files = Aún no hay nada escrito.
 job-no-files-failed = No hay archivos, porque la exportación falló.
 job-no-files-rejected = No hay archivos: se borraron cuando se rechazó la exportación.
 job-files-more = Más archivos
-job-bytes = { $count ->
-    [one] 1 byte
-   *[other] { $count } bytes
-}
-job-kilobytes = { $count } kB
-job-megabytes = { $count } MB
 job-documents = Documentos
 job-documents-of-record = Del historial
 job-documents-attached = Adjuntados por el personal
@@ -732,8 +806,23 @@ job-attach-limits = Como máximo { $count ->
 job-attach-limits-all = Como máximo { $count ->
     [one] 1 archivo
    *[other] { $count } archivos
-} a la vez, { $size } en total. Los archivos más grandes se adjuntan por la API.
+} a la vez, { $size } en total.
 job-attach-too-large-all = Los archivos superan { $size } en total. Elija menos archivos, o más pequeños.
+attach-refused = No se adjuntó nada. { $limits }
+upload-title = Adjuntar un archivo más grande
+upload-lead = Un archivo de hasta { $size } se puede enviar al almacén de este servidor. Se adjunta cuando usted lo confirma.
+upload-name = Nombre del archivo
+upload-name-hint = Con su terminación, como “imagen.pdf”. El paciente ve este nombre.
+upload-no-name = Escriba el nombre del archivo.
+upload-send-title = Enviar { $name }
+upload-file = Archivo para enviar
+upload-file-hint = Como máximo { $size }. Envíelo antes de { $minutes } minutos. Si después ve un error del almacén, el archivo es demasiado grande o el tiempo terminó: vuelva atrás y empiece de nuevo.
+upload-too-large = El archivo pasa de { $size }. Elija uno más pequeño.
+upload-send = Enviar el archivo
+upload-attach-title = ¿Adjuntar { $name }?
+upload-arrived = El archivo llegó, con { $size }. Todavía no está adjunto.
+upload-again = Enviar otro archivo
+upload-over = Este archivo ya no está, porque su tiempo terminó. Empiece de nuevo.
 attach-stale = Ahora no se adjuntó nada, porque esta exportación cambió desde que usted abrió la página. Puede que sus archivos ya estén adjuntos: mire la lista de documentos y adjunte lo que falte.
 job-attach-too-large = Un archivo pasa de { $size }. Elija uno más pequeño.
 job-attach-too-many = Elija como máximo { $count ->
@@ -1012,10 +1101,11 @@ groups-others = { $count ->
    *[other] { $count } miembros no se pueden exportar, porque no son pacientes de este servidor. La exportación los nombra.
 }
 groups-unread = { $count ->
-    [one] Un grupo de este grupo falta o no se puede leer, así que sus miembros no se exportan. La exportación lo nombra.
-   *[other] { $count } grupos de este grupo faltan o no se pueden leer, así que sus miembros no se exportan. La exportación los nombra.
+    [one] No se exportan todos los miembros de un grupo: falta, no se puede leer o no enumera a todos sus miembros. La exportación lo nombra.
+   *[other] No se exportan todos los miembros de { $count } grupos: faltan, no se pueden leer o no enumeran a todos sus miembros. La exportación los nombra.
 }
 groups-changed = El grupo cambió desde que abrió esta página. Mire a quién tiene ahora y luego inicie la exportación.
+groups-without-list = Este grupo no se puede exportar. Define a sus miembros por criterios en lugar de enumerarlos, o tiene una extensión que puede cambiar quién es miembro. Pida un grupo que enumere a sus miembros.
 groups-too-large = Este grupo es demasiado grande para una página: tiene más de 32 MB o de 400,000 miembros, con los grupos que contiene. Un cliente registrado puede exportarlo: $export de Group/{ $id }. O pida grupos más pequeños.
 groups-skipped = No se leyó para esta lista, porque los grupos anteriores son grandes. Su formulario muestra su nombre y sus miembros.
 start-title = Iniciar exportación

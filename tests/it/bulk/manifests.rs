@@ -7,6 +7,7 @@ use serde_json::json;
 use tests::{BASE_URL, text};
 
 use super::{EVERYTHING, Lake, begin, exported, resources};
+use crate::format::assert_described;
 
 #[tokio::test]
 async fn a_registered_client_gets_its_manifest_format_and_signed_links() {
@@ -14,6 +15,7 @@ async fn a_registered_client_gets_its_manifest_format_and_signed_links() {
     let world = lake.world("");
     let token = world.service("other-service", EVERYTHING).await;
     let manifest = exported(&world, &token, "/fhir/Patient/$export").await;
+    assert_described(&world, &manifest).await;
     assert_eq!(manifest["outcome"], json!([]));
     assert_eq!(manifest["outputFormat"], "application/fhir+ndjson");
     assert!(manifest["extension"].is_array() && manifest.get("error").is_none());
@@ -26,6 +28,7 @@ async fn a_registered_client_gets_its_manifest_format_and_signed_links() {
 
     let token = world.service("direct-service", "system/*.read").await;
     let manifest = exported(&world, &token, "/fhir/Patient/$export?_type=Patient").await;
+    assert_described(&world, &manifest).await;
     assert_eq!(manifest["requiresAccessToken"], false);
     let url = text(&manifest["output"][0]["url"]);
     assert_eq!(world.get(&url).send().await.status, StatusCode::OK);
@@ -86,6 +89,10 @@ async fn a_manifest_of_100_000_files_is_read_page_by_page() -> tests::Result {
     let (mut url, mut names) = (status, BTreeSet::new());
     loop {
         let manifest = world.get(&url).bearer(&token).send().await.json();
+        if names.is_empty() {
+            assert!(manifest["link"].is_array());
+            assert_described(&world, &manifest).await;
+        }
         names.extend(manifest["output"].as_array().expect("output").iter().map(|file| text(&file["url"])));
         match manifest["link"][0]["url"].as_str() {
             Some(next) => next.strip_prefix(BASE_URL).expect("ours").clone_into(&mut url),

@@ -1,6 +1,7 @@
 //! The OpenAPI description of the server and the table of its routes, generated from the declarations of the functions.
 //!
-//! - [`parameters`] and [`responses`]: the requests and responses of operations; `schemas.json`: the schemas of documents by name;
+//! - [`parameters`] and [`responses`]: the requests and responses of operations; `schemas.json`: the schemas of documents by name
+//!   (those of a manifest are in `web`, because a page shows them);
 //! - [`mod@security`]: the permitted callers; [`mod@table`]: the table of routes in the wire contract.
 
 mod parameters;
@@ -59,8 +60,11 @@ pub fn document() -> String {
 }
 
 /// Returns the schemas of the documents that routes read and return, by name. OpenAPI 3.1 uses JSON Schema without changes.
-fn schemas() -> Value {
-    serde_json::from_str(include_str!("schemas.json")).expect("the schemas are JSON")
+fn schemas() -> Map<String, Value> {
+    let mut schemas: Map<_, _> =
+        serde_json::from_str(include_str!("schemas.json")).expect("the schemas are JSON");
+    schemas.extend(web::manifest::schemas());
+    schemas
 }
 
 fn reference(schema: &str) -> Value {
