@@ -22,8 +22,8 @@ use domain::clock::{Clock, Random, SystemClock};
 use domain::error::Result;
 use domain::ids::{JobId, PatientId};
 use domain::job::Job;
-use domain::ports::files::{Announced, read_all};
-use domain::ports::queue::{Delivery, Inbox, NoDeadline, Queue};
+use domain::ports::files::{Announced, Linked, read_all};
+use domain::ports::queue::{Delivery, Inbox, NoDeadline, Queue, TaskGroup};
 use domain::request::{Cohort, SizeClass};
 use domain::task::Task;
 use jiff::SignedDuration;
@@ -203,7 +203,12 @@ async fn the_queue_keeps_the_contract() -> tests::Result {
     // This is more than one batch.
     let job = OsRandom.job(SystemClock.now());
     let tasks: Vec<_> = (0..23).map(|_| Task::Finish { job: job.clone() }).collect();
-    platform.queue().expect("the port").send(SizeClass::Large, &tasks).await.expect("sent");
+    platform
+        .queue()
+        .expect("the port")
+        .send(&TaskGroup { size: SizeClass::Large, owner: Vec::new() }, &tasks)
+        .await
+        .expect("sent");
     let mut received = 0;
     while let Some(delivery) = inbox.receive(unit * 30).await? {
         inbox.acknowledge(&delivery).await?;
@@ -218,8 +223,8 @@ struct Large(Arc<dyn Queue>);
 
 #[async_trait::async_trait]
 impl Queue for Large {
-    async fn send(&self, _: SizeClass, tasks: &[Task]) -> Result<()> {
-        self.0.send(SizeClass::Large, tasks).await
+    async fn send(&self, group: &TaskGroup, tasks: &[Task]) -> Result<()> {
+        self.0.send(&TaskGroup { size: SizeClass::Large, ..group.clone() }, tasks).await
     }
 }
 
@@ -233,7 +238,8 @@ async fn links_are_valid_for_one_file_and_a_limited_time() -> tests::Result {
     let files = at(clock.clone()).await.files().expect("the port");
     domain::ports::files::write_all(&*files, "exports/l/a.pdf", b"text".to_vec()).await.expect("written");
     let minute = SignedDuration::from_mins(1);
-    let link = files.link("exports/l/a.pdf", minute, "a.pdf").await.expect("a link").expect("a URL");
+    let saved = Linked::saved("a.pdf");
+    let link = files.link("exports/l/a.pdf", minute, saved).await.expect("a link").expect("a URL");
     let fetched = reqwest::get(&link).await?;
     assert_eq!(fetched.status(), 200, "{:?}", fetched.text().await);
     assert_eq!(fetched.headers()["content-disposition"], "attachment; filename=\"a.pdf\"");
@@ -244,13 +250,13 @@ async fn links_are_valid_for_one_file_and_a_limited_time() -> tests::Result {
     for skew in [-290, 290] {
         let skewed = FixedClock::at(SystemClock.now() + SignedDuration::from_secs(skew));
         let link =
-            at(skewed).await.files().expect("the port").link("exports/l/a.pdf", minute * 5, "a.pdf").await;
+            at(skewed).await.files().expect("the port").link("exports/l/a.pdf", minute * 5, saved).await;
         let status = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 responds").status();
         assert_eq!(status, 200, "{skew}");
     }
     // A link that was created six minutes ago for one minute has expired.
     let past = FixedClock::at(SystemClock.now() - minute * 6);
-    let link = at(past).await.files().expect("the port").link("exports/l/a.pdf", minute, "a.pdf").await;
+    let link = at(past).await.files().expect("the port").link("exports/l/a.pdf", minute, saved).await;
     let late = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 responds");
     assert_eq!(late.status(), 403);
     Ok(())
@@ -262,7 +268,7 @@ async fn upload_forms_accept_one_file_of_one_type_and_size() -> tests::Result {
     let files = contracted("forms").await.files().expect("the port");
     let key = "exports/f/uploads/u/scan.pdf";
     let lifetime = SignedDuration::from_mins(1);
-    let announced = Announced { content_type: "application/pdf", max_bytes: 10, lifetime };
+    let announced = Announced { content_type: "application/pdf", max_bytes: 10, lifetime, redirect: None };
     let form = files.upload_form(key, announced).await;
     let form = form.expect("a form").expect("a form");
     let send = async |content_type: &str, bytes: &[u8]| {
@@ -302,7 +308,12 @@ async fn a_missing_resource_is_503_with_its_cause_in_the_log() {
         (platform.jobs().expect("the port").get(&job).await.expect_err("missing"), "ResourceNotFound"),
         (platform.files().expect("the port").remove("a/b").await.expect_err("missing"), "NoSuchBucket"),
         (
-            platform.queue().expect("the port").send(SizeClass::Small, &task).await.expect_err("missing"),
+            platform
+                .queue()
+                .expect("the port")
+                .send(&TaskGroup { size: SizeClass::Small, owner: Vec::new() }, &task)
+                .await
+                .expect_err("missing"),
             "NonExistentQueue",
         ),
     ];

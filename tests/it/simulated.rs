@@ -1,7 +1,10 @@
 //! The simulated AWS passes the same contracts as the real services, so that results over it are
 //! meaningful. `aws` runs the same contracts over an emulator that others wrote.
 
+mod audit_page;
+mod cost;
 mod dynamodb;
+mod groups;
 mod scale;
 mod walks;
 
@@ -10,6 +13,7 @@ use std::sync::Arc;
 use contract::FixedClock;
 use domain::clock::Clock;
 use domain::ports::files::{read_all, write_all};
+use domain::ports::queue::TaskGroup;
 use domain::request::SizeClass;
 use jiff::SignedDuration;
 use platform::Platform;
@@ -92,8 +96,8 @@ struct Large(Arc<dyn domain::ports::queue::Queue>);
 
 #[async_trait::async_trait]
 impl domain::ports::queue::Queue for Large {
-    async fn send(&self, _: SizeClass, tasks: &[domain::task::Task]) -> domain::error::Result<()> {
-        self.0.send(SizeClass::Large, tasks).await
+    async fn send(&self, group: &TaskGroup, tasks: &[domain::task::Task]) -> domain::error::Result<()> {
+        self.0.send(&TaskGroup { size: SizeClass::Large, ..group.clone() }, tasks).await
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use domain::chunk::{Chunk, Work, attempt_prefix};
+use domain::chunk::{Chunk, ChunkResult, Work, attempt_prefix};
 use domain::error::{Error, Result};
 use domain::filter::Filter;
 use domain::ids::{ChunkId, JobId, PatientId};
 use domain::ports::jobs::DoneChunk;
-use domain::ports::queue::Deadline;
+use domain::ports::queue::{Deadline, TaskGroup};
 use domain::ports::records::{Area, Part};
-use domain::request::SizeClass;
 use domain::states::Running;
 use domain::task::Task;
 use futures_util::StreamExt;
@@ -18,6 +17,7 @@ use platform::telemetry::{self, Metric};
 use crate::line::ChunkExport;
 use crate::reader::PatientReader;
 use crate::tombstones::Tombstones;
+use crate::versions::Reads;
 use crate::watch::Watch;
 use crate::writer::ChunkWriter;
 use crate::{Generator, absent, area, patient, removed};
@@ -28,39 +28,44 @@ enum Collected {
     Until(Vec<PatientId>),
     /// The job does not need the chunk any more.
     Unwanted,
+    /// A record has a resource several times, so each record must be read twice.
+    Repeated,
+}
+
+/// A successful attempt at a chunk.
+struct Attempted {
+    /// The prefix of its files.
+    prefix: String,
+    result: ChunkResult,
+    /// The patients that are left for a new chunk.
+    rest: Vec<PatientId>,
+}
+
+/// Lists the deletions of patients whose records are read.
+async fn list_deleted(export: &mut ChunkExport<'_>, patients: &[PatientId]) -> Result<()> {
+    let deleted = export.tombstones.listed(patients, export.filter);
+    export.writer.deleted(&deleted).await
 }
 
 impl Generator {
     pub(crate) async fn run_chunk(&self, id: &JobId, chunk: ChunkId, deadline: &dyn Deadline) -> Result<()> {
         let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
-        let size = running.header.request.size_class();
+        let group = &TaskGroup::of(&running.header);
         let known = self
             .jobs
             .chunk(id, chunk)
             .await?
             .ok_or(Error::Conflict("the chunk is not planned yet".to_owned()))?;
         if known.result.is_some() {
-            return self.enqueue_next(id, size, chunk, stored.progress.all_done(), deadline).await;
+            return self.enqueue_next(id, group, chunk, stored.progress.all_done(), deadline).await;
         }
         if known.chunk.work == Work::Supporting {
             // Finish fetches supporting resources when all references are known.
-            return self.queue.send(size, &[Task::Finish { job: id.clone() }]).await;
+            return self.queue.send(group, &[Task::Finish { job: id.clone() }]).await;
         }
-        let attempt = self.random.attempt();
-        let prefix = attempt_prefix(id, chunk, &attempt);
         let started = self.clock.now();
-        let filter = Filter::of(&running);
-        let writer = ChunkWriter::new(&*self.files, &self.settings, &running, chunk, attempt);
-        let mut export = ChunkExport::new(&filter, writer);
-        let rest = match self.collect(&mut export, &running, &known.chunk, deadline).await {
-            Ok(Collected::Until(rest)) => rest,
-            Ok(Collected::Unwanted) => return self.files.remove_prefix(&prefix).await,
-            Err(error) => return self.discard_attempt(&prefix, error).await,
-        };
-        let result = match export.writer.finish().await {
-            Ok(result) => result,
-            Err(error) => return self.discard_attempt(&prefix, error).await,
-        };
+        let attempted = self.attempt(&running, &known.chunk, deadline).await?;
+        let Some(Attempted { prefix, result, rest }) = attempted else { return Ok(()) };
         let rest = (!rest.is_empty()).then(|| Chunk {
             new_members: known.chunk.new_members.clone(),
             ..Chunk::new(chunk.rest(), Work::Patients(rest), 0)
@@ -83,7 +88,38 @@ impl Generator {
             recorded = finished.recorded,
             "chunk written"
         );
-        self.enqueue_next(id, size, chunk, finished.progress.all_done(), deadline).await
+        self.enqueue_next(id, group, chunk, finished.progress.all_done(), deadline).await
+    }
+
+    /// Collects a chunk. Returns `None` if the job does not need it any more.
+    async fn attempt(
+        &self,
+        running: &Running,
+        chunk: &Chunk,
+        deadline: &dyn Deadline,
+    ) -> Result<Option<Attempted>> {
+        let filter = Filter::of(running);
+        for reads in [Reads::Once, Reads::Twice] {
+            let attempt = self.random.attempt();
+            let prefix = attempt_prefix(&running.header.id, chunk.id, &attempt);
+            let writer = ChunkWriter::new(&*self.files, &self.settings, running, chunk.id, attempt);
+            let mut export = ChunkExport::new(&filter, writer, reads);
+            let finished = match self.collect(&mut export, running, chunk, deadline).await {
+                Ok(Collected::Until(rest)) => export.writer.finish().await.map(|result| (result, rest)),
+                Ok(Collected::Unwanted) => return self.files.remove_prefix(&prefix).await.map(|()| None),
+                Ok(Collected::Repeated) => {
+                    drop(export);
+                    self.files.remove_prefix(&prefix).await?;
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            return match finished {
+                Ok((result, rest)) => Ok(Some(Attempted { prefix, result, rest })),
+                Err(error) => self.discard_attempt(&prefix, error).await.map(|()| None),
+            };
+        }
+        Err(Error::conflict("a record was changed while its chunk was collected"))
     }
 
     async fn collect(
@@ -148,6 +184,7 @@ impl Generator {
         for (index, patient) in patients.iter().enumerate() {
             // A chunk must collect at least one patient: otherwise it would be repeated forever.
             if index > 0 && (deadline.is_near(self.clock.now()) || export.writer.is_crowded()) {
+                list_deleted(export, &patients[..index]).await?;
                 return Ok(Collected::Until(patients[index..].to_vec()));
             }
             if index > 0 && !watch.is_wanted().await? {
@@ -155,6 +192,9 @@ impl Generator {
             }
             let reader = ahead.next().await.ok_or_else(|| Error::internal("each patient is opened"))??;
             patient::export(export, reader, new_members.contains(patient)).await?;
+            if export.versions.is_repeated() {
+                return Ok(Collected::Repeated);
+            }
             if running.header.request.output.verbose {
                 let (patients, bytes) = (index + 1, export.writer.bytes_read());
                 tracing::info!(job.id = %running.header.id, patients, bytes, "patients collected so far");
@@ -164,6 +204,7 @@ impl Generator {
             // If the record store cannot be listed, a missing patient proves nothing.
             self.records.members(None, 1).await?;
         }
+        list_deleted(export, patients).await?;
         let wanted = self.jobs.is_running(&running.header.id).await?;
         Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })
     }
@@ -173,18 +214,18 @@ impl Generator {
     async fn enqueue_next(
         &self,
         id: &JobId,
-        size: SizeClass,
+        group: &TaskGroup,
         chunk: ChunkId,
         all_done: bool,
         deadline: &dyn Deadline,
     ) -> Result<()> {
         if all_done {
-            return self.all_done(id, size, deadline).await;
+            return self.all_done(id, group, deadline).await;
         }
         let rest = self.jobs.chunk(id, chunk.rest()).await?.filter(|rest| rest.result.is_none());
         match rest {
             Some(rest) => {
-                self.queue.send(size, &[Task::Chunk { job: id.clone(), chunk: rest.chunk.id }]).await
+                self.queue.send(group, &[Task::Chunk { job: id.clone(), chunk: rest.chunk.id }]).await
             }
             None => Ok(()),
         }

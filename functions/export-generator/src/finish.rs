@@ -13,8 +13,8 @@ use domain::ids::{ChunkId, JobId};
 use domain::manifest::ExportTotals;
 use domain::pack::Location;
 use domain::ports::jobs::{Append, MAX_APPENDED, Plan};
+use domain::ports::queue::TaskGroup;
 use domain::ports::records::Area;
-use domain::request::SizeClass;
 use domain::states::Running;
 use platform::telemetry::{self, Metric};
 
@@ -52,14 +52,14 @@ impl Generator {
     pub(crate) async fn finish(&self, id: &JobId) -> Result<()> {
         let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
         let mut progress = stored.progress;
-        let size = running.header.request.size_class();
-        let Some(supporting) = self.left_to_finish(id, size, &progress).await? else { return Ok(()) };
+        let group = &TaskGroup::of(&running.header);
+        let Some(supporting) = self.left_to_finish(id, group, &progress).await? else { return Ok(()) };
         let recorded = self.recorded(id, progress.plan_end).await?;
         if recorded.has_many_references && !recorded.has_supporting && supporting.is_none() {
             let works = gather::works(recorded.collected.unwrap_or(progress.plan_end));
             if recorded.gathers < works.len() {
                 // The last of these chunks runs Finish again.
-                return self.append_stage(id, size, progress, &works[recorded.gathers..]).await;
+                return self.append_stage(id, group, progress, &works[recorded.gathers..]).await;
             }
         }
         if !recorded.has_supporting {
@@ -82,7 +82,7 @@ impl Generator {
         if let Some(least) = running.header.request.output.min_file_bytes {
             let works = self.plan_merges(&running, least, progress.plan_end).await?;
             if recorded.merges.len() < works.len() {
-                return self.append_stage(id, size, progress, &works[recorded.merges.len()..]).await;
+                return self.append_stage(id, group, progress, &works[recorded.merges.len()..]).await;
             }
         }
         let summary = match self.write_manifest(&running, &recorded.merges, &progress).await? {
@@ -126,7 +126,7 @@ impl Generator {
     async fn left_to_finish(
         &self,
         id: &JobId,
-        size: SizeClass,
+        group: &TaskGroup,
         progress: &Progress,
     ) -> Result<Option<Option<Chunk>>> {
         let open = progress.chunks_planned.saturating_sub(progress.chunks_done);
@@ -144,7 +144,7 @@ impl Generator {
             }
         }
         // The last chunk of a stage runs Finish again. An interrupted stage may not have sent all its chunks.
-        self.send_again(id, size, progress.plan_sent..progress.plan_end).await?;
+        self.send_again(id, group, progress.plan_sent..progress.plan_end).await?;
         Ok(None)
     }
 
@@ -152,7 +152,7 @@ impl Generator {
     async fn append_stage(
         &self,
         id: &JobId,
-        size: SizeClass,
+        group: &TaskGroup,
         mut progress: Progress,
         works: &[Work],
     ) -> Result<()> {
@@ -163,7 +163,7 @@ impl Generator {
             let chunks: Vec<_> = chunks.collect();
             let append = Append { at, chunks: &chunks, plan: Plan::HasEnded };
             progress = self.jobs.append(id, append).await?.ok_or_else(concurrent_finish)?;
-            self.send_again(id, size, at..progress.plan_end).await?;
+            self.send_again(id, group, at..progress.plan_end).await?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use domain::error::{Error, Result};
 use domain::ids::{ChunkId, JobId};
 use domain::job::Job;
 use domain::ports::jobs::{Append, MAX_APPENDED, Plan};
-use domain::ports::queue::Deadline;
+use domain::ports::queue::{Deadline, TaskGroup};
 use domain::ports::records::Area;
 use domain::request::{Cohort, ExportRequest, SizeClass};
 use domain::task::Task;
@@ -61,12 +61,12 @@ impl Generator {
         {
             return Ok(Planned::Overtaken);
         }
+        let group = &TaskGroup::of(&running.header);
         let request = running.header.request;
-        let size = request.size_class();
         if progress.plan_complete {
-            return self.wake(id, size, &progress, deadline).await.map(|()| Planned::Done);
+            return self.wake(id, group, &progress, deadline).await.map(|()| Planned::Done);
         }
-        self.send_again(id, size, progress.plan_sent..progress.plan_end).await?;
+        self.send_again(id, group, progress.plan_sent..progress.plan_end).await?;
         let last = match progress.plan_end.checked_sub(1) {
             Some(last) => {
                 let stored = self.jobs.chunk(id, ChunkId::first(last)).await?;
@@ -80,7 +80,7 @@ impl Generator {
         let mut planner = Planner {
             generator: self,
             id,
-            size,
+            group,
             request: &request,
             at: progress.plan_end,
             chunks: Vec::new(),
@@ -93,12 +93,12 @@ impl Generator {
     async fn wake(
         &self,
         id: &JobId,
-        size: SizeClass,
+        group: &TaskGroup,
         progress: &Progress,
         deadline: &dyn Deadline,
     ) -> Result<()> {
         if progress.all_done() {
-            return self.all_done(id, size, deadline).await;
+            return self.all_done(id, group, deadline).await;
         }
         let mut from = 0;
         while from < progress.plan_end {
@@ -111,7 +111,7 @@ impl Generator {
             };
             let tasks: Vec<_> = open.map(|stored| task(&stored.chunk)).collect();
             if !tasks.is_empty() {
-                self.queue.send(size, &tasks).await?;
+                self.queue.send(group, &tasks).await?;
             }
             from = to;
         }
@@ -122,20 +122,25 @@ impl Generator {
     pub(crate) async fn send_again(
         &self,
         id: &JobId,
-        size: SizeClass,
+        group: &TaskGroup,
         indexes: std::ops::Range<u32>,
     ) -> Result<()> {
         let task = |index| Task::Chunk { job: id.clone(), chunk: ChunkId::first(index) };
         let tasks: Vec<_> = indexes.map(task).collect();
-        if tasks.is_empty() { Ok(()) } else { self.queue.send(size, &tasks).await }
+        if tasks.is_empty() { Ok(()) } else { self.queue.send(group, &tasks).await }
     }
 
     /// Runs Finish for a short export at once. A long one gets a task for it, with the full time of a task.
-    pub(crate) async fn all_done(&self, id: &JobId, size: SizeClass, deadline: &dyn Deadline) -> Result<()> {
-        match size {
+    pub(crate) async fn all_done(
+        &self,
+        id: &JobId,
+        group: &TaskGroup,
+        deadline: &dyn Deadline,
+    ) -> Result<()> {
+        match group.size {
             SizeClass::Small if !deadline.is_near(self.clock.now()) => Box::pin(self.finish(id)).await,
             SizeClass::Small | SizeClass::Large => {
-                self.queue.send(size, &[Task::Finish { job: id.clone() }]).await
+                self.queue.send(group, &[Task::Finish { job: id.clone() }]).await
             }
         }
     }
@@ -174,7 +179,7 @@ const MAX_CHUNKS: usize = 999_999;
 struct Planner<'p> {
     generator: &'p Generator,
     id: &'p JobId,
-    size: SizeClass,
+    group: &'p TaskGroup,
     request: &'p ExportRequest,
     /// The end of the plan, as an index.
     at: u32,
@@ -225,7 +230,7 @@ impl Planner<'_> {
                     }
                     if deadline.is_near(generator.clock.now()) {
                         let task = Task::Plan { job: self.id.clone() };
-                        return generator.queue.send(self.size, &[task]).await.map(|()| Planned::Done);
+                        return generator.queue.send(self.group, &[task]).await.map(|()| Planned::Done);
                     }
                 }
             }
@@ -249,7 +254,7 @@ impl Planner<'_> {
             }
             self.chunks.push(Chunk::new(self.next_id(), work, bytes));
         }
-        if self.size == SizeClass::Small && self.at == 0 && self.chunks.len() == 1 {
+        if self.group.size == SizeClass::Small && self.at == 0 && self.chunks.len() == 1 {
             // A single chunk runs in this task.
             let Some(_) = self.append_unsent(Plan::Ends).await? else { return Ok(Planned::Overtaken) };
             let chunk = ChunkId::first(0);
@@ -258,7 +263,7 @@ impl Planner<'_> {
         }
         let Some(progress) = self.append(Plan::Ends).await? else { return Ok(Planned::Overtaken) };
         if progress.all_done() {
-            self.generator.all_done(self.id, self.size, deadline).await?;
+            self.generator.all_done(self.id, self.group, deadline).await?;
         }
         Ok(Planned::Done)
     }
@@ -272,7 +277,7 @@ impl Planner<'_> {
         let from = self.at;
         let progress = self.append_unsent(plan).await?;
         if progress.is_some() {
-            self.generator.send_again(self.id, self.size, from..self.at).await?;
+            self.generator.send_again(self.id, self.group, from..self.at).await?;
             self.at_once = (self.at_once * 2).min(MAX_APPENDED);
         }
         Ok(progress)

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, SendMessageBatchRequestEntry};
 use domain::error::{Error, Result};
-use domain::ports::queue::{Delivery, Inbox, Queue};
+use domain::ports::queue::{Delivery, Inbox, Queue, TaskGroup};
 use domain::request::SizeClass;
 use domain::task::Task;
 use jiff::SignedDuration;
@@ -27,15 +27,16 @@ pub(super) struct AwsQueue {
 
 #[async_trait]
 impl Queue for AwsQueue {
-    async fn send(&self, size: SizeClass, tasks: &[Task]) -> Result<()> {
-        let url = match size {
+    async fn send(&self, group: &TaskGroup, tasks: &[Task]) -> Result<()> {
+        let id = group_id(group);
+        let url = match group.size {
             SizeClass::Small => &self.small,
             SizeClass::Large => &self.large,
         };
         if let [task] = tasks {
             let body = serde_json::to_string(task)?;
             let send = self.client.send_message().queue_url(url).message_body(body);
-            send.message_group_id(group(task)).send().await.map_err(failed("SendMessage"))?;
+            send.message_group_id(id).send().await.map_err(failed("SendMessage"))?;
             return Ok(());
         }
         for batch in tasks.chunks(BATCH) {
@@ -43,7 +44,7 @@ impl Queue for AwsQueue {
                 SendMessageBatchRequestEntry::builder()
                     .id(index.to_string())
                     .message_body(serde_json::to_string(task)?)
-                    .message_group_id(group(task))
+                    .message_group_id(&id)
                     .build()
                     .map_err(Error::internal)
             };
@@ -65,11 +66,11 @@ impl Queue for AwsQueue {
     }
 }
 
-/// Returns the message group, which is the job. SQS delivers messages of a group that occupies many workers after those of
-/// groups that occupy few (SQS, fair queues). So a small export does not wait for all chunks of a large one, also in the queue of
-/// small exports: a client may ask for little memory for an export of many patients.
-fn group(task: &Task) -> String {
-    task.job().to_string()
+/// Returns the id of a message group: a hash, because a group id has at most 128 characters of ASCII, and because SQS does not
+/// encrypt it. SQS delivers messages of a group that occupies many workers after those of groups that occupy few (SQS, fair
+/// queues), so that no client waits for all exports of another.
+fn group_id(group: &TaskGroup) -> String {
+    crypto::digest_of_lines(group.owner.iter().map(String::as_str))
 }
 
 /// The receiving end for a host that polls: tests, and workers outside Lambda.

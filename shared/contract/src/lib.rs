@@ -11,8 +11,8 @@ use domain::job::{Job, JobHeader, Owner, PatientSummary};
 use domain::ports::expiring::{EntryKind, ExpiringStore};
 use domain::ports::files::{Files, read_all, write_all};
 use domain::ports::jobs::Jobs;
-use domain::ports::queue::{Inbox, MAX_DELIVERIES, Queue};
-use domain::request::{Base, Cohort, ExportRequest, OutputOptions, SizeClass};
+use domain::ports::queue::{Inbox, MAX_DELIVERIES, Queue, TaskGroup};
+use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
 use domain::states::Queued;
 use domain::task::Task;
 use futures_util::StreamExt;
@@ -108,7 +108,7 @@ pub async fn queue(
 ) {
     let task = |seconds| Task::Plan { job: job(seconds, "a").id().clone() };
     assert_eq!(inbox.receive(unit).await.expect("a result"), None);
-    queue.send(SizeClass::Small, &[task(1), task(2)]).await.expect("sent");
+    queue.send(&TaskGroup::of(job(1, "a").header()), &[task(1), task(2)]).await.expect("sent");
     let one = inbox.receive(unit * 6).await.expect("a result").expect("a task");
     let two = inbox.receive(unit * 6).await.expect("a result").expect("a task");
     let received: BTreeSet<_> =

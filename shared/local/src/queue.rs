@@ -1,13 +1,13 @@
 //! The queue in SQLite. Sending is durable. Receiving is not, because its loss only causes another delivery. A send
-//! wakes the worker of the same process at once.
+//! wakes the worker of the same process at once. Tasks are delivered in the order in which they were sent: the few workers of one
+//! machine are not shared between clients.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::clock::{Clock, Random};
 use domain::error::Result;
-use domain::ports::queue::{Delivery, Inbox, MAX_DELIVERIES, Queue};
-use domain::request::SizeClass;
+use domain::ports::queue::{Delivery, Inbox, MAX_DELIVERIES, Queue, TaskGroup};
 use domain::task::Task;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -120,7 +120,7 @@ impl LocalQueue {
 
 #[async_trait]
 impl Queue for LocalQueue {
-    async fn send(&self, _: SizeClass, tasks: &[Task]) -> Result<()> {
+    async fn send(&self, _: &TaskGroup, tasks: &[Task]) -> Result<()> {
         let bodies = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
         self.database
             .write(move |transaction| {

@@ -11,7 +11,7 @@ use domain::manifest::{NamedFile, Names, PARTIAL_PAGE_CHUNKS};
 use domain::patient::{summary, summary_for_mails};
 use domain::ports::files::Files;
 use domain::ports::jobs::{Jobs, StoredJob};
-use domain::ports::queue::Queue;
+use domain::ports::queue::{Queue, TaskGroup};
 use domain::ports::records::Records;
 use domain::request::ExportRequest;
 use domain::states::{AwaitingInput, Queued};
@@ -108,7 +108,7 @@ pub async fn resume(job: &Job, queue: &dyn Queue) -> Result<()> {
     if !job.is_active() {
         return Ok(());
     }
-    queue.send(job.header().request.size_class(), &[Task::Plan { job: job.id().clone() }]).await
+    queue.send(&TaskGroup::of(job.header()), &[Task::Plan { job: job.id().clone() }]).await
 }
 
 /// Changes a job by compare-and-set: reads, decides and writes, and starts again if another call changed the job meanwhile.

@@ -8,12 +8,11 @@ use domain::chunk::Progress;
 use domain::error::{Result, Store};
 use domain::ids::{ChunkId, JobId};
 use domain::job::{Job, JobState};
-use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm};
+use domain::ports::files::{Announced, ByteStream, FileWriter, Files, Linked, UploadForm};
 use domain::ports::jobs::{
     Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult,
 };
-use domain::ports::queue::{Delivery, Inbox, Queue};
-use domain::request::SizeClass;
+use domain::ports::queue::{Delivery, Inbox, Queue, TaskGroup};
 use domain::task::Task;
 use jiff::SignedDuration;
 
@@ -76,8 +75,8 @@ impl<H: Hook> Jobs for Port<dyn Jobs, H> {
 
 #[async_trait]
 impl<H: Hook> Queue for Port<dyn Queue, H> {
-    async fn send(&self, size: SizeClass, tasks: &[Task]) -> Result<()> {
-        self.call(Store::Queue, self.inner.send(size, tasks)).await
+    async fn send(&self, group: &TaskGroup, tasks: &[Task]) -> Result<()> {
+        self.call(Store::Queue, self.inner.send(group, tasks)).await
     }
 }
 
@@ -146,8 +145,12 @@ impl<H: Hook> Files for Port<dyn Files, H> {
         Ok(self.hook.read(self.call(Store::Files, self.inner.open(key, range)).await?))
     }
 
-    async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>> {
-        self.call(Store::Files, self.inner.link(key, lifetime, file_name)).await
+    async fn link(&self, key: &str, lifetime: SignedDuration, file: Linked<'_>) -> Result<Option<String>> {
+        self.call(Store::Files, self.inner.link(key, lifetime, file)).await
+    }
+
+    fn takes_uploads(&self) -> bool {
+        self.inner.takes_uploads()
     }
 
     async fn upload_form(&self, key: &str, upload: Announced<'_>) -> Result<Option<UploadForm>> {

@@ -237,6 +237,16 @@ impl Simulation {
     pub fn messages(&self, queue: &str) -> Vec<String> {
         self.state().sqs.bodies(queue)
     }
+
+    /// Returns the number of rows of a table.
+    pub fn rows(&self, table: &str) -> u64 {
+        self.state().dynamodb.rows(table)
+    }
+
+    /// Returns the groups of a queue's messages.
+    pub fn message_groups(&self, queue: &str) -> Vec<Option<String>> {
+        self.state().sqs.groups(queue)
+    }
 }
 
 impl Default for Simulation {

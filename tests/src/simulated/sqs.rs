@@ -15,6 +15,7 @@ pub(crate) struct Message {
     pub(crate) body: String,
     pub(crate) sent_at: Duration,
     pub(crate) deliveries: u32,
+    group: Option<String>,
     visible_at: Duration,
 }
 
@@ -132,15 +133,22 @@ impl Sqs {
     }
 
     fn send_one(&mut self, name: &str, request: &Request, now: Duration) -> Option<Value> {
-        let _ = &request.message_group_id;
         let at = now + Duration::from_secs(request.delay_seconds.unwrap_or_default());
         let id = self.send(name, request.message_body.clone()?, now, at)?;
+        self.set_group(name, id, request.message_group_id.clone());
         Some(json!({ "MessageId": id.to_string(), "MD5OfMessageBody": "" }))
     }
 
     fn send_entry(&mut self, name: &str, entry: &Entry, now: Duration) -> Option<()> {
-        let _ = &entry.message_group_id;
-        self.send(name, entry.message_body.clone()?, now, now).map(drop)
+        let id = self.send(name, entry.message_body.clone()?, now, now)?;
+        self.set_group(name, id, entry.message_group_id.clone());
+        Some(())
+    }
+
+    fn set_group(&mut self, name: &str, id: u64, group: Option<String>) {
+        if let Some(message) = self.queues.get_mut(name).and_then(|queue| queue.messages.get_mut(&id)) {
+            message.group = group;
+        }
     }
 
     /// Runs an action for each entry of a batch.
@@ -173,7 +181,7 @@ impl Sqs {
         let id = self.sent;
         let queue = self.queues.get_mut(name)?;
         queue.by_time.insert((visible_at, id));
-        queue.messages.insert(id, Message { id, body, sent_at, deliveries: 0, visible_at });
+        queue.messages.insert(id, Message { id, body, sent_at, deliveries: 0, group: None, visible_at });
         Some(id)
     }
 
@@ -278,6 +286,12 @@ impl Sqs {
     pub(crate) fn bodies(&self, name: &str) -> Vec<String> {
         let messages = self.queues.get(name).into_iter().flat_map(|queue| queue.messages.values());
         messages.map(|message| message.body.clone()).collect()
+    }
+
+    /// Returns the groups of a queue's messages, visible or hidden.
+    pub(crate) fn groups(&self, name: &str) -> Vec<Option<String>> {
+        let messages = self.queues.get(name).into_iter().flat_map(|queue| queue.messages.values());
+        messages.map(|message| message.group.clone()).collect()
     }
 }
 

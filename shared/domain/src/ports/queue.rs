@@ -4,14 +4,17 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::Result;
-use crate::request::SizeClass;
 use crate::task::Task;
+
+mod group;
+
+pub use self::group::TaskGroup;
 
 /// The sending end of the queue.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Sends tasks to the workers of this size class, without a delay. When it returns, the tasks are durable.
-    async fn send(&self, size: SizeClass, tasks: &[Task]) -> Result<()>;
+    /// Sends tasks to the workers of their group's size, without a delay. When it returns, the tasks are durable.
+    async fn send(&self, group: &TaskGroup, tasks: &[Task]) -> Result<()>;
 }
 
 /// A task that was delivered to a worker.
