@@ -1,4 +1,6 @@
-//! Operation of `template.yaml`: metrics and alarms, retention and protection of data, concurrency.
+//! Operation of `template.yaml`: metrics and alarms, retention and protection of data; [`concurrency`].
+
+mod concurrency;
 
 use std::collections::BTreeSet;
 
@@ -86,6 +88,25 @@ fn no_alarm_counts_the_messages_of_a_queue_that_a_function_empties() {
     }
     let dead_letters = watched(alarms["DeadLettersAlarm"], "Invocations");
     assert_eq!(dead_letters, BTreeSet::from(["DeadLettersFunction"]));
+}
+
+#[test]
+fn messages_that_wait_raise_an_alarm_for_each_queue_of_workers() {
+    let template = Template::load();
+    let alarms = template.resources(ALARM);
+    for (queue, minutes) in [("SmallQueue", 5), ("LargeQueue", 60)] {
+        let properties = &alarms[format!("{queue}AgeAlarm").as_str()]["Properties"];
+        let watched = (&properties["MetricName"], &properties["Statistic"]);
+        assert_eq!(watched, (&json!("ApproximateAgeOfOldestMessage"), &json!("Maximum")), "{queue}");
+        assert_eq!(
+            dimension(properties, "QueueName"),
+            &json!({ "Fn::GetAtt": format!("{queue}.QueueName") })
+        );
+        let compared = (&properties["ComparisonOperator"], &properties["Threshold"]);
+        assert_eq!(compared, (&json!("GreaterThanOrEqualToThreshold"), &json!(minutes * 60)), "{queue}");
+        let description = tests::text(&properties["AlarmDescription"]["Fn::Sub"]);
+        assert!(description.contains(&format!("{minutes} minutes")), "{queue}: {description}");
+    }
 }
 
 /// A rule that is disabled has no errors, and a function that is not run writes no metric.
@@ -231,28 +252,6 @@ fn tables_are_protected_in_production_and_old_versions_of_records_expire() {
             properties["LifecycleConfiguration"].to_string().contains("NoncurrentVersionExpiration");
         assert_eq!(expires, is_versioned, "{id}");
     }
-}
-
-#[test]
-fn one_worker_is_refused_and_the_reserved_concurrency_is_the_limit() {
-    let template = Template::load();
-    let mappings = template.resources("AWS::Lambda::EventSourceMapping");
-    let mut defaults = 0;
-    for (size, id) in [("Small", "SmallGeneratorFunction"), ("Large", "LargeGeneratorFunction")] {
-        let name = format!("{size}Concurrency");
-        let parameter = &template.document()["Parameters"][&name];
-        // SQS refuses a mapping with fewer than two.
-        assert_eq!(parameter["AllowedPattern"], "0|[2-9]|[1-9][0-9]{1,2}|1000", "{size}");
-        let limit = json!({ "Ref": name });
-        let reserved = &template.functions()[id].1["Properties"]["ReservedConcurrentExecutions"];
-        assert_eq!(reserved["Fn::If"], json!(["Reserves", limit, { "Ref": "AWS::NoValue" }]), "{id}");
-        let mapping = mappings[format!("{size}Mapping").as_str()]["Properties"].to_string();
-        assert!(mapping.contains(&format!("\"MaximumConcurrency\":{limit}")), "{size}: {mapping}");
-        defaults +=
-            parameter["Default"].as_str().and_then(|most| most.parse::<u32>().ok()).expect("a number");
-    }
-    // A new account runs ten functions at once; half of them stay for requests.
-    assert!(defaults <= 5);
 }
 
 /// The resources that call functions, and where each names its function.

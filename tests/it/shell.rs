@@ -57,6 +57,29 @@ fn every_shell_block_is_run_or_says_why_not() {
     assert!(not_run > 3, "{not_run} blocks");
 }
 
+/// Returns the program and the subcommand: `aws s3 rm`, `sam delete`.
+fn subcommand(command: &str) -> String {
+    let words = if command.starts_with("aws ") { 3 } else { 2 };
+    command.split_whitespace().take(words).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_command_of_aws_and_sam_is_run_by_a_test_or_listed_as_not_tested() {
+    let page = crate::docs::page("aws.md");
+    let (before, not_tested) = page.split_once("## What was not tested").expect("the section");
+    let in_blocks = blocks(before).into_iter().flat_map(|block| block.text.lines());
+    let inline = before.split('`').skip(1).step_by(2);
+    let commands =
+        in_blocks.chain(inline).filter(|code| code.starts_with("aws ") || code.starts_with("sam "));
+    let commands: std::collections::BTreeSet<_> = commands.map(subcommand).collect();
+    assert!(commands.len() > 6, "{commands:?}");
+    for command in commands {
+        // `cargo xtask sam-local` runs it.
+        let is_run = command == "sam local";
+        assert!(is_run || not_tested.contains(&format!("`{command}")), "{command} is not listed");
+    }
+}
+
 /// The server of `cargo run --release`, started in a directory of its own.
 struct Server {
     child: Child,
