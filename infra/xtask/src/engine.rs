@@ -40,6 +40,19 @@ done
 
 /// Finds an engine. Root installs one if it is missing.
 pub(crate) fn available() -> Result<Available, String> {
+    find(responds, is_root, || {
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES);
+        run(install)
+    })
+}
+
+/// Finds an engine on a machine: `responds` says whether a program runs there, and `install` installs an engine.
+fn find(
+    responds: impl Fn(&str, &str) -> bool,
+    is_root: impl Fn() -> bool,
+    install: impl FnOnce() -> Result<(), String>,
+) -> Result<Available, String> {
     if responds("docker", "version") {
         return Ok(Available::Running);
     }
@@ -49,9 +62,7 @@ pub(crate) fn available() -> Result<Available, String> {
     let is_missing =
         || !["docker", "dockerd", "containerd", "runc"].iter().all(|name| responds(name, "--version"));
     if is_missing() {
-        let mut install = Command::new("apt-get");
-        install.args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES);
-        run(install).map_err(|problem| format!("{problem}\n{MISSING}"))?;
+        install().map_err(|problem| format!("{problem}\n{MISSING}"))?;
     }
     // The installation may have started the engine.
     match () {
@@ -225,4 +236,62 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
         .and_then(|()| std::fs::copy(from, to))
         .map(drop)
         .map_err(|error| format!("{}: {error}", from.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Finds an engine on a machine where these programs run after the installation, and `before` it.
+    fn found(is_root: bool, before: &[&str], after: &[&str]) -> (Result<Available, String>, bool) {
+        let installed = Cell::new(false);
+        let responds = |name: &str, argument: &str| {
+            let known = if installed.get() { after } else { before };
+            known.contains(&format!("{name} {argument}").as_str())
+        };
+        let found = find(
+            responds,
+            || is_root,
+            || {
+                installed.set(true);
+                Ok(())
+            },
+        );
+        (found, installed.get())
+    }
+
+    const PROGRAMS: [&str; 4] =
+        ["docker --version", "dockerd --version", "containerd --version", "runc --version"];
+
+    #[test]
+    fn a_running_engine_is_used_by_everyone() {
+        for is_root in [false, true] {
+            let (engine, installed) = found(is_root, &["docker version"], &[]);
+            assert!(engine == Ok(Available::Running) && !installed);
+        }
+    }
+
+    #[test]
+    fn without_an_engine_a_user_is_told_what_to_install() {
+        for before in [&[][..], &PROGRAMS] {
+            assert!(found(false, before, &[]) == (Err(MISSING.to_owned()), false));
+        }
+        for words in ["apt-get install docker.io", "as root"] {
+            assert!(MISSING.contains(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn root_installs_an_engine_only_if_it_is_missing() {
+        assert!(found(true, &PROGRAMS, &[]) == (Ok(Available::Startable), false));
+        assert!(found(true, &["docker --version"], &PROGRAMS) == (Ok(Available::Startable), true));
+        assert!(found(true, &[], &["docker version"]) == (Ok(Available::Running), true));
+        assert!(found(true, &[], &[]) == (Err(MISSING.to_owned()), true));
+        let failed = find(|_, _| false, || true, || Err("no network".to_owned()));
+        assert!(
+            failed.is_err_and(|problem| problem.starts_with("no network\n") && problem.ends_with(MISSING))
+        );
+    }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask COMMAND`: checks, tests, builds and measures the project. It has no dependencies, so that it compiles quickly.
 
+mod advisories;
 mod attended;
 mod browser;
 mod emulator;
@@ -19,7 +20,7 @@ use self::sam::Mode;
 
 const USAGE: &str = "cargo xtask COMMAND
 
-  check    formatting, spelling, clippy with warnings denied, docs, licences, bans, sources, unused dependencies, the template
+  check    formatting, spelling, clippy with warnings denied, docs, licences, bans, sources, advisories, unused dependencies, the template
   test     every test of the workspace; installs what it needs or says what is missing
   browser  the browser tests, or those named [NAME…]; screenshots are in target/browser; `test` includes them if Chromium is installed
   bench    the benchmark table, in release mode
@@ -82,9 +83,10 @@ fn check() -> Result<(), String> {
     docs.env("RUSTDOCFLAGS", "--deny warnings");
     run(docs)?;
     let deny = tools::cargo_tool("cargo-deny")?;
-    let mut command = Command::new(deny);
+    let mut command = Command::new(&deny);
     command.args(["--all-features", "--config", ".deny.toml", "check", "licenses", "bans", "sources"]);
     run(command)?;
+    advisories::check(&deny)?;
     let mut lint = Command::new(tools::python_tool(tools::SAM, "cfn-lint")?);
     lint.args(["--regions", "us-east-1", "--", "template.yaml"]);
     run(lint)?;
