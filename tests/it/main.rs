@@ -85,5 +85,6 @@ mod undescribed;
 mod unfinished;
 mod unset;
 mod versions;
+mod versions;
 mod walk;
 mod withheld;

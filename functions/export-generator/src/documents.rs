@@ -91,10 +91,7 @@ impl<'p> PatientDocuments<'p> {
             Err(problem) => return Ok(Some(problem)),
         };
         self.changed.insert(binary.id.clone(), binary.changed);
-        if let Some(earlier) = self.binaries.insert(binary.id, written) {
-            writer.ledger().resources.duplicates += 1;
-            writer.discard_attachment(earlier).await?;
-        }
+        self.binaries.insert(binary.id, written);
         Ok(None)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`plan`] walks the cohort ([`cohort`]), cuts it into chunks by bytes ([`cut`]) and appends them to the plan.
 //! - [`chunk`] runs one chunk: [`reader`] reads a [`patient`], [`domain::filter`] decides on each [`mod@line`], and
-//!   [`writer`] writes. [`documents`] handles what is not NDJSON, [`area`] exports what is outside the patients'
+//!   [`writer`] writes. [`versions`] finds the versions of one resource in a record. [`documents`] handles what is not NDJSON, [`area`] exports what is outside the patients'
 //!   records, and [`supporting`] fetches the resources that the others refer to.
 //! - [`outputs`] writes a stream per type, [`pack`] the small files of an attempt as one object, and [`stored`] documents.
 //! - [`deletions`] reads what was deleted, for exports with `_since`. If there are many deletions, they are [`sorted`]
@@ -32,6 +32,7 @@ mod documents;
 mod finish;
 mod gather;
 mod inline;
+mod keys;
 mod line;
 mod linked;
 mod manifest;
@@ -53,6 +54,7 @@ mod supporting;
 mod tombstones;
 mod undescribed;
 mod unserved;
+mod versions;
 mod walk;
 mod watch;
 mod writer;

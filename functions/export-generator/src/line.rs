@@ -3,7 +3,7 @@
 
 use domain::decision::Decision;
 use domain::error::Result;
-use domain::filter::{Filter, Judgement, Origin, Resource, Verdict};
+use domain::filter::{Filter, Judgement, Origin, Refusal, Resource, Verdict};
 use domain::ledger::Reason;
 use fhir::attachments::{LinkedAttachment, mentioned};
 use fhir::head::Plain;
@@ -14,6 +14,7 @@ use crate::linked::linked;
 use crate::references::format_key;
 use crate::tombstones::Tombstones;
 use crate::unserved::without_documents;
+use crate::versions::{Reads, TOO_MANY, Version, Versions};
 use crate::writer::{ChunkWriter, UNREADABLE_LABEL};
 
 /// One attempt at a chunk: the filter, the writer, the deletions and the Provenance.
@@ -22,6 +23,7 @@ pub(crate) struct ChunkExport<'a> {
     pub(crate) writer: ChunkWriter<'a>,
     pub(crate) tombstones: Tombstones,
     pub(crate) provenance: Associated,
+    pub(crate) versions: Versions,
 }
 
 /// The filter's decision, and the values it is based on.
@@ -36,9 +38,9 @@ struct Judged<'r> {
 }
 
 impl<'a> ChunkExport<'a> {
-    pub(crate) fn new(filter: &'a Filter<'a>, writer: ChunkWriter<'a>) -> Self {
-        let provenance = Associated::new(filter);
-        Self { filter, writer, tombstones: Tombstones::default(), provenance }
+    pub(crate) fn new(filter: &'a Filter<'a>, writer: ChunkWriter<'a>, reads: Reads) -> Self {
+        let (provenance, versions) = (Associated::new(filter), Versions::new(reads));
+        Self { filter, writer, tombstones: Tombstones::default(), provenance, versions }
     }
 
     /// Processes one line; `None` is a line that is too long. `documents` are those of the patient whose record
@@ -56,16 +58,28 @@ impl<'a> ChunkExport<'a> {
         let resource = match self.filter.read(line, &mut plain) {
             Ok(resource) => resource,
             Err(problem) => {
-                if let Some(documents) = documents.filter(|_| self.filter.withholds_documents()) {
-                    // The line may refer to documents that must be withheld.
-                    for target in mentioned(line) {
-                        documents.claims.hold_back(target);
-                    }
-                }
+                self.hold_back_mentioned(line, documents);
                 return Ok(Some(problem.to_string()));
             }
         };
+        let version =
+            documents.as_deref().map_or(Version::Current(None), |_| self.versions.version(&resource));
+        let refused = match version {
+            Version::Current(refused) => refused,
+            Version::Superseded(refused) => {
+                self.supersede(&resource, refused, documents);
+                return Ok(None);
+            }
+            Version::Repeated => return Ok(None),
+            Version::TooMany => {
+                self.hold_back_mentioned(resource.head.text, documents);
+                return Ok(Some(TOO_MANY.to_owned()));
+            }
+        };
         let mut judged = self.judge(&resource, origin, documents.as_deref());
+        if let Some(refused) = refused {
+            judged.judgement = self.filter.refuse_versions(judged.judgement, refused);
+        }
         if let Some(documents) = documents.as_deref_mut() {
             if resource.head.resource_type == "Binary" && !judged.is_deleted {
                 let (text, id) = (resource.head.text, resource.head.id);
@@ -80,6 +94,32 @@ impl<'a> ChunkExport<'a> {
         self.writer.decided(judged.judgement.verdict.decision());
         self.put(line, judged, documents).await?;
         Ok(None)
+    }
+
+    /// Withholds the documents that an unusable line may refer to, if the filter withholds documents.
+    fn hold_back_mentioned(&self, line: &[u8], documents: Option<&mut PatientDocuments<'_>>) {
+        if let Some(documents) = documents.filter(|_| self.filter.withholds_documents()) {
+            for target in mentioned(line) {
+                documents.claims.hold_back(target);
+            }
+        }
+    }
+
+    /// Counts an earlier version of a resource. Its documents are not exported because of it.
+    fn supersede(
+        &mut self,
+        resource: &Resource<'_>,
+        refused: Option<Refusal>,
+        documents: Option<&mut PatientDocuments<'_>>,
+    ) {
+        self.writer.ledger().resources.duplicates += 1;
+        let resource_type = resource.head.resource_type;
+        let Some(documents) = documents.filter(|_| self.filter.limits_access()) else { return };
+        let attachments = linked(resource.head.text, resource_type, self.writer.base_url());
+        documents.claims.note(resource_type, &attachments, Decision::LeaveOut(Reason::Document));
+        if let Some(refused) = refused {
+            self.refuse(resource, &attachments, refused, documents);
+        }
     }
 
     fn judge<'r>(
@@ -117,13 +157,24 @@ impl<'a> ChunkExport<'a> {
         }
         claims.note(resource_type, attachments, judgement.verdict.decision());
         if let Some(refusal) = judgement.refusal {
-            let withholds = self.filter.withholds_documents();
-            let held: &[_] = if withholds { attachments } else { &[] };
-            claims.refuse(resource_type, resource.head.id, held, refusal);
-            if withholds {
-                // It may also refer to documents elsewhere than in an attachment, such as `Communication.payload`.
-                claims.refuse_mentioned(mentioned(resource.head.text), refusal);
-            }
+            self.refuse(resource, attachments, refusal, documents);
+        }
+    }
+
+    /// Records a resource to which access is refused, for the documents that it refers to.
+    fn refuse(
+        &self,
+        resource: &Resource<'_>,
+        attachments: &[LinkedAttachment],
+        refusal: Refusal,
+        documents: &mut PatientDocuments<'_>,
+    ) {
+        let (head, withholds) = (&resource.head, self.filter.withholds_documents());
+        let held = if withholds { attachments } else { &[] };
+        documents.claims.refuse(head.resource_type, head.id, held, refusal);
+        if withholds {
+            // It may also refer to documents elsewhere than in an attachment, such as `Communication.payload`.
+            documents.claims.refuse_mentioned(mentioned(head.text), refusal);
         }
     }
 

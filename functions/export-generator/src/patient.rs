@@ -7,7 +7,8 @@ use crate::documents::PatientDocuments;
 use crate::line::ChunkExport;
 use crate::reader::PatientReader;
 
-/// Exports a patient. `ignore_since` exports the record however long ago it changed.
+/// Exports a patient. `ignore_since` exports the record however long ago it changed. Ends early if a resource is
+/// repeated: the chunk is then collected again.
 pub(crate) async fn export(
     export: &mut ChunkExport<'_>,
     mut reader: PatientReader,
@@ -21,11 +22,16 @@ pub(crate) async fn export(
     }
     let files = reader.documents().to_vec();
     let mut documents = PatientDocuments::new(&patient, &files);
+    export.versions.begin(export.filter, &mut reader).await?;
     let mut is_whole = true;
     for index in 0..reader.records().len() {
         let read = records_file(export, &mut reader, index, &mut documents, ignore_since).await;
         is_whole &= export.writer.unless_damaged(read).await?;
+        if export.versions.is_repeated() {
+            return Ok(());
+        }
     }
+    export.versions.check()?;
     export.writer.add_bytes_read(reader.bytes());
     is_whole &= documents.finish(&mut reader, export.filter, &mut export.writer, ignore_since).await?;
     let patients = &mut export.writer.ledger().patients;
@@ -53,10 +59,14 @@ async fn records_file(
     let origin = Origin::Patient { ignore_since };
     while let Some(line) = lines.next().await? {
         export.writer.ledger().resources.read += 1;
+        export.versions.move_to(index, line.number);
         if let Some(problem) = export.line(line.text, origin, Some(documents)).await? {
             let file = &reader.records()[index].name;
             let text = format!("Patient/{}/{file} line {}: {problem}", reader.patient, line.number);
             export.writer.unusable(&text).await?;
+        }
+        if export.versions.is_repeated() {
+            return Ok(());
         }
     }
     Ok(())

@@ -69,7 +69,7 @@ pub struct Resources {
     pub left_out: LeftOut,
     /// Resources in a sensitive category that the patient did not authorize, and the Binaries that belong to them.
     pub withheld: BTreeMap<Sensitive, u64>,
-    /// Resources that are not exported because a later one in the record has the same id.
+    /// Resources that are not exported because a more recent version is in the record, or a later one in `shared/`.
     pub duplicates: u64,
     /// Resources that could not be used.
     pub problems: u64,

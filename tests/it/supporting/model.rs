@@ -60,6 +60,7 @@ proptest! {
             let world = World::with(&request.settings(), directory.path());
             let (mut found, warnings) = bulk_with_warnings(&world, &request.scopes(), &request.path()).await;
             found.retain(|name| !name.starts_with("Patient/"));
+            let lake = lake.settled();
             assert_eq!(found, request.expected(&lake), "{} with {}", request.path(), request.scopes());
             let misplaced = request.misplaced(&lake);
             assert_eq!(warnings.len(), usize::from(misplaced > 0), "{warnings:?}");
@@ -73,6 +74,7 @@ proptest! {
     ) {
         run(async {
             let directory = lake.write();
+            let lake = lake.settled();
             let world = World::with("sandbox = true", directory.path());
             // The export is of one patient: nothing follows from the record of the other one.
             let of_ann = |number: usize, decision: Decision| if patient_of(number) == PATIENTS[0] { decision } else { Decision::Out };

@@ -38,6 +38,7 @@ mod resource;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod versions;
 
 pub use resource::Resource;
 pub use verdict::{Judgement, Origin, ReferredBy, Refusal, Verdict};

@@ -18,6 +18,17 @@ pub(super) struct Node {
     pub(super) about: Vec<Target>,
     /// When a Provenance was recorded.
     pub(super) recorded: Option<&'static str>,
+    /// Further versions in the same record.
+    versions: Vec<Version>,
+}
+
+/// The parts of a resource in which its versions differ.
+#[derive(Debug, Clone)]
+struct Version {
+    updated: Option<&'static str>,
+    is_open: bool,
+    is_sensitive: bool,
+    refers_to: Vec<usize>,
 }
 
 /// The target of a Provenance.
@@ -51,6 +62,25 @@ pub(super) fn patient_of(number: usize) -> &'static str {
 impl Node {
     pub(super) fn is_provenance(&self) -> bool {
         self.resource_type == "Provenance"
+    }
+
+    /// Returns all versions, in the order of the lines.
+    fn versions(&self) -> Vec<Self> {
+        let further = self.versions.iter().cloned().map(|version| {
+            let Version { updated, is_open, is_sensitive, refers_to } = version;
+            Self { updated, is_open, is_sensitive, refers_to, ..self.clone() }
+        });
+        std::iter::once(self.clone()).chain(further).collect()
+    }
+
+    /// Returns the most recent version, with the labels of all of them.
+    fn settled(&self) -> Self {
+        let versions = self.versions();
+        let is_open = versions.iter().all(|version| version.is_open);
+        let is_sensitive = versions.iter().any(|version| version.is_sensitive);
+        // Of equal ones, this returns the last one.
+        let latest = versions.into_iter().max_by_key(|version| version.updated).expect("a version");
+        Self { is_open, is_sensitive, ..latest }
     }
 
     fn json(&self, id: &str, lake: &RandomLake) -> Value {
@@ -87,6 +117,11 @@ impl RandomLake {
         }
     }
 
+    /// Returns the lake with one version of each resource of the records: the one that counts.
+    pub(super) fn settled(&self) -> Self {
+        Self { records: self.records.iter().map(Node::settled).collect(), ..self.clone() }
+    }
+
     pub(super) fn write(&self) -> tempfile::TempDir {
         let patients = PATIENTS.map(|patient| {
             let open = json!({ "security": [{ "code": "open" }] });
@@ -94,7 +129,9 @@ impl RandomLake {
         });
         let mut resources = patients.to_vec();
         for (number, node) in self.records.iter().enumerate() {
-            resources.push(of_patient(patient_of(number), node.json(&format!("r{number}"), self)));
+            let versions = node.versions();
+            let lines = versions.iter().map(|node| node.json(&format!("r{number}"), self));
+            resources.extend(lines.map(|line| of_patient(patient_of(number), line)));
         }
         for (number, node) in self.shared.iter().enumerate() {
             resources.push((format!("shared/{}.ndjson", number % 2), node.json(&format!("s{number}"), self)));
@@ -116,27 +153,38 @@ fn node(
     shared: usize,
     target: impl Strategy<Value = Target>,
 ) -> impl Strategy<Value = Node> {
-    let updated = prop_oneof![
-        Just(None),
-        Just(Some("2020-01-01T00:00:00Z")),
-        Just(Some("2024-01-01T00:00:00Z")),
-        Just(Some("2025-06-01T00:00:00Z")),
-    ];
+    let updated = || {
+        prop_oneof![
+            Just(None),
+            Just(Some("2020-01-01T00:00:00Z")),
+            Just(Some("2024-01-01T00:00:00Z")),
+            Just(Some("2025-06-01T00:00:00Z")),
+        ]
+    };
     let recorded =
         prop_oneof![Just(None), Just(Some("2019-01-01T00:00:00Z")), Just(Some("2021-01-01T00:00:00Z")),];
     let labels = (prop::bool::weighted(0.8), prop::bool::weighted(0.2), prop::bool::weighted(0.7));
-    let refers_to = prop::collection::vec(0..shared, 0..3);
+    let refers_to = || prop::collection::vec(0..shared, 0..3);
+    let version = (updated(), prop::bool::weighted(0.9), prop::bool::weighted(0.1), refers_to()).prop_map(
+        |(updated, is_open, is_sensitive, refers_to)| Version { updated, is_open, is_sensitive, refers_to },
+    );
+    let versions = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(version, 1..3)];
     let about = prop::collection::vec(target, 1..4);
-    (prop::sample::select(types), (updated, recorded), labels, refers_to, about).prop_map(
-        |(resource_type, (updated, recorded), (is_open, is_sensitive, is_active), refers_to, about)| Node {
-            resource_type,
-            updated,
-            is_open,
-            is_sensitive,
-            is_active,
-            refers_to,
-            about,
-            recorded,
+    let content = (labels, refers_to(), about, versions);
+    (prop::sample::select(types), (updated(), recorded), content).prop_map(
+        |(resource_type, (updated, recorded), (labels, refers_to, about, versions))| {
+            let (is_open, is_sensitive, is_active) = labels;
+            Node {
+                resource_type,
+                updated,
+                is_open,
+                is_sensitive,
+                is_active,
+                refers_to,
+                about,
+                recorded,
+                versions,
+            }
         },
     )
 }
