@@ -50,6 +50,10 @@ impl<'p> PatientDocuments<'p> {
         }
     }
 
+    pub(crate) fn patient(&self) -> &PatientId {
+        self.patient
+    }
+
     /// Holds a line until its URLs are known.
     pub(crate) async fn spool(&mut self, line: &[u8], writer: &ChunkWriter<'_>) -> Result<()> {
         self.spool.push(line, || writer.spool_key("spool"), writer.files()).await

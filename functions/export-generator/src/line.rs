@@ -130,10 +130,12 @@ impl<'a> ChunkExport<'a> {
     ) -> Judged<'r> {
         let (text, resource_type) = (resource.head.text, resource.head.resource_type);
         let linked = documents.map_or(Vec::new(), |_| linked(text, resource_type, self.writer.base_url()));
+        let of = documents.map(PatientDocuments::patient);
         // The key is made only if it is needed.
         let is_looked_for = !self.tombstones.is_empty() || self.provenance.needs_exported();
         let key = resource.head.id.filter(|_| is_looked_for).map(|id| format_key(resource_type, id));
-        let is_deleted = key.as_deref().is_some_and(|key| self.tombstones.covers(key, resource.changed()));
+        let is_deleted =
+            key.as_deref().is_some_and(|key| self.tombstones.covers(of, key, resource.changed()));
         let mut judgement = match is_deleted {
             true => self.filter.leave_out(resource, Reason::Deleted),
             false => self.filter.judge(resource, origin),

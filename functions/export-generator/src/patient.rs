@@ -1,4 +1,4 @@
-//! Exports one patient's record: its lines, its documents, their Provenance, and its deletions.
+//! Exports one patient's record: its lines, its documents and their Provenance.
 
 use domain::error::Result;
 use domain::filter::Origin;
@@ -42,9 +42,7 @@ pub(crate) async fn export(
         (false, false) => patients.failed += 1,
     }
     export.provenance.write(export.filter, &mut documents.claims, &mut export.writer).await?;
-    export.writer.end_patient(&patient).await?;
-    let deleted = export.tombstones.take(&patient, export.filter);
-    export.writer.deleted(&deleted).await
+    export.writer.end_patient(&patient).await
 }
 
 /// Exports the lines of one file of a record.

@@ -1,7 +1,10 @@
 //! Reads the deletions of some patients, or of no patient. With `_since` they are listed, and a deleted resource is
 //! never in the output as well (Bulk Data 3.0, `deleted`).
+//!
+//! A deletion says that a resource is no longer in the record of its patient. If the record of another patient has a
+//! resource with the same key, that one is exported, and the deletion is not listed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::error::Result;
 use domain::filter::Filter;
@@ -13,10 +16,21 @@ use domain::states::Running;
 use crate::deletions::{Deletion, DeletionReader};
 use crate::sorted::Sorted;
 
-/// Deleted resources by `Type/id`, with their times in microseconds.
+/// The deletion of a resource from one record.
+struct Tombstone {
+    /// The patient's id; `None` if the resource belonged to no patient.
+    of: Option<String>,
+    /// The time in microseconds.
+    at: i64,
+}
+
+/// Deleted resources.
 #[derive(Default)]
 pub(crate) struct Tombstones {
-    deleted: HashMap<String, i64>,
+    /// By `Type/id`: nearly always one.
+    deleted: HashMap<String, Vec<Tombstone>>,
+    /// The keys of resources that exist, again or in another record. Their deletions are not listed.
+    existing: HashSet<String>,
     /// The deleted resources of each patient.
     of_patients: HashMap<String, Vec<String>>,
 }
@@ -52,42 +66,45 @@ impl Tombstones {
         if !wanted.contains(&of.as_deref()) {
             return;
         }
-        if let Some(known) = self.deleted.get_mut(&key) {
-            *known = (*known).max(at);
+        let known = self.deleted.entry(key.clone()).or_default();
+        if let Some(known) = known.iter_mut().find(|known| known.of == of) {
+            known.at = known.at.max(at);
             return;
         }
+        known.push(Tombstone { of: of.clone(), at });
         if let Some(patient) = of {
-            self.of_patients.entry(patient).or_default().push(key.clone());
+            self.of_patients.entry(patient).or_default().push(key);
         }
-        self.deleted.insert(key, at);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.deleted.is_empty()
     }
 
-    /// Returns whether a line was deleted. A resource that changed after its deletion exists again, and its deletion is
-    /// removed.
-    pub(crate) fn covers(&mut self, key: &str, changed: Option<i64>) -> bool {
-        let Some(at) = self.deleted.get(key) else { return false };
-        let is_back = changed.is_some_and(|changed| changed > *at);
-        if is_back {
-            self.deleted.remove(key);
+    /// Returns whether a line of a patient's record was deleted. A resource that changed after its deletion exists
+    /// again.
+    pub(crate) fn covers(&mut self, of: Option<&PatientId>, key: &str, changed: Option<i64>) -> bool {
+        let Some(deleted) = self.deleted.get(key) else { return false };
+        let of = of.map(PatientId::as_str);
+        let own = deleted.iter().find(|tombstone| tombstone.of.as_deref() == of);
+        let is_deleted = own.is_some_and(|own| changed.is_none_or(|changed| changed <= own.at));
+        if !is_deleted && !self.existing.contains(key) {
+            self.existing.insert(key.to_owned());
         }
-        !is_back
+        is_deleted
     }
 
     pub(crate) fn has_patient(&self, patient: &PatientId) -> bool {
         self.of_patients.contains_key(patient.as_str())
     }
 
-    /// Takes the deletions of one patient. Returns those that are listed.
-    pub(crate) fn take(&mut self, patient: &PatientId, filter: &Filter<'_>) -> Vec<String> {
-        let mut keys = self.of_patients.remove(patient.as_str()).unwrap_or_default();
-        // `covers` has removed the deletions of resources that exist again.
-        keys.retain(|key| self.deleted.remove(key).is_some() && filter.lists_deletion(key));
-        keys.sort_unstable();
-        keys
+    /// Returns the deletions of these patients that are listed. Called when the records of all of them are read.
+    pub(crate) fn listed(&self, patients: &[PatientId], filter: &Filter<'_>) -> Vec<String> {
+        let keys = patients.iter().filter_map(|patient| self.of_patients.get(patient.as_str())).flatten();
+        let listed = keys.filter(|key| !self.existing.contains(*key) && filter.lists_deletion(key));
+        // Each key is listed once, even if it was deleted from several records.
+        let listed: BTreeSet<_> = listed.cloned().collect();
+        listed.into_iter().collect()
     }
 }
 
