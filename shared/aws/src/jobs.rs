@@ -83,6 +83,22 @@ impl AwsJobs {
         Ok(item)
     }
 
+    /// Reads whether a job is running. If the read is not `consistent`, the state may be about a second old.
+    async fn reads_as_running(&self, id: &JobId, consistent: bool) -> Result<bool> {
+        let get = self
+            .table
+            .client
+            .get_item()
+            .table_name(&self.table.name)
+            .set_key(Some(key(id.as_str(), JOB)))
+            .consistent_read(consistent)
+            .projection_expression("job_state");
+        let item = get.send().await.map_err(failed("GetItem of a job's state"))?.item;
+        Ok(item.is_some_and(|item| {
+            get_text(&item, "job_state").is_ok_and(|state| state == JobState::Running.name())
+        }))
+    }
+
     pub(super) async fn stored(&self, job: &Item, counters: &Item) -> Result<StoredJob> {
         let document: Job = get_document(job, "document")?;
         let progress = self.whole_progress(document.id(), counters).await?;
@@ -121,19 +137,9 @@ impl Jobs for AwsJobs {
     }
 
     async fn is_running(&self, id: &JobId) -> Result<bool> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key(id.as_str(), JOB)))
-            // Without a consistent read, a job that has just started could seem not to run.
-            .consistent_read(true)
-            .projection_expression("job_state");
-        let item = get.send().await.map_err(failed("GetItem of a job's state"))?.item;
-        Ok(item.is_some_and(|item| {
-            get_text(&item, "job_state").is_ok_and(|state| state == JobState::Running.name())
-        }))
+        // Workers ask every few seconds whether their job still runs, and nearly always it does: then half a read unit is
+        // enough. An older state may say that a job that has just started does not run, so the other result is confirmed.
+        Ok(self.reads_as_running(id, false).await? || self.reads_as_running(id, true).await?)
     }
 
     async fn replace(&self, job: &Job, version: u64) -> Result<u64> {
