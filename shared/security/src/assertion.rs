@@ -31,7 +31,8 @@ pub fn claimed_client(assertion: &str) -> Option<String> {
 }
 
 /// Verifies an assertion of a client: the signature by one of its keys, one of the audiences and no other, the lifetime,
-/// and that it was not used before. Returns `Ok(Err(reason))` if it is not valid; the reason is for the log.
+/// and that it was not used before. Returns `Ok(Err(reason))` if it is not valid; the reason is for the log. If the
+/// client's keys cannot be fetched now, the result is [`Error::Unavailable`], because the assertion may be valid.
 pub async fn verify(
     assertion: &str,
     client: &Client,
@@ -52,7 +53,7 @@ pub async fn verify(
         Ok(None) => return Ok(Err("an unknown kid")),
         Err(error) => {
             tracing::warn!(client.id = %client.id, error = %error, cause = error.causes(), "the keys of a client cannot be fetched");
-            return Ok(Err("keys that cannot be fetched"));
+            return Err(error);
         }
     };
     let checked = unverified.verify(&key).and_then(|claims| {

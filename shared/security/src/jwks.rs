@@ -3,24 +3,22 @@
 //! The number of requests that an unauthenticated caller can cause is limited: there is one request at a time to a URL,
 //! and at least `limits.key_set_seconds` between two requests, even if the last one failed or `Cache-Control` allows no
 //! caching.
+//!
+//! A request to a URL runs in a task of its own. So a caller who closes the connection does not cancel it, and the set is
+//! there for the callers who come after.
+
+mod fetch;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use domain::error::{Error, Result};
-use futures_util::StreamExt;
-use http::header::CACHE_CONTROL;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use settings::{IssuerKeys, Limits};
+use tokio::sync::OwnedMutexGuard;
 
-/// The maximum time for which a fetched set is cached.
-const MAX_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
-/// The timeout of a request, including its body.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// The maximum size of a set, in bytes.
-const MAX_SET: usize = 256 * 1024;
+use self::fetch::fetch;
 
 /// A set that was fetched.
 #[derive(Clone)]
@@ -42,8 +40,19 @@ enum Known {
 #[derive(Default)]
 struct Source {
     known: Mutex<Option<Fetched>>,
-    /// The time at which the last request began. The lock is held during a request.
-    last_request: tokio::sync::Mutex<Option<Timestamp>>,
+    /// The time at which the last request began. The task of a request holds the lock until the request ends.
+    last_request: Arc<tokio::sync::Mutex<Option<Timestamp>>>,
+}
+
+/// A request for the set of one URL, which is about to begin.
+struct Request {
+    source: Arc<Source>,
+    url: String,
+    client: reqwest::Client,
+    /// No other request to the URL begins as long as this lock is held.
+    turn: OwnedMutexGuard<Option<Timestamp>>,
+    min_interval: SignedDuration,
+    now: Timestamp,
 }
 
 /// Fetches and caches JWK sets.
@@ -96,68 +105,42 @@ impl JwksCache {
             Known::NoSuchKey => return Ok(None),
             Known::MustFetch => {}
         }
-        let mut last = source.last_request.lock().await;
+        let turn = source.last_request.clone().lock_owned().await;
         // Another request may have fetched the set meanwhile.
         match source.find(id, now, self.min_interval) {
             Known::Key(key) => return Ok(Some(*key)),
             Known::NoSuchKey => return Ok(None),
             Known::MustFetch => {}
         }
-        if last.is_some_and(|last| now.duration_since(last) < self.min_interval) {
+        if turn.is_some_and(|last| now.duration_since(last) < self.min_interval) {
             return Err(Error::unavailable("the key set could not be fetched a moment ago"));
         }
-        *last = Some(now);
-        let (set, lifetime) = self.fetch(url).await?;
-        let lifetime = lifetime.max(self.min_interval);
-        let key = set.find(id).cloned();
-        *lock(&source.known) = Some(Fetched { at: now, lifetime, set: Arc::new(set) });
-        Ok(key)
+        let (client, url) = (self.client()?, url.to_owned());
+        let request = Request { source, url, client, turn, min_interval: self.min_interval, now };
+        // Lambda may stop the process between two invocations, and with it this task. The next invocation continues the
+        // task, which ends at its timeout at the latest.
+        let set = tokio::spawn(request.run()).await.map_err(Error::internal)??;
+        Ok(set.find(id).cloned())
     }
 
-    async fn fetch(&self, url: &str) -> Result<(JwkSet, SignedDuration)> {
-        let client = match self.client.get() {
-            Some(client) => client,
-            None => {
-                let client = reqwest::Client::builder()
-                    .timeout(TIMEOUT)
-                    .redirect(reqwest::redirect::Policy::none())
-                    .build()
-                    .map_err(Error::internal)?;
-                self.client.get_or_init(|| client)
-            }
-        };
-        let response = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
-        let response = response.map_err(Error::unavailable)?;
-        let lifetime =
-            lifetime_of(response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok()));
-        let mut stream = response.bytes_stream();
-        let mut body = Vec::new();
-        while let Some(bytes) = stream.next().await {
-            body.extend_from_slice(&bytes.map_err(Error::unavailable)?);
-            if body.len() > MAX_SET {
-                return Err(Error::unavailable("the JWK set has more than 256 KiB"));
-            }
+    fn client(&self) -> Result<reqwest::Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
         }
-        let set =
-            crypto::key_set(&body).ok_or_else(|| Error::unavailable("the response is not a JWK set"))?;
-        Ok((set, lifetime))
+        let client = fetch::client()?;
+        Ok(self.client.get_or_init(|| client).clone())
     }
 }
 
-/// Returns the time for which a set may be cached, which is at most that of its `Cache-Control` (SMART App Launch 2.2,
-/// registering keys).
-fn lifetime_of(cache_control: Option<&str>) -> SignedDuration {
-    let directives = cache_control.unwrap_or_default().split(',').map(str::trim);
-    let shortest = directives.filter_map(|directive| match directive.split_once('=') {
-        Some((name, seconds)) if name.eq_ignore_ascii_case("max-age") => {
-            seconds.trim_matches('"').parse().ok().map(SignedDuration::from_secs)
-        }
-        None if directive.eq_ignore_ascii_case("no-store") || directive.eq_ignore_ascii_case("no-cache") => {
-            Some(SignedDuration::ZERO)
-        }
-        _ => None,
-    });
-    shortest.min().unwrap_or(MAX_LIFETIME).clamp(SignedDuration::ZERO, MAX_LIFETIME)
+impl Request {
+    /// Fetches and caches the set.
+    async fn run(mut self) -> Result<Arc<JwkSet>> {
+        *self.turn = Some(self.now);
+        let (set, lifetime) = fetch(&self.client, &self.url).await?;
+        let (set, lifetime) = (Arc::new(set), lifetime.max(self.min_interval));
+        *lock(&self.source.known) = Some(Fetched { at: self.now, lifetime, set: set.clone() });
+        Ok(set)
+    }
 }
 
 #[cfg(test)]

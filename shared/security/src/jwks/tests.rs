@@ -1,4 +1,5 @@
 use super::*;
+use crate::jwks::fetch::lifetime_of;
 
 #[test]
 fn a_set_is_cached_no_longer_than_cache_control_allows() {
