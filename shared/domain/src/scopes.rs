@@ -1,16 +1,24 @@
 //! SMART scopes of version 1 and 2, and the access that they give (SMART App Launch 2.2, scopes).
 
+mod distinct;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use self::distinct::distinct;
+
+/// The maximum length of the scopes that a request asks for, in bytes. An app with a scope for every type
+/// of a patient's record needs about half of it.
+pub const MAX_REQUESTED: usize = 4 * 1024;
 
 /// A set of scopes in the order in which they were given, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Scopes(Vec<Scope>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Scope {
     /// `patient/$ehi-export`, `system/$ehi-export`.
     Operation { level: ScopeLevel, name: String },
@@ -29,7 +37,7 @@ enum Scope {
 }
 
 /// A scope that begins with `access/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct TagScope {
     /// `None` if the scope has no tag or does not include read and search access; such a scope is still a limit.
     tag: Option<String>,
@@ -43,7 +51,7 @@ impl TagScope {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScopeLevel {
     Patient,
     User,
@@ -51,7 +59,7 @@ pub enum ScopeLevel {
 }
 
 /// The letters of a version 2 scope, one bit each. Of version 1, `read` means `rs`, `write` means `cud`, and `*` means all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Access(u8);
 
 impl Access {
@@ -85,14 +93,7 @@ impl Access {
 impl Scopes {
     /// Parses a scope string. A scope of an unknown form is kept and allows nothing.
     pub fn parse(text: &str) -> Self {
-        let mut scopes: Vec<Scope> = Vec::new();
-        for word in text.split_ascii_whitespace() {
-            let scope = Scope::parse(word);
-            if !scopes.contains(&scope) {
-                scopes.push(scope);
-            }
-        }
-        Self(scopes)
+        Self(distinct(text.split_ascii_whitespace()).map(Scope::parse).collect())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -174,20 +175,14 @@ impl Scopes {
     /// that requests more is replaced by the registered scopes that it covers. A limit by tags is never lost: if
     /// `registered` has one, the result is limited to the requested ones of its tags, or to all of its tags if none of
     /// them was requested.
-    pub fn narrowed_to(&self, registered: &Self) -> Self {
-        let mut narrowed: Vec<Scope> = Vec::new();
-        for requested in self.0.iter().filter(|requested| !matches!(requested, Scope::Tag(_))) {
-            let mut add = |scope: &Scope| {
-                if !narrowed.contains(scope) {
-                    narrowed.push(scope.clone());
-                }
-            };
-            if registered.0.iter().any(|held| held.covers(requested)) {
-                add(requested);
-            } else {
-                registered.0.iter().filter(|held| requested.covers(held)).for_each(add);
-            }
-        }
+    pub fn narrowed_to<'s>(&'s self, registered: &'s Self) -> Self {
+        let granted = |requested: &'s Scope| {
+            let is_covered = registered.0.iter().any(|held| held.covers(requested));
+            let parts = registered.0.iter().filter(move |held| !is_covered && requested.covers(held));
+            is_covered.then_some(requested).into_iter().chain(parts)
+        };
+        let requested = self.0.iter().filter(|requested| !matches!(requested, Scope::Tag(_)));
+        let mut narrowed: Vec<Scope> = distinct(requested.flat_map(granted)).cloned().collect();
         if !narrowed.is_empty() {
             narrowed.extend(self.narrowed_tags(registered).into_iter().cloned().map(Scope::Tag));
         }
@@ -214,10 +209,11 @@ impl Scopes {
     /// Returns whether `other` covers every scope of `self`. A limit by tags may be missing in `self`, because
     /// [`Scopes::narrowed_to`] adds it. A tag that `other` does not have is not covered.
     pub fn is_within(&self, other: &Self) -> bool {
+        let tags = other.access_tags();
         let covered = |requested: &Scope| match requested {
             // A malformed tag scope gives no access, so it is covered.
             Scope::Tag(tag) => {
-                other.access_tags().is_none_or(|held| tag.tag.as_ref().is_none_or(|tag| held.contains(tag)))
+                tags.as_ref().is_none_or(|held| tag.tag.as_ref().is_none_or(|tag| held.contains(tag)))
             }
             requested => other.0.iter().any(|held| held.covers(requested)),
         };
@@ -230,6 +226,13 @@ impl Scopes {
         self.has("offline_access")
             || self.has("online_access")
             || self.allows_operation(ScopeLevel::Patient, "$ehi-export")
+    }
+
+    /// Returns whether a refresh token is valid only while the patient is signed in (SMART App Launch 2.2, `online_access`).
+    pub fn end_with_session(&self) -> bool {
+        self.has("online_access")
+            && !self.has("offline_access")
+            && !self.allows_operation(ScopeLevel::Patient, "$ehi-export")
     }
 
     pub fn words(&self) -> impl Iterator<Item = String> + '_ {
