@@ -1,5 +1,7 @@
 //! The SMART authorization server.
 
+mod assertions;
+mod basic;
 mod codes;
 mod consent;
 mod redirects;
@@ -8,6 +10,7 @@ mod requests;
 mod sandbox;
 
 use tests::World;
+mod sizes;
 
 pub(crate) async fn refresh(world: &World, token: &str) -> tests::TestResponse {
     world.post("/auth/token").form(&[("grant_type", "refresh_token"), ("refresh_token", token)]).send().await

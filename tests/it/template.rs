@@ -3,6 +3,7 @@
 
 mod policies;
 mod stories;
+mod uploads;
 
 use std::collections::BTreeSet;
 
@@ -167,7 +168,9 @@ fn sign_ins_and_tokens_have_their_own_throttles_and_a_custom_domain_is_the_only_
     let throttles = stage["Properties"]["RouteSettings"].as_object().expect("settings of routes");
     let routes = template.resources("AWS::ApiGatewayV2::Route");
     for (_, Route { method, path, .. }) in ehi::server::routes() {
-        let costs_a_hash = method == Method::POST && (path.ends_with("login") || path == "/auth/token");
+        let authenticates = ["/auth/token", "/auth/introspect", "/auth/revoke"];
+        let costs_a_hash =
+            method == Method::POST && (path.ends_with("login") || authenticates.contains(&path.as_str()));
         let key = format!("{method} {path}");
         let throttle = throttles.get(&key).map(|throttle| &throttle["ThrottlingRateLimit"]["Ref"]);
         assert_eq!(throttle.is_some_and(Value::is_string), costs_a_hash, "{key}");

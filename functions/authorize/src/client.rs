@@ -19,15 +19,15 @@ impl Authorize {
         request: &OAuthRequest,
         endpoint: &str,
     ) -> OAuthResult<Option<&Client>> {
-        let (id, proof) = request.credentials()?;
+        let (id, proof) = request.credentials(|id| self.settings.client(id).is_some())?;
         let Some(id) = id else { return Ok(None) };
         let client = self.settings.client(&id);
         match (proof, client) {
             (Proof::Assertion(text), client) => self.asserted(text, client, endpoint).await.map(Some),
             (Proof::None, Some(client)) if client.is_public() => Ok(Some(client)),
-            (Proof::Secret(secret), Some(client)) if client.secret_hash().is_some() => {
+            (Proof::Secret(readings), Some(client)) if client.secret_hash().is_some() => {
                 let hash = client.secret_hash();
-                match attempts::verify(Account::Client(&id), secret, hash, &self.guard()).await? {
+                match attempts::verify_any(Account::Client(&id), &readings, hash, &self.guard()).await? {
                     true => Ok(Some(client)),
                     false => {
                         let event = Event::new(Actor::client(&client.id), Action::SignInFailed);
@@ -40,7 +40,9 @@ impl Authorize {
         }
     }
 
-    /// Returns the client that signed an assertion. The log has the reason of a refusal; the response does not.
+    /// Returns the client that signed an assertion. The log has the reason of a refusal; the response does not. Anyone can send
+    /// assertions that are not valid. So they are limited like wrong secrets, and after too many of them the audit trail and the log get
+    /// no entry.
     async fn asserted<'c>(
         &self,
         text: &str,
@@ -56,6 +58,7 @@ impl Authorize {
         let now = self.clock.now();
         let verified = assertion::verify(text, client, &audiences, &self.jwks, &*self.expiring, now).await?;
         if let Err(reason) = verified {
+            attempts::count_failure(Account::Client(client.id.as_str()), &self.guard()).await?;
             tracing::warn!(client.id = %client.id, reason, "refused a client assertion: it is not valid");
             let event = Event::new(Actor::client(&client.id), Action::SignInFailed);
             self.audit.record(event.with(Outcome::Refused)).await?;

@@ -6,7 +6,7 @@ use axum::response::Response;
 use crypto::fingerprint;
 use domain::error::{Error, Result};
 use domain::ports::expiring::EntryKind;
-use domain::scopes::Scopes;
+use domain::scopes::{MAX_REQUESTED, Scopes};
 use serde_json::json;
 use settings::Client;
 use url::Url;
@@ -14,6 +14,7 @@ use web::describe::Parameter;
 use web::extract::{Form, Query, field};
 use web::respond::{PageError, found};
 
+use crate::request::scope_too_long;
 use crate::{AuthorizationRequest, Authorize, REQUEST_LIFETIME, repeated};
 
 /// The parameters of an app's request (RFC 6749, 4.1.1; RFC 7636, 4.3; SMART App Launch 2.2; OpenID Connect Core 1.0, 3.1.2.1).
@@ -37,6 +38,10 @@ pub(crate) const PARAMETERS: [Parameter; 12] = [
 
 /// The maximum length of a `nonce` in bytes.
 const MAX_NONCE: usize = 512;
+/// The maximum length of a `state` in bytes.
+const MAX_STATE: usize = 2 * 1024;
+/// The maximum length of a `redirect_uri` in bytes. The query of an app's URI may vary.
+const MAX_REDIRECT_URI: usize = 2 * 1024;
 
 pub(crate) async fn by_query(state: State<Authorize>, query: Query) -> Result<Response, PageError> {
     authorize(state, query.0).await
@@ -61,11 +66,17 @@ async fn authorize(
     // The client and its redirect URI are checked first, because errors must not be sent to an unregistered URI.
     let client = get("client_id").and_then(|id| state.settings.client(id));
     let client = client.ok_or_else(|| Error::invalid("'client_id' is not registered here"))?;
-    let redirect_uri = get("redirect_uri").filter(|uri| client.allows_redirect(uri));
+    let redirect_uri = get("redirect_uri");
+    if redirect_uri.is_some_and(|uri| uri.len() > MAX_REDIRECT_URI) {
+        let text = format!("'redirect_uri' has more than {MAX_REDIRECT_URI} bytes; the app must shorten it");
+        return Err(Error::invalid(text).into());
+    }
+    let redirect_uri = redirect_uri.filter(|uri| client.allows_redirect(uri));
     let redirect_uri =
         redirect_uri.ok_or_else(|| Error::invalid("'redirect_uri' is not registered for this app"))?;
     let is_ambiguous = fields.iter().filter(|(name, _)| name == "state").count() > 1;
-    let app_state = get("state").filter(|_| !is_ambiguous);
+    // A state that is too long is not repeated in the error.
+    let app_state = get("state").filter(|state| !is_ambiguous && state.len() <= MAX_STATE);
     let checked = match repeated {
         Some(_) => Err(("invalid_request", "a parameter is given more than once".to_owned())),
         None => check(&state, client, &get),
@@ -108,6 +119,9 @@ fn check<'f>(
     if get("state").is_none() && !client.state_optional {
         return Err(invalid("'state' is missing: the app recognizes its own request by it"));
     }
+    if get("state").is_some_and(|state| state.len() > MAX_STATE) {
+        return Err(("invalid_request", format!("'state' has more than {MAX_STATE} bytes")));
+    }
     if get("nonce").is_some_and(|nonce| nonce.len() > MAX_NONCE) {
         return Err(invalid("'nonce' is too long"));
     }
@@ -134,7 +148,11 @@ fn check<'f>(
         }
         (None, _) => {}
     }
-    let scopes = Scopes::parse(get("scope").unwrap_or_default()).narrowed_to(&client.scopes);
+    let requested = get("scope").unwrap_or_default();
+    if requested.len() > MAX_REQUESTED {
+        return Err(("invalid_scope", scope_too_long()));
+    }
+    let scopes = Scopes::parse(requested).narrowed_to(&client.scopes);
     if scopes.is_empty() {
         return Err(("invalid_scope", "none of the scopes is registered for this app".to_owned()));
     }

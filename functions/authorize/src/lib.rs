@@ -5,11 +5,13 @@
 //! - [`consent`]: the patient's decision, which creates an authorization code;
 //! - [`token`]: `/auth/token` exchanges codes and refresh tokens for access tokens and ID tokens;
 //! - [`backend`]: issues access tokens to backend services;
-//! - [`request`]: the requests to these endpoints; [`client`]: identifies and authenticates the client;
+//! - [`request`]: the requests to these endpoints; [`basic`]: their HTTP Basic authentication; [`client`]: identifies and authenticates
+//!   the client;
 //! - [`introspect`]: `/auth/introspect` and `/auth/revoke`; [`userinfo`]: `/auth/userinfo`.
 
 mod authorization;
 mod backend;
+mod basic;
 mod client;
 mod consent;
 mod introspect;

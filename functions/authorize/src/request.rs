@@ -2,16 +2,14 @@
 #![expect(clippy::disallowed_types, reason = "an extractor")]
 
 use axum::extract::{FromRequest, Request};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::header::AUTHORIZATION;
-use http::request::Parts;
+use domain::scopes::MAX_REQUESTED;
 use security::assertion::{self, claimed_client};
 use web::caller::bearer_token;
 use web::describe::Parameter;
 use web::extract::Form;
 use web::respond::{OAuthError, PageError};
 
+use crate::basic::Basic;
 use crate::repeated;
 
 /// The fields by which a client authenticates in the form (RFC 6749, 2.3; RFC 7523, 2.2).
@@ -40,7 +38,7 @@ type Result<T> = std::result::Result<T, OAuthError>;
 /// A request to `/auth/token`, `/auth/introspect` or `/auth/revoke`. No parameter is repeated.
 pub(crate) struct OAuthRequest {
     fields: Form,
-    basic: Option<(String, String)>,
+    basic: Option<Basic>,
     pub(crate) bearer: Option<String>,
 }
 
@@ -48,7 +46,8 @@ pub(crate) struct OAuthRequest {
 pub(crate) enum Proof<'r> {
     /// No proof: the client is public, or the request names no client.
     None,
-    Secret(&'r str),
+    /// The possible readings of a secret.
+    Secret(Vec<&'r str>),
     Assertion(&'r str),
 }
 
@@ -64,7 +63,7 @@ impl<S: Send + Sync> FromRequest<S> for OAuthRequest {
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
         let (parts, body) = request.into_parts();
-        let basic = basic_credentials(&parts);
+        let basic = Basic::of(&parts.headers);
         let bearer = bearer_token(&parts.headers).map(str::to_owned);
         let fields = Form::from_request(Request::from_parts(parts, body), &())
             .await
@@ -87,6 +86,16 @@ impl OAuthRequest {
         self.get("token").ok_or_else(|| invalid_request("'token' is missing"))
     }
 
+    /// Returns the requested scopes, which nobody has parsed yet.
+    fn scope(&self) -> Result<Option<&str>> {
+        match self.get("scope") {
+            Some(scope) if scope.len() > MAX_REQUESTED => {
+                Err(OAuthError::new("invalid_scope", scope_too_long()))
+            }
+            scope => Ok(scope),
+        }
+    }
+
     pub(crate) fn token_request(&self) -> Result<TokenRequest<'_>> {
         match self.get("grant_type") {
             Some("authorization_code") => Ok(TokenRequest::AuthorizationCode {
@@ -96,9 +105,9 @@ impl OAuthRequest {
             }),
             Some("refresh_token") => Ok(TokenRequest::RefreshToken {
                 refresh_token: self.get("refresh_token"),
-                scope: self.get("scope"),
+                scope: self.scope()?,
             }),
-            Some("client_credentials") => Ok(TokenRequest::ClientCredentials { scope: self.get("scope") }),
+            Some("client_credentials") => Ok(TokenRequest::ClientCredentials { scope: self.scope()? }),
             Some(_) => Err(OAuthError::new(
                 "unsupported_grant_type",
                 "'grant_type' must be authorization_code, refresh_token or client_credentials",
@@ -112,8 +121,12 @@ impl OAuthRequest {
         self.get("client_assertion_type") == Some(assertion::TYPE)
     }
 
-    /// Returns the client's id and proof. More than one authentication method is an error (RFC 6749, 2.3).
-    pub(crate) fn credentials(&self) -> Result<(Option<String>, Proof<'_>)> {
+    /// Returns the client's id and proof. More than one authentication method is an error (RFC 6749, 2.3). If an id of HTTP Basic
+    /// authentication has two readings, `is_registered` decides.
+    pub(crate) fn credentials(
+        &self,
+        is_registered: impl Fn(&str) -> bool,
+    ) -> Result<(Option<String>, Proof<'_>)> {
         let get = |name| self.get(name).filter(|value| !value.is_empty());
         let named = get("client_id").map(str::to_owned);
         let asserts = get("client_assertion").is_some() || get("client_assertion_type").is_some();
@@ -121,14 +134,18 @@ impl OAuthRequest {
         if methods.iter().filter(|is_used| **is_used).count() > 1 {
             return Err(invalid_request("the client must use only one authentication method"));
         }
-        if let Some((id, secret)) = &self.basic {
-            return match named.is_some_and(|named| named != *id) {
+        if let Some(basic) = &self.basic {
+            let id = basic.id(is_registered);
+            return match named.is_some_and(|named| named != id) {
                 true => Err(invalid_client()),
-                false => Ok((Some(id.clone()), Proof::Secret(secret))),
+                false => Ok((Some(id.to_owned()), Proof::Secret(basic.secrets()))),
             };
         }
         if !asserts {
-            return Ok((named, get("client_secret").map_or(Proof::None, Proof::Secret)));
+            return Ok((
+                named,
+                get("client_secret").map_or(Proof::None, |secret| Proof::Secret(vec![secret])),
+            ));
         }
         if !self.has_assertion_type() {
             return Err(wrong_assertion_type());
@@ -150,21 +167,11 @@ pub(crate) fn invalid_client() -> OAuthError {
     OAuthError::new("invalid_client", "the client is not registered or did not authenticate")
 }
 
-pub(crate) fn wrong_assertion_type() -> OAuthError {
-    OAuthError::new("invalid_request", format!("'client_assertion_type' must be {}", assertion::TYPE))
+/// Returns the description of an `invalid_scope` error.
+pub(crate) fn scope_too_long() -> String {
+    format!("'scope' has more than {MAX_REQUESTED} bytes; request fewer scopes")
 }
 
-/// Parses `Authorization: Basic …`, whose two parts are urlencoded (RFC 6749, 2.3.1).
-fn basic_credentials(parts: &Parts) -> Option<(String, String)> {
-    let (scheme, encoded) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (id, secret) = decoded.split_once(':')?;
-    let plain = |text: &str| {
-        let mut pairs = url::form_urlencoded::parse(text.as_bytes());
-        pairs.next().map(|(text, _)| text.into_owned()).unwrap_or_default()
-    };
-    Some((plain(id), plain(secret)))
+pub(crate) fn wrong_assertion_type() -> OAuthError {
+    OAuthError::new("invalid_request", format!("'client_assertion_type' must be {}", assertion::TYPE))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use domain::error::Result;
+use domain::ports::expiring::ExpiringStore;
 use domain::ports::jobs::{self, JobQuery};
 use domain::ports::queue::Worker;
 use futures_util::TryStreamExt;
@@ -24,6 +25,8 @@ use crate::{Failure, connections};
 
 /// The interval of the cleanup.
 const CLEANUP: std::time::Duration = std::time::Duration::from_hours(1);
+/// The interval at which expired entries are removed. It is short, because strangers can cause entries such as the requests of apps.
+const SWEEP: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// Starts logging. The log has a line for each request, each action of staff and each step of an export.
 pub fn log(settings: &Settings) -> Result<(), Failure> {
@@ -117,6 +120,7 @@ impl Server {
         if let Some(mails) = Mails::of(&platform)? {
             background.push(tokio::spawn(mails.send_until(shutdown.clone())));
         }
+        background.push(tokio::spawn(sweep(platform.expiring(), shutdown.clone())));
         background.push(tokio::spawn(clean(Arc::new(platform), shutdown.clone())));
         Ok(Self { address, shutdown, serving, background, patience })
     }
@@ -179,6 +183,18 @@ async fn clean(platform: Arc<Local>, shutdown: Shutdown) {
         tokio::select! {
             () = tokio::time::sleep(CLEANUP) => {}
             () = shutdown.begun() => return,
+        }
+    }
+}
+
+async fn sweep(expiring: Arc<dyn ExpiringStore>, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP) => {}
+            () = shutdown.begun() => return,
+        }
+        if let Err(error) = expiring.sweep().await {
+            tracing::error!(error = %error, cause = error.causes(), "expired entries cannot be removed");
         }
     }
 }

@@ -41,17 +41,20 @@ pub async fn turn(limits: &Limits) -> Result<Turn> {
 }
 
 impl Turn {
-    /// Checks a password against a hash. `None` takes the same time and never matches, so that a response does not
-    /// reveal which users exist.
-    pub async fn verify(self, password: &str, hash: Option<&str>) -> Result<bool> {
+    /// Returns the first of these passwords that matches a hash. All of them are checked, so that the time does not depend
+    /// on which one matches. `None` takes the same time and never matches, so that a response does not reveal which users
+    /// exist.
+    pub async fn find<'p>(self, passwords: &[&'p str], hash: Option<&str>) -> Result<Option<&'p str>> {
         /// The hash of an unknown password.
         const UNKNOWN: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$f3rAHYQmlyMNjvFjE7cdWU4yGYZzT9UeCZP2Fz9Xh0A";
 
-        if password.len() > MAX_PASSWORD {
-            return Ok(false);
+        let usable = passwords.iter().copied().filter(|password| password.len() <= MAX_PASSWORD);
+        let usable: Vec<&'p str> = usable.collect();
+        if usable.is_empty() {
+            return Ok(None);
         }
         let (result, right) = oneshot::channel();
-        let password = password.to_owned();
+        let checked: Vec<String> = usable.iter().map(|password| (*password).to_owned()).collect();
         let known = hash.map(str::to_owned);
         let is_known = known.is_some();
         let permit = self.permit;
@@ -60,13 +63,17 @@ impl Turn {
             let _permit = permit;
             let hash = known.as_deref().unwrap_or(UNKNOWN);
             let parsed = PasswordHash::new(hash).ok();
-            let right = parsed
-                .is_some_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
+            let is_right = |password: &String| {
+                let hash = parsed.as_ref();
+                hash.is_some_and(|hash| Argon2::default().verify_password(password.as_bytes(), hash).is_ok())
+            };
+            let right: Vec<bool> = checked.iter().map(is_right).collect();
             // The request may have been cancelled.
             let _ = result.send(right);
         };
         self.hashers.submit(Box::new(work))?;
-        Ok(right.await.map_err(Error::internal)? && is_known)
+        let right = right.await.map_err(Error::internal)?.into_iter().position(|is_right| is_right);
+        Ok(right.filter(|_| is_known).map(|position| usable[position]))
     }
 }
 
