@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::{ANNA, BRUNO, PASSWORD, TestResponse, World, both_hosts, text};
 
 use crate::authorize::refresh;
-use crate::tokens::{Issuer, claims};
+use crate::tokens::{Issuer, claims, trusting};
 
 #[both_hosts]
 async fn introspection_describes_a_token_to_its_own_client_only(world: World) {
@@ -93,6 +93,21 @@ async fn introspection_and_revocation_know_the_issuer_of_a_client() {
     );
     assert!(fresh.verify(&foreign).await.is_err());
     assert!(alive(&issuer.token(&json!({ "jti": "another", "azp": "app", "iss": claims["iss"], "aud": claims["aud"], "exp": claims["exp"] }))).await);
+}
+
+/// The response 200 would mean that the token is not valid any more (RFC 7009, 2.2.1).
+#[tokio::test]
+async fn a_token_that_cannot_be_verified_now_is_not_reported_as_revoked() {
+    // Nothing listens on this port.
+    let world = trusting("jwks_url = \"http://127.0.0.1:9/keys\"", &ehi::defaults::sample_records());
+    let foreign = Issuer::new().token(&claims());
+    let own = world.token(ANNA).await;
+    for path in ["/auth/revoke", "/auth/introspect"] {
+        let response = world.post(path).bearer(&own).form(&[("token", &foreign)]).send().await;
+        assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE, "{path}: {}", response.text());
+        assert_eq!(response.json()["error"], "temporarily_unavailable", "{path}");
+        assert!(response.header("retry-after").parse::<u32>().is_ok(), "{path}");
+    }
 }
 
 #[both_hosts]

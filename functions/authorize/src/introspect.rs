@@ -1,5 +1,7 @@
 //! `/auth/introspect` (RFC 7662) and `/auth/revoke` (RFC 7009).
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use crypto::fingerprint;
@@ -49,12 +51,11 @@ pub(crate) async fn introspect(
         }
         return Ok(json(StatusCode::OK, &state.described_refresh(&refresh)));
     }
-    match state.verifier.verify(token).await {
-        Ok(caller) if requester.may_know(&caller.client, caller.issuer.as_deref()) => {
+    match state.valid(token).await? {
+        Some(caller) if requester.may_know(&caller.client, caller.issuer.as_deref()) => {
             Ok(json(StatusCode::OK, &state.described(&caller)))
         }
-        Ok(_) | Err(Error::Unauthorized(_)) => inactive(),
-        Err(error) => Err(error.into()),
+        _ => inactive(),
     }
 }
 
@@ -82,7 +83,7 @@ pub(crate) async fn revoke(
             let patient = &refresh.sign_in.patient;
             state.authorizations().forget(patient, std::slice::from_ref(&refresh.family)).await?;
         }
-    } else if let Ok(caller) = state.verifier.verify(token).await
+    } else if let Some(caller) = state.valid(token).await?
         && may_revoke(&caller.client, caller.issuer.as_deref())
     {
         let event = Event::new(Actor::client(&caller.client), Action::TokenRevoked);
@@ -108,6 +109,16 @@ impl Authorize {
                 "invalid_client",
                 "introspection needs the client's authentication or an access token",
             )),
+        }
+    }
+
+    /// Returns the caller of an access token; `None` if the token is not valid. If that cannot be decided now, it is an error, so that no
+    /// client believes that its token was revoked (RFC 7009, 2.2.1).
+    async fn valid(&self, token: &str) -> Result<Option<Arc<Caller>>, OAuthError> {
+        match self.verifier.verify(token).await {
+            Ok(caller) => Ok(Some(caller)),
+            Err(Error::Unauthorized(_)) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
