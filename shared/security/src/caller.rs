@@ -6,6 +6,7 @@ use domain::ids::{ClientId, PatientId};
 use domain::job::Owner;
 use domain::roles::{Role, Roles};
 use domain::scopes::{ScopeLevel, Scopes};
+use fhir::ids::is_fhir_id;
 use jiff::Timestamp;
 use serde_json::Value;
 use settings::Issuer;
@@ -93,7 +94,7 @@ impl Caller {
         let mut roles = words(claims.get("role")).ok_or("a role of the wrong type")?;
         roles.extend(words(claims.get("roles")).ok_or("roles of the wrong type")?);
         let users = [claims.get("fhirUser"), claims.get("profile")];
-        let is_patient = users.into_iter().any(names_a_patient);
+        let may_be_staff = users.into_iter().all(may_name_staff);
         let patient = match claims.text("patient")? {
             None => None,
             Some(id) => Some(PatientId::parse(id).map_err(|_| "an invalid patient id")?),
@@ -110,10 +111,10 @@ impl Caller {
                 .is_some_and(|patient| is_user(patient, users, &bases, has_only_this_role)),
             patient,
             scopes: Scopes::parse(&scope),
-            roles: if is_patient { Roles::default() } else { issuer.roles_of(&roles) },
+            roles: if may_be_staff { issuer.roles_of(&roles) } else { Roles::default() },
             subject: subject.to_owned(),
             fhir_user: claims.text("fhirUser")?.map(str::to_owned),
-            user_scopes_reach_all: issuer.users_are_staff && !is_patient,
+            user_scopes_reach_all: issuer.users_are_staff && may_be_staff,
             is_patient_role,
             expires_at: Timestamp::from_second(expires).map_err(|_| "a time that is out of range")?,
             revocation_key,
@@ -233,14 +234,19 @@ fn is_user(patient: &PatientId, users: [&Value; 2], bases: &Bases<'_>, has_patie
     named.all(|user| user.as_str().is_some_and(|url| bases.name(url, patient)))
 }
 
-/// Returns whether a `fhirUser` is a Patient or a RelatedPerson. A value that is not a text counts as one, so that it
-/// gives no staff access.
-fn names_a_patient(user: &Value) -> bool {
-    match user {
-        Value::Null => false,
-        Value::String(url) => url.split('/').any(|part| matches!(part, "Patient" | "RelatedPerson")),
-        _ => true,
-    }
+/// Returns whether a `fhirUser` allows that the user is staff: there is none, or it is the URL of a Practitioner or a
+/// PractitionerRole. Any other value gives no access as staff, because it may mean a patient.
+fn may_name_staff(user: &Value) -> bool {
+    let url = match user {
+        Value::Null => return true,
+        Value::String(url) => url,
+        _ => return false,
+    };
+    let mut parts = url.rsplitn(3, '/');
+    let (id, resource_type, base) = (parts.next(), parts.next(), parts.next());
+    id.is_some_and(is_fhir_id)
+        && matches!(resource_type, Some("Practitioner" | "PractitionerRole"))
+        && base.is_none_or(|base| base.starts_with("https://") || base.starts_with("http://"))
 }
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ async fn user_scopes_reach_all_patients_only_if_all_users_are_staff() -> tests::
             StatusCode::FORBIDDEN,
         ),
         (&open, &with("profile", json!("Patient/p1")), StatusCode::FORBIDDEN),
+        (&open, &with("fhirUser", json!("PractitionerRole/r")), StatusCode::ACCEPTED),
+        (&open, &with("fhirUser", json!("Person/x")), StatusCode::FORBIDDEN),
+        (&open, &with("fhirUser", json!("patient/p1")), StatusCode::FORBIDDEN),
+        (&open, &with("fhirUser", json!("https://ehr.example.org/fhir/Patient%2Fp1")), StatusCode::FORBIDDEN),
     ] {
         for path in ["/fhir/$export", "/4_0_0/Patient/$export", "/fhir/r4/Patient/$export"] {
             let response = world.get(path).bearer(&issuer.token(claims)).send().await;

@@ -39,3 +39,34 @@ fn the_user_is_the_patient_only_if_the_token_says_so() {
         );
     }
 }
+
+#[test]
+fn only_practitioners_may_be_staff() {
+    for (user, expected) in [
+        (Value::Null, true),
+        (json!("Practitioner/x"), true),
+        (json!("PractitionerRole/x"), true),
+        (json!("https://ehr.example.org/fhir/Practitioner/x"), true),
+        (json!("http://ehr.example.org/PractitionerRole/x-1.y"), true),
+        (json!("Patient/1"), false),
+        (json!("patient/1"), false),
+        (json!("practitioner/1"), false),
+        (json!("RelatedPerson/1"), false),
+        (json!("Person/1"), false),
+        (json!("https://ehr.example.org/fhir/Person/1"), false),
+        (json!("https://ehr.example.org/fhir/Patient%2F1"), false),
+        (json!("https://ehr.example.org/fhir/Patient/1/_history/2"), false),
+        (json!("Patient/Practitioner/1"), false),
+        (json!("Practitioner/1?x=Patient/1"), false),
+        (json!("Practitioner/Patient%2F1"), false),
+        (json!("Practitioner/"), false),
+        (json!("Practitioner"), false),
+        (json!("/Practitioner/1"), false),
+        (json!("1"), false),
+        (json!(""), false),
+        (json!(["Practitioner/1"]), false),
+        (json!(false), false),
+    ] {
+        assert_eq!(may_name_staff(&user), expected, "{user}");
+    }
+}
