@@ -35,6 +35,7 @@ pub use self::mail::{Encryption, Mail};
 pub use self::pages::{Accent, Logo, Pages};
 use self::reader::Reader;
 use self::times::{audit_retention, hours, records_delay};
+use self::urls::problem_of_base_url;
 pub use self::urls::{is_loopback, origin_of};
 
 /// All settings. [`KEYS`] lists their names.
@@ -255,19 +256,18 @@ impl Settings {
     }
 
     fn check(&self, read: &mut Reader, in_public: bool) {
-        match Url::parse(&self.base_url) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => {
-                if self.sandbox && !in_public && !is_loopback(&url) {
-                    read.wrong(
-                        "sandbox",
-                        "lets anybody pick any patient, so it needs a base_url on loopback or sandbox_in_public = true",
-                    );
-                }
-                if self.cookie_same_site == SameSite::None && url.scheme() != "https" {
-                    read.wrong("cookie_same_site", "\"None\" needs an https base_url");
-                }
-            }
-            _ => read.wrong("base_url", "must be an absolute http or https URL"),
+        if let Some(problem) = problem_of_base_url(&self.base_url) {
+            read.wrong("base_url", problem);
+        }
+        let is_on_loopback = Url::parse(&self.base_url).is_ok_and(|url| is_loopback(&url));
+        if self.sandbox && !in_public && !is_on_loopback {
+            read.wrong(
+                "sandbox",
+                "lets anybody pick any patient, so it needs a base_url on loopback or sandbox_in_public = true",
+            );
+        }
+        if self.cookie_same_site == SameSite::None && !self.secure_cookies() {
+            read.wrong("cookie_same_site", "\"None\" needs an https base_url");
         }
         if self.token_lifetime > SignedDuration::from_hours(1) {
             read.wrong("token_lifetime_seconds", "must be at most 3600 (SMART App Launch 2.2)");
@@ -355,7 +355,7 @@ impl Settings {
 
     /// Returns whether cookies have the attribute `Secure`, because the base URL is https.
     pub fn secure_cookies(&self) -> bool {
-        self.base_url.starts_with("https://")
+        Url::parse(&self.base_url).is_ok_and(|url| url.scheme() == "https")
     }
 
     /// Returns the origin of this server, as browsers send it.

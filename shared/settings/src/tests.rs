@@ -49,6 +49,36 @@ fn a_public_sandbox_needs_a_setting() {
 }
 
 #[test]
+fn a_base_url_is_encrypted_unless_it_is_on_loopback() {
+    for (base_url, is_valid) in [
+        ("https://ehi.example.org", true),
+        ("HTTPS://ehi.example.org/path", true),
+        ("http://localhost:8888", true),
+        ("http://ehi.localhost", true),
+        ("http://127.0.0.1:3000", true),
+        ("http://[::1]", true),
+        ("http://ehi.example.org", false),
+        ("HTTP://ehi.example.org", false),
+        ("http://192.168.1.7:8888", false),
+        ("http://0.0.0.0:8888", false),
+        ("http://localhost.example.org", false),
+        ("http://ehi", false),
+        ("ftp://localhost", false),
+        ("https://ehi.example.org?a=b", false),
+    ] {
+        let parsed = parse(&format!("base_url = \"{base_url}\""));
+        assert_eq!(parsed.is_ok(), is_valid, "{base_url}");
+        let is_secure = base_url.to_ascii_lowercase().starts_with("https:");
+        assert!(
+            parsed.is_ok_and(|settings| settings.secure_cookies() == is_secure) || !is_valid,
+            "{base_url}"
+        );
+    }
+    let problem = parse("base_url = \"http://ehi.example.org\"").expect_err("not encrypted").to_string();
+    assert!(problem.contains("base_url") && problem.contains("proxy"), "{problem}");
+}
+
+#[test]
 fn fhir_bases_are_exact() {
     let settings = parse("base_url = \"http://localhost:1\"\nsandbox = true").expect("valid");
     for (url, is_base) in [

@@ -12,6 +12,18 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Returns the problem of a base URL, with what to do; `None` if there is none.
+pub(super) fn problem_of_base_url(base_url: &str) -> Option<&'static str> {
+    let parsed = Url::parse(base_url).ok();
+    let usable = parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
+    let Some(url) = usable else { return Some("must be an absolute http or https URL") };
+    (url.scheme() == "http" && !is_loopback(&url)).then_some(
+        "must be an https URL, because passwords, tokens and records would be sent unencrypted: put a proxy that terminates TLS \
+         in front of the server, and set the https URL of the proxy. Only on loopback, such as http://127.0.0.1:8888, is http \
+         accepted",
+    )
+}
+
 /// Returns the origin of an http or https URL as browsers send it: scheme, host, and the port if it is not the default
 /// one.
 pub fn origin_of(url: &str) -> Option<String> {
