@@ -72,6 +72,8 @@ async fn head_changes_nothing() {
     for path in ["/fhir/$export", "/fhir/Patient/$export", "/4_0_0/Group/everyone/$export", "/admin/logout"] {
         assert_eq!(head(path).await.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
     }
+    assert_eq!(head("/fhir/$export").await.header("allow"), "GET, POST");
+    assert_eq!(head("/admin/logout").await.header("allow"), "GET");
     assert_eq!(head("/fhir/metadata").await.status, StatusCode::OK);
     let jobs = world.get("/jobs").bearer(&token).send().await;
     assert_eq!(jobs.json(), serde_json::json!([]));

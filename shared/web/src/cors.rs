@@ -13,7 +13,8 @@ use http::{HeaderMap, Method};
 use settings::Settings;
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Content-Location, Link, X-Progress, Retry-After, Expires, ETag, Content-Range, Content-Disposition",
+    "Content-Location, Location, Link, X-Progress, X-Export-Status, X-Request-Id, Preference-Applied, Retry-After, Expires, ETag, \
+     Accept-Ranges, Content-Range, Content-Disposition, WWW-Authenticate",
 );
 
 /// Returns whether a request is a preflight. Its response is 204 without a body.

@@ -202,7 +202,10 @@ impl IntoResponse for OAuthError {
                     if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
                 let mut response = json(status, &json!({ "error": code, "error_description": description }));
                 if status == StatusCode::UNAUTHORIZED {
-                    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+                    // RFC 7617, 2 and 2.1.
+                    let challenge =
+                        HeaderValue::from_static("Basic realm=\"OAuth clients\", charset=\"UTF-8\"");
+                    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 }
                 response
             }

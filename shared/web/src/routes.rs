@@ -1,6 +1,8 @@
 //! The declarations of routes. A function declares each of its routes once, with method, path, permitted callers and responses. Its router,
 //! the CORS rules, the route in the log, the OpenAPI document, the tables in the documentation and the tests use these declarations.
 
+mod method_not_allowed;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -8,11 +10,11 @@ use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use domain::error::Error;
 use domain::request::{Base, SandboxShortcut};
 use http::Method;
 use tower::{Layer, Service};
 
+use self::method_not_allowed::MethodNotAllowed;
 use crate::describe::{Parameter, Returned};
 use crate::request_context;
 use crate::respond::ApiError;
@@ -124,6 +126,8 @@ pub const PARAMETERS: &[&str] = &["application/fhir+json", "application/json"];
 /// Routes and their handlers, without their state.
 pub struct Routes<S> {
     routes: Vec<Route>,
+    /// The paths of the GET routes that change state.
+    acting: Vec<String>,
     handlers: Vec<MethodRouter<S>>,
 }
 
@@ -136,7 +140,7 @@ pub struct At<S> {
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[expect(clippy::new_without_default, reason = "a list without routes is only the beginning of one")]
     pub fn new() -> Self {
-        Self { routes: Vec::new(), handlers: Vec::new() }
+        Self { routes: Vec::new(), handlers: Vec::new(), acting: Vec::new() }
     }
 
     /// Declares routes with a common base.
@@ -150,7 +154,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// Builds the router.
+        let Self { routes, handlers, acting } = self;
+        let declared = routes.clone();
     pub fn with_state(self, state: S) -> Router {
+            let acts = route.method == Method::GET && acting.contains(&route.path);
         let add = |router: Router<S>, (route, handler): (Route, MethodRouter<S>)| {
             let path = route.path;
             let mark = Mark {
@@ -159,7 +166,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 #[cfg(debug_assertions)]
                 parameters: route.parameters.into(),
             };
-            router.route(&path, handler.layer(mark))
+            if !acts {
+                return router.route(&path, handler.layer(mark));
+            }
+            let refused = MethodNotAllowed::at(&path, &declared);
+            router.route(&path, handler.on(MethodFilter::HEAD, refused.clone()).layer(mark).fallback(refused))
         };
         self.routes.into_iter().zip(self.handlers).fold(Router::new(), add).with_state(state)
     }
@@ -203,10 +214,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
 
     /// Marks the GET route declared last as one that changes state. Its HEAD is refused, because HEAD must be safe (RFC 9110, 9.2.1).
     pub fn that_acts(mut self) -> Self {
-        if let Some(handler) = self.all.handlers.pop() {
-            let refused = handler.on(MethodFilter::HEAD, async || ApiError(Error::MethodNotAllowed));
-            self.all.handlers.push(refused);
-        }
+        self.all.acting.extend(self.all.routes.last().map(|route| route.path.clone()));
         self
     }
 
