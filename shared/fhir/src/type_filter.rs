@@ -60,6 +60,8 @@ pub enum Condition {
     TextContains(Vec<String>),
     TextExact(Vec<String>),
     Uri(Vec<String>),
+    /// Each is a canonical URL. One without a version matches every version.
+    Canonical(Vec<String>),
     Quantity(Vec<QuantityValue>),
 }
 

@@ -11,6 +11,7 @@ mod delay;
 mod deletions;
 mod filter;
 mod groups;
+mod filter_examples;
 mod helix;
 mod manifests;
 mod protocol;

@@ -116,6 +116,7 @@ fn condition(
         (Some("contains"), Kind::Text) => Ok(Condition::TextContains(lower(values()))),
         (Some("exact"), Kind::Text) => Ok(Condition::TextExact(unescaped(values()))),
         (None, Kind::Uri) => Ok(Condition::Uri(unescaped(values()))),
+        (None, Kind::Canonical) => Ok(Condition::Canonical(unescaped(values()))),
         (None, Kind::Quantity) => values()
             .iter()
             .map(|value| quantity(value))

@@ -37,6 +37,9 @@ fn holds(line: &[u8], members: &Members<'_>, test: &Test) -> bool {
         Condition::TextExact(texts) | Condition::Uri(texts) => any(&|value| {
             json::string(line, value).is_some_and(|found| texts.iter().any(|text| *text == found))
         }),
+        Condition::Canonical(urls) => any(&|value| {
+            json::string(line, value).is_some_and(|found| urls.iter().any(|url| is_canonical(&found, url)))
+        }),
         Condition::Quantity(quantities) => any(&|value| has_quantity(line, value, quantities)),
     }
 }
@@ -158,6 +161,11 @@ fn refers(line: &[u8], value: Range<usize>, references: &[String]) -> bool {
         // A bare id matches any type, and a relative reference matches the end of an absolute one.
         found == wanted || found.strip_suffix(wanted.as_str()).is_some_and(|before| before.ends_with('/'))
     })
+}
+
+/// Returns whether a canonical URL is the wanted one. A wanted URL without a version matches every version.
+fn is_canonical(found: &str, wanted: &str) -> bool {
+    found == wanted || found.split_once('|').is_some_and(|(url, _)| url == wanted)
 }
 
 fn has_quantity(line: &[u8], value: Range<usize>, quantities: &[QuantityValue]) -> bool {

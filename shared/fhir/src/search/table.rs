@@ -10,6 +10,8 @@ pub enum Kind {
     Date,
     /// `:missing`, and a type as in `subject:Patient`
     Reference,
+    /// A reference by a canonical URL, with or without `|version`: `:missing`
+    Canonical,
     /// `:exact`, `:contains`, `:missing`
     Text,
     /// `:missing`
@@ -24,7 +26,7 @@ impl Kind {
         match self {
             Self::Token => "token",
             Self::Date => "date",
-            Self::Reference => "reference",
+            Self::Reference | Self::Canonical => "reference",
             Self::Text => "string",
             Self::Uri => "uri",
             Self::Quantity => "quantity",
@@ -84,7 +86,7 @@ const fn row(
     Parameter { types, name, kind, paths }
 }
 
-use Kind::{Date, Quantity, Reference, Text, Token, Uri};
+use Kind::{Canonical, Date, Quantity, Reference, Text, Token, Uri};
 
 const ALL: &[&str] = &[];
 const OBSERVATION: &[&str] = &["Observation"];
@@ -108,6 +110,11 @@ const SERVICE_REQUEST: &[&str] = &["ServiceRequest"];
 const MEDICATION: &[&str] = &["Medication"];
 const PROVENANCE: &[&str] = &["Provenance"];
 const GROUP: &[&str] = &["Group"];
+const CONSENT: &[&str] = &["Consent"];
+const QUESTIONNAIRE_RESPONSE: &[&str] = &["QuestionnaireResponse"];
+const DISPENSE: &[&str] = &["MedicationDispense"];
+const RELATED_PERSON: &[&str] = &["RelatedPerson"];
+const SPECIMEN: &[&str] = &["Specimen"];
 
 #[rustfmt::skip]
 const PARAMETERS: &[Parameter] = &[
@@ -159,6 +166,7 @@ const PARAMETERS: &[Parameter] = &[
     row(MEDICATION_REQUEST, "authoredon", Date, &["authoredOn"]),
     row(MEDICATION_REQUEST, "category", Token, &["category"]),
     row(MEDICATION_REQUEST, "code", Token, &["medicationCodeableConcept"]),
+    row(MEDICATION_REQUEST, "date", Date, &["dosageInstruction.timing.event"]),
     row(MEDICATION_REQUEST, "encounter", Reference, &["encounter"]),
     row(MEDICATION_REQUEST, "identifier", Token, &["identifier"]),
     row(MEDICATION_REQUEST, "intent", Token, &["intent"]),
@@ -340,6 +348,46 @@ const PARAMETERS: &[Parameter] = &[
 
     row(MEDICATION, "code", Token, &["code"]),
     row(MEDICATION, "status", Token, &["status"]),
+
+    row(DISPENSE, "code", Token, &["medicationCodeableConcept"]),
+    row(DISPENSE, "identifier", Token, &["identifier"]),
+    row(DISPENSE, "medication", Reference, &["medicationReference"]),
+    row(DISPENSE, "patient", Reference, &["subject"]),
+    row(DISPENSE, "prescription", Reference, &["authorizingPrescription"]),
+    row(DISPENSE, "status", Token, &["status"]),
+    row(DISPENSE, "subject", Reference, &["subject"]),
+    row(DISPENSE, "type", Token, &["type"]),
+    row(DISPENSE, "whenhandedover", Date, &["whenHandedOver"]),
+    row(DISPENSE, "whenprepared", Date, &["whenPrepared"]),
+
+    row(CONSENT, "category", Token, &["category"]),
+    row(CONSENT, "date", Date, &["dateTime"]),
+    row(CONSENT, "identifier", Token, &["identifier"]),
+    row(CONSENT, "patient", Reference, &["patient"]),
+    row(CONSENT, "period", Date, &["provision.period"]),
+    row(CONSENT, "scope", Token, &["scope"]),
+    row(CONSENT, "status", Token, &["status"]),
+
+    row(QUESTIONNAIRE_RESPONSE, "author", Reference, &["author"]),
+    row(QUESTIONNAIRE_RESPONSE, "authored", Date, &["authored"]),
+    row(QUESTIONNAIRE_RESPONSE, "encounter", Reference, &["encounter"]),
+    row(QUESTIONNAIRE_RESPONSE, "identifier", Token, &["identifier"]),
+    row(QUESTIONNAIRE_RESPONSE, "patient", Reference, &["subject"]),
+    row(QUESTIONNAIRE_RESPONSE, "questionnaire", Canonical, &["questionnaire"]),
+    row(QUESTIONNAIRE_RESPONSE, "status", Token, &["status"]),
+    row(QUESTIONNAIRE_RESPONSE, "subject", Reference, &["subject"]),
+
+    row(RELATED_PERSON, "identifier", Token, &["identifier"]),
+    row(RELATED_PERSON, "name", Text, &["name.text", "name.family", "name.given", "name.prefix", "name.suffix"]),
+    row(RELATED_PERSON, "patient", Reference, &["patient"]),
+    row(RELATED_PERSON, "relationship", Token, &["relationship"]),
+
+    row(SPECIMEN, "collected", Date, &["collection.collectedDateTime", "collection.collectedPeriod"]),
+    row(SPECIMEN, "identifier", Token, &["identifier"]),
+    row(SPECIMEN, "patient", Reference, &["subject"]),
+    row(SPECIMEN, "status", Token, &["status"]),
+    row(SPECIMEN, "subject", Reference, &["subject"]),
+    row(SPECIMEN, "type", Token, &["type"]),
 
     row(PROVENANCE, "agent", Reference, &["agent.who"]),
     row(PROVENANCE, "recorded", Date, &["recorded"]),
