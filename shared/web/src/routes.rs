@@ -17,7 +17,6 @@ use tower::{Layer, Service};
 use self::method_not_allowed::MethodNotAllowed;
 use crate::describe::{Parameter, Returned};
 use crate::request_context;
-use crate::respond::ApiError;
 
 /// The callers that a route permits, and the response to all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +171,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             let refused = MethodNotAllowed::at(&path, &declared);
             router.route(&path, handler.on(MethodFilter::HEAD, refused.clone()).layer(mark).fallback(refused))
         };
-        self.routes.into_iter().zip(self.handlers).fold(Router::new(), add).with_state(state)
+        routes.into_iter().zip(handlers).fold(Router::new(), add).with_state(state)
     }
 }
 
