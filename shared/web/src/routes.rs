@@ -27,7 +27,7 @@ pub enum Access {
     SignIn,
     /// The bearer of the owner's token: 401 without a token, 404 with the token of another owner.
     Owner,
-    /// Like [`Self::Owner`], and everyone with a signed URL from the manifest.
+    /// Like [`Self::Owner`], and everyone with a URL of an export with signed URLs.
     OwnerOrSigned,
     /// The owner's token, or staff by cookie.
     OwnerOrStaff,
@@ -125,9 +125,9 @@ pub const PARAMETERS: &[&str] = &["application/fhir+json", "application/json"];
 /// Routes and their handlers, without their state.
 pub struct Routes<S> {
     routes: Vec<Route>,
+    handlers: Vec<MethodRouter<S>>,
     /// The paths of the GET routes that change state.
     acting: Vec<String>,
-    handlers: Vec<MethodRouter<S>>,
 }
 
 /// Adds routes with a common base: see [`Routes::below`].
@@ -153,11 +153,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// Builds the router.
+    pub fn with_state(self, state: S) -> Router {
         let Self { routes, handlers, acting } = self;
         let declared = routes.clone();
-    pub fn with_state(self, state: S) -> Router {
-            let acts = route.method == Method::GET && acting.contains(&route.path);
         let add = |router: Router<S>, (route, handler): (Route, MethodRouter<S>)| {
+            let acts = route.method == Method::GET && acting.contains(&route.path);
             let path = route.path;
             let mark = Mark {
                 route: path.as_str().into(),
