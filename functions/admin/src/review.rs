@@ -20,7 +20,6 @@ use jiff::SignedDuration;
 use platform::exports::{cancel, change_stored, remove_files};
 use platform::telemetry::staff_action;
 use web::caller::living;
-use web::job_json::attachment_url;
 
 use crate::Admin;
 use crate::job::Seen;
@@ -61,18 +60,12 @@ impl Admin {
         self.audit.record(event.about(part)).await
     }
 
-    /// Records that staff look at a list of exports, with the patients whose names it shows. A long list has several entries.
+    /// Records that staff look at a list of exports, with the patients whose names it shows.
     pub(crate) async fn viewed_list<'j>(&self, who: &str, jobs: impl Iterator<Item = &'j Job>) -> Result<()> {
-        let event = || Event::new(Actor::staff(who), Action::RecordViewed).about("list of exports");
+        let event = Event::new(Actor::staff(who), Action::RecordViewed).about("list of exports");
         let patients = jobs.filter_map(|job| Some(job.header().patient.as_ref()?.id.clone()));
         let patients: BTreeSet<_> = patients.collect();
-        let mut left = patients.into_iter().peekable();
-        loop {
-            self.audit.record(event().showing(left.by_ref())).await?;
-            if left.peek().is_none() {
-                return Ok(());
-            }
-        }
+        self.audit.record(event.showing(patients.into_iter())).await
     }
 
     /// Releases the export to the client, and writes the DocumentReference that describes the files that staff attached.
@@ -285,7 +278,7 @@ impl Admin {
         let document = |file: &Attachment| Document {
             title: file.title.clone(),
             content_type: file.content_type.clone(),
-            url: attachment_url(&self.settings, job, file.name.as_str()),
+            url: self.settings.url(&header.attachment_path(file.name.as_str())),
             size: file.size,
             hash: file.hash.clone(),
         };

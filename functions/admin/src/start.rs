@@ -289,7 +289,7 @@ impl Target {
         let event = Event::new(Actor::staff(username), action);
         match (&self.patient, &self.cohort) {
             (Some(patient), _) => event.of_patient(&patient.id),
-            (None, Cohort::Group(group)) => event.about(&format!("Group/{group}")),
+            (None, Cohort::Group(group)) => event.of_group(group),
             (None, _) => event,
         }
     }

@@ -100,6 +100,13 @@ impl Cleanup {
         Ok(())
     }
 
+    async fn record(&self, event: Event) -> Result<()> {
+        for entry in event.entries() {
+            self.audit.append(&entry).await?;
+        }
+        Ok(())
+    }
+
     async fn job(&self, stored: StoredJob) -> Result<()> {
         let retention = self.settings.retention;
         let id = stored.job.id().clone();
@@ -108,12 +115,12 @@ impl Cleanup {
         match stored.job.state() {
             _ if stored.job.is_expired(self.now, &retention) => {
                 let deleted = Event::new(Actor::server(), Action::Deleted).of(&stored.job);
-                self.audit.append(&deleted).await?;
+                self.record(deleted.clone()).await?;
                 let gone = Job::Expired(stored.job.expire(self.now));
                 match self.jobs.replace(&gone, stored.version).await {
                     Ok(_) => self.files.remove_prefix(&job_prefix(&id)).await,
                     // Another call changed the job. The next run sees the result.
-                    Err(Error::Conflict(_)) => self.audit.append(&deleted.with(Outcome::Failed)).await,
+                    Err(Error::Conflict(_)) => self.record(deleted.with(Outcome::Failed)).await,
                     Err(error) => Err(error),
                 }
             }

@@ -4,6 +4,10 @@
 //! of the entry before it, so that a changed or removed entry is detected. [`crate::ports::audit`] describes the store;
 //! the crate `storage` makes and verifies the hashes.
 
+mod population;
+
+pub use self::population::Population;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +21,8 @@ pub const SHARDS: u8 = 8;
 /// The maximum length of a text that comes from outside, such as the subject of a token. Longer texts are cut.
 const MAX_TEXT: usize = 255;
 
-/// The maximum number of patients that an entry names in addition to the one whose record it concerns. A page of a list has
-/// fewer.
+/// The maximum number of patients that an entry names in addition to the one whose record it concerns. An event with more
+/// patients has several entries: see [`Event::entries`].
 pub const MAX_SHOWN: usize = 50;
 
 /// The person or program that acts.
@@ -215,9 +219,12 @@ pub struct Event {
     /// attachment, because attachments are often named after patients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// The patients whose details a list showed, at most [`MAX_SHOWN`].
+    /// The patients whose details a list showed, or whose records an export has if its request names several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shown: Vec<PatientId>,
+    /// Whose records an export has whose request does not name each patient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub population: Option<Population>,
     pub origin: Origin,
 }
 
@@ -232,15 +239,17 @@ impl Event {
             job: None,
             object: None,
             shown: Vec::new(),
+            population: None,
             origin: Origin::default(),
         }
     }
 
-    /// Adds the job, and the patient whose record it exports.
+    /// Adds the job, and whose records it exports.
     #[must_use]
     pub fn of(self, job: &Job) -> Self {
         let patient = job.header().patient.as_ref().map(|patient| patient.id.clone());
-        Self { patient: patient.or(self.patient), job: Some(job.id().clone()), ..self }
+        let event = Self { patient: patient.or(self.patient), job: Some(job.id().clone()), ..self };
+        event.of_request(&job.header().request)
     }
 
     #[must_use]
@@ -262,7 +271,7 @@ impl Event {
     /// Adds the patients whose details a list showed.
     #[must_use]
     pub fn showing(self, patients: impl Iterator<Item = PatientId>) -> Self {
-        Self { shown: patients.take(MAX_SHOWN).collect(), ..self }
+        Self { shown: patients.collect(), ..self }
     }
 
     #[must_use]

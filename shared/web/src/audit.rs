@@ -21,7 +21,8 @@ impl Audit {
         Self(log)
     }
 
-    /// Records an event with the address and the id of the request. It is durable when this returns.
+    /// Records an event with the address and the id of the request. It is durable when this returns. An event with many patients
+    /// has several entries.
     ///
     /// # Errors
     ///
@@ -40,10 +41,13 @@ impl Audit {
             },
             ..event
         };
-        self.0.append(&event).await.map_err(|error| match error {
-            Error::Unavailable(_) => error,
-            other => Error::unavailable(other),
-        })
+        for entry in event.entries() {
+            self.0.append(&entry).await.map_err(|error| match error {
+                Error::Unavailable(_) => error,
+                other => Error::unavailable(other),
+            })?;
+        }
+        Ok(())
     }
 
     /// Records that an action failed after its event was recorded, and returns the error of the action. If the failure cannot be

@@ -1,6 +1,6 @@
 //! Converts an entry of the audit trail to an AuditEvent (FHIR R4, AuditEvent; codes of DICOM PS3.16, ISO 21089 and FHIR).
 
-use domain::audit::{Action, Actor, ActorKind, Entry, Outcome};
+use domain::audit::{Action, Actor, ActorKind, Entry, Outcome, Population};
 use serde_json::{Value, json};
 
 const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
@@ -129,6 +129,14 @@ fn entities(entry: &Entry, base_url: &str) -> Vec<Value> {
             "role": role,
         })
     };
+    let population = event.population.as_ref().map(|population| {
+        let mut entity =
+            named(format!("{base_url}/populations"), &population.name(), coding(ENTITY_ROLE, "7", "List"));
+        if matches!(population, Population::Group(_)) {
+            entity["what"] = json!({ "reference": population.name() });
+        }
+        entity
+    });
     let job = event
         .job
         .as_ref()
@@ -139,7 +147,7 @@ fn entities(entry: &Entry, base_url: &str) -> Vec<Value> {
     let request = event.origin.request.as_ref().map(|request| {
         named(format!("{base_url}/requests"), request, coding(ENTITY_ROLE, "21", "Job Stream"))
     });
-    patients.chain([job, object, request].into_iter().flatten()).collect()
+    patients.chain([population, job, object, request].into_iter().flatten()).collect()
 }
 
 /// Returns the AuditEvent as a line of NDJSON, with a line feed at its end.

@@ -1,7 +1,7 @@
 //! Compares AuditEvents with the structure of FHIR R4 (AuditEvent, resource content).
 
 use domain::audit::{Action, Actor, Entry, Event, Origin, Outcome};
-use domain::ids::{ClientId, JobId, PatientId};
+use domain::ids::{ClientId, GroupId, JobId, PatientId};
 use fhir::mandatory::MANDATORY;
 use serde_json::Value;
 use web::audit_event::audit_event;
@@ -12,6 +12,7 @@ fn entry(actor: Actor, action: Action, outcome: Outcome) -> Entry {
     let job = JobId::parse("01a1fb95-ab0a-7a46-aeea-001492bd7651").expect("an id");
     let patient = PatientId::parse("anna-lindqvist").expect("an id");
     let event = Event::new(actor, action).of_patient(&patient).of_job(&job).about("Patient.ndjson");
+    let event = event.of_group(&GroupId::parse("ward-7").expect("an id"));
     let origin = Origin { address: Some("192.0.2.1".to_owned()), request: Some("00aa".to_owned()) };
     let event = Event { origin, ..event.with(outcome) };
     Entry { shard: 3, sequence: 41, previous: None, at, kept_until: at, event }
@@ -83,7 +84,7 @@ fn check(event: &Value, mandatory: &[&str]) {
     has(&agent["who"], &[], &["reference", "identifier"]);
     has(&event["source"], &["observer"], &["type"]);
     let entities = event["entity"].as_array().expect("entities");
-    assert_eq!(entities.len(), 4);
+    assert_eq!(entities.len(), 5);
     for entity in entities {
         // An entity must not have both a name and a query (sev-1); these entities have neither.
         has(entity, &[], &["what", "type", "role"]);

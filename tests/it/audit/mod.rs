@@ -1,6 +1,7 @@
 //! The audit trail: what is recorded, who may read it, and how it is verified.
 
 mod chain;
+mod disclosures;
 mod events;
 pub(crate) mod program;
 pub(crate) mod roles;
@@ -180,6 +181,7 @@ async fn the_page_shows_what_its_filter_finds(world: World) -> tests::Result {
     let page = page.text();
     assert_eq!(page.matches("<tr role=\"row\">").count(), 1 + 25);
     assert!(page.contains("Older entries") && page.contains("none was changed or removed"), "{page}");
+    assert_eq!(page.matches(" UTC</td>").count(), 25, "each time has its zone: {page}");
     let of_bruno = show(&format!("?patient={BRUNO}")).await.text();
     assert!(of_bruno.contains("Allowed an app") && !of_bruno.contains(ANNA), "{of_bruno}");
     let spanish = show("?action=sign-in&lang=es").await.text();

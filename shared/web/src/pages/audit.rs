@@ -1,7 +1,7 @@
 //! The page of the audit trail.
 
 use askama::Template;
-use domain::audit::{Action, Entry, Outcome};
+use domain::audit::{Action, Entry, Event, Outcome, Population};
 use storage::audit_chain::Report;
 use words::Words;
 
@@ -50,6 +50,7 @@ pub struct AuditRow {
     pub who: String,
     pub kind: String,
     pub action: String,
+    /// The ids of the patients, or the population.
     pub patient: String,
     pub job: String,
     pub object: String,
@@ -116,13 +117,7 @@ impl AuditRow {
             },
             kind: words.text(&format!("audit-actor-{}", event.actor.kind.name()), &[]),
             action: action_words(words, event.action),
-            patient: event
-                .patient
-                .iter()
-                .chain(&event.shown)
-                .map(domain::ids::PatientId::as_str)
-                .collect::<Vec<_>>()
-                .join(", "),
+            patient: whose(words, event),
             job: event.job.as_ref().map(ToString::to_string).unwrap_or_default(),
             object: text(&event.object),
             origin: text(&event.origin.address),
@@ -130,6 +125,18 @@ impl AuditRow {
             look: event.outcome.name(),
         }
     }
+}
+
+/// Whose records an event concerns.
+fn whose(words: &Words, event: &Event) -> String {
+    let population = event.population.as_ref().map(|population| match population {
+        Population::Group(_) => population.name(),
+        Population::AllPatients | Population::System => {
+            words.text(&format!("audit-{}", population.name()), &[])
+        }
+    });
+    let patients = event.patient.iter().chain(&event.shown).map(ToString::to_string);
+    patients.chain(population).collect::<Vec<_>>().join(", ")
 }
 
 fn action_words(words: &Words, action: Action) -> String {

@@ -1,0 +1,90 @@
+//! Whose records a bulk export disclosed, as the audit trail says it when the export is gone (45 CFR 164.528).
+
+use std::collections::BTreeSet;
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+use tests::{ANNA, BRUNO, World, both_hosts, text};
+
+use super::{events, summary};
+use crate::bulk::exported;
+
+/// Exports, downloads a file and deletes the export; returns its id.
+async fn disclosed(world: &World, path: &str) -> String {
+    let token = world.service("service", "system/*.rs").await;
+    let manifest = exported(world, &token, path).await;
+    let url = text(&manifest["output"][0]["url"]);
+    let file = world.get(&url).bearer(&token).send().await;
+    assert_eq!(file.status, StatusCode::OK, "{path}");
+    let id = url.split("/jobs/").nth(1).and_then(|rest| rest.split('/').next()).expect("an id").to_owned();
+    let gone = world.request(Method::DELETE, &format!("/jobs/{id}/status")).bearer(&token).send().await;
+    assert_eq!(gone.status, StatusCode::ACCEPTED, "{path}: {}", gone.text());
+    id
+}
+
+/// Returns the references and identifiers of the entities of an event with this role.
+fn named(event: &Value, role: &str) -> BTreeSet<String> {
+    let entities = event["entity"].as_array().into_iter().flatten();
+    let entities = entities.filter(|entity| entity["role"]["code"] == role);
+    let name = |what: &Value| text(what.get("reference").unwrap_or(&what["identifier"]["value"]));
+    entities.map(|entity| name(&entity["what"])).collect()
+}
+
+const PATIENT: &str = "1";
+const LIST: &str = "7";
+const JOB: &str = "20";
+
+/// Each start and each download says whose records they were: by name, by the group, or all of them.
+#[both_hosts(alone)]
+async fn entries_say_whose_records_were_disclosed_when_the_export_is_gone(world: World) {
+    let two = format!("/fhir/Patient/$export?patient={ANNA}&patient={BRUNO}");
+    for (path, role, expected) in [
+        ("/fhir/Group/everyone/$export", LIST, &["Group/everyone"][..]),
+        ("/fhir/Patient/$export", LIST, &["all-patients"]),
+        ("/fhir/$export", LIST, &["system"]),
+        (&two, PATIENT, &["Patient/anna-lindqvist", "Patient/bruno-keller"]),
+        ("/fhir/Patient/$export?patient=anna-lindqvist", PATIENT, &["Patient/anna-lindqvist"]),
+    ] {
+        let job = disclosed(&world, path).await;
+        for action in ["export-started", "download"] {
+            let found = events(&world, &format!("who=service&action={action}")).await;
+            let found: Vec<_> = found.iter().filter(|event| named(event, JOB).contains(&job)).collect();
+            assert_eq!(found.len(), 1, "{path}: {found:?}");
+            assert_eq!(summary(found[0]), format!("{action} by service: success"));
+            assert_eq!(
+                named(found[0], role),
+                expected.iter().map(|name| (*name).to_owned()).collect(),
+                "{path}"
+            );
+        }
+    }
+    let of_anna = events(&world, &format!("patient={ANNA}&action=download")).await;
+    assert_eq!(of_anna.len(), 1, "the export of one patient is found by the patient: {of_anna:?}");
+    let page = world.get("/staff/audit?action=download").cookie(&world.staff().await).send().await.text();
+    for shown in ["Group/everyone", "All patients", "All patients and all other records", BRUNO] {
+        assert!(page.contains(&format!("{shown}</td>")), "{shown}: {page}");
+    }
+}
+
+/// An entry names at most 50 patients. An export of more has several entries.
+#[tokio::test]
+async fn every_patient_of_a_long_request_is_named() {
+    let lake = tempfile::tempdir().expect("a directory");
+    let ids: BTreeSet<_> = (0..120).map(|number| format!("patient-{number}")).collect();
+    for id in &ids {
+        let record = lake.path().join("Patient").join(id);
+        std::fs::create_dir_all(&record).expect("a directory");
+        let line = format!("{{\"resourceType\":\"Patient\",\"id\":\"{id}\"}}\n");
+        std::fs::write(record.join("records.ndjson"), line).expect("written");
+    }
+    let world = World::with("sandbox = true", lake.path());
+    let asked: Vec<_> = ids.iter().map(|id| format!("patient={id}")).collect();
+    disclosed(&world, &format!("/fhir/Patient/$export?{}", asked.join("&"))).await;
+    let expected: BTreeSet<_> = ids.iter().map(|id| format!("Patient/{id}")).collect();
+    for action in ["export-started", "download"] {
+        let found = events(&world, &format!("action={action}")).await;
+        assert_eq!(found.len(), 3, "{action}");
+        let patients: BTreeSet<_> = found.iter().flat_map(|event| named(event, PATIENT)).collect();
+        assert_eq!(patients, expected, "{action}");
+    }
+}
