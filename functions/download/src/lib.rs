@@ -14,6 +14,7 @@ use domain::manifest::{NamedFile, Names};
 use domain::ports::jobs::StoredJob;
 use fhir::FHIR_NDJSON;
 use http::StatusCode;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use platform::Platform;
 use platform::exports::running_page;
@@ -45,6 +46,10 @@ const SIGNATURE: [Parameter; 2] = [
     Parameter::query("expires", "The time at which the URL expires, in seconds since 1970").of(Kind::Integer),
 ];
 
+/// The query parameter of an attachment's URL, if the export's client needs no token.
+const KEY: [Parameter; 1] =
+    [Parameter::query("key", "The key in the URLs of the attachments of an export with signed URLs")];
+
 /// Returns the routes of files.
 pub fn routes() -> Vec<Route> {
     declared().list()
@@ -63,7 +68,7 @@ fn declared() -> Routes<Download> {
         let at = is_file(at, FHIR_NDJSON);
         let summary = ("Returns an attachment of a complete export", STATUSES);
         let path = "/jobs/{job}/download/attachments/{file}";
-        is_file(at.get(path, Access::OwnerOrSigned, summary, attachment), "*/*")
+        is_file(at.get(path, Access::OwnerOrSigned, summary, attachment).reading(&KEY), "*/*")
     })
 }
 
@@ -82,18 +87,44 @@ impl FromRequestParts<Download> for Requested {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Download) -> Result<Self, ApiError> {
+        let asker = Asker::from_request_parts(parts, state).await?;
+        Self::of(asker, parts, state).await
+    }
+}
+
+impl Requested {
+    async fn of(asker: Asker, parts: &mut Parts, state: &Download) -> Result<Self, ApiError> {
         let JobPath(id) = JobPath::from_request_parts(parts, state).await?;
         let FilePath(file) = FilePath::from_request_parts(parts, state).await?;
-        let asker = Asker::from_request_parts(parts, state).await?;
         let stored = state.job(&id, &file, &asker).await?;
         Ok(Self { stored, file, asker })
     }
 }
 
-/// The caller: the holder of a token, or of a signed URL of a manifest.
+/// Like [`Requested`], for an attachment, to which the key in its URL gives access too.
+struct RequestedAttachment(Requested);
+
+impl FromRequestParts<Download> for RequestedAttachment {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Download) -> Result<Self, ApiError> {
+        let query = Query::from_request_parts(parts, state).await?;
+        let requested = match query.get("key") {
+            // A client that sends a token as well does not depend on the key.
+            Some(key) if !parts.headers.contains_key(AUTHORIZATION) => {
+                Requested::of(Asker::Key(key.to_owned()), parts, state).await
+            }
+            _ => Requested::from_request_parts(parts, state).await,
+        };
+        requested.map(Self)
+    }
+}
+
+/// The caller: the holder of a token, of a signed URL of a manifest, or of the key in the URLs of attachments.
 enum Asker {
     Caller(Arc<Caller>),
     Signed { expires: i64, signature: String },
+    Key(String),
 }
 
 impl FromRequestParts<Download> for Asker {
@@ -127,7 +158,21 @@ impl Download {
                 let stored = living(stored, self.clock.now()).ok();
                 stored.filter(|stored| is_signed(&stored.job, &self.settings)).ok_or(NO_FILE)
             }
+            Asker::Key(key) => {
+                let stored = stored.filter(|stored| self.has_key(&stored.job, key)).ok_or_else(|| {
+                    Error::Forbidden(
+                        "the link is invalid; take the URLs of attachments from the files of the export"
+                            .to_owned(),
+                    )
+                })?;
+                living(Some(stored), self.clock.now()).map_err(|_| NO_FILE)
+            }
         }
+    }
+
+    fn has_key(&self, job: &Job, key: &str) -> bool {
+        let own = job.header().request.output.attachment_key.as_ref();
+        is_signed(job, &self.settings) && own.is_some_and(|own| crypto::same_secret(own.as_str(), key))
     }
 
     /// Finds a file by its name: in a complete export, or in a page of a running export that is already published.
@@ -157,7 +202,7 @@ impl Download {
             let client = match asker {
                 Asker::Caller(caller) => &caller.client,
                 // The URL was made for the client of the job.
-                Asker::Signed { .. } => &job.header().owner.client,
+                Asker::Signed { .. } | Asker::Key(_) => &job.header().owner.client,
             };
             let event = Event::new(Actor::client(client), Action::Download).of(job);
             self.audit.record(event.about(object)).await?;
@@ -186,7 +231,7 @@ async fn file(
 
 async fn attachment(
     State(state): State<Download>,
-    Requested { stored, file, asker }: Requested,
+    RequestedAttachment(Requested { stored, file, asker }): RequestedAttachment,
     request: FileRequest,
 ) -> Result<Response, ApiError> {
     // Attachments are often named after patients, so the trail has only a digest of the name.

@@ -12,7 +12,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::chunk::RecordAttachment;
 use domain::error::Result;
-use domain::ids::{Attempt, ChunkId, FileName, JobId};
+use domain::ids::{Attempt, ChunkId, FileName};
+use domain::job::JobHeader;
 use domain::pack::SMALL;
 use domain::ports::files::{FileWriter, Files, write_all};
 use fhir::attachments::{Document, Target};
@@ -46,7 +47,7 @@ enum Bytes {
 pub(crate) struct Attachments<'a> {
     files: &'a dyn Files,
     settings: &'a Settings,
-    job: &'a JobId,
+    header: &'a JobHeader,
     chunk: ChunkId,
     attempt: Attempt,
     /// The [folded](FileName::folded) names that are in use.
@@ -59,10 +60,10 @@ impl<'a> Attachments<'a> {
     pub(crate) fn new(
         files: &'a dyn Files,
         settings: &'a Settings,
-        (job, chunk, attempt): (&'a JobId, ChunkId, &Attempt),
+        (header, chunk, attempt): (&'a JobHeader, ChunkId, &Attempt),
     ) -> Self {
         let attempt = attempt.clone();
-        Self { files, settings, job, chunk, attempt, names: HashSet::new(), held_bytes: 0 }
+        Self { files, settings, header, chunk, attempt, names: HashSet::new(), held_bytes: 0 }
     }
 
     /// Begins a document.
@@ -74,8 +75,8 @@ impl<'a> Attachments<'a> {
             free = FileName::sanitize(&format!("{number}-{name}"));
         }
         let attachment = RecordAttachment { chunk: self.chunk, attempt: self.attempt.clone(), name: free };
-        let key = attachment.key(self.job);
-        let url = format!("/jobs/{}/download/attachments/{}", self.job, attachment.url_name());
+        let key = attachment.key(&self.header.id);
+        let url = self.header.attachment_path(&attachment.url_name());
         let document = Document {
             title: name.to_string(),
             content_type: content_type.to_owned(),
@@ -118,7 +119,8 @@ impl<'a> Attachments<'a> {
         if let Bytes::Held(bytes) = &written.bytes {
             return Ok(room.encode(bytes));
         }
-        room.read(&written.document, &written.attachment.key(self.job), self.job, self.files).await
+        room.read(&written.document, &written.attachment.key(&self.header.id), &self.header.id, self.files)
+            .await
     }
 
     /// Stores a document that is held in memory, because it is exported.
@@ -127,7 +129,7 @@ impl<'a> Attachments<'a> {
         self.held_bytes -= bytes.len();
         if !pack.attach(&written.attachment.name, &bytes).await? {
             written.bytes = Bytes::Object;
-            write_all(self.files, &written.attachment.key(self.job), bytes).await?;
+            write_all(self.files, &written.attachment.key(&self.header.id), bytes).await?;
         }
         Ok(())
     }
@@ -136,7 +138,7 @@ impl<'a> Attachments<'a> {
     pub(crate) async fn discard(&mut self, written: Written) -> Result<()> {
         match written.bytes {
             Bytes::Held(bytes) => self.held_bytes -= bytes.len(),
-            Bytes::Object => self.files.remove(&written.attachment.key(self.job)).await?,
+            Bytes::Object => self.files.remove(&written.attachment.key(&self.header.id)).await?,
             // The pack has only exported documents.
             Bytes::Packed => {}
         }

@@ -64,7 +64,7 @@ impl<'a> ChunkWriter<'a> {
             files,
             settings,
             transaction_time: running.transaction_time,
-            attachments: Attachments::new(files, settings, (job, chunk, &attempt)),
+            attachments: Attachments::new(files, settings, (&running.header, chunk, &attempt)),
             attempt,
             outputs: Outputs::new(files, prefix.clone(), output),
             block: None,

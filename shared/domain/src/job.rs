@@ -53,6 +53,17 @@ pub struct JobHeader {
     pub attachments: Vec<Attachment>,
 }
 
+impl JobHeader {
+    /// Returns the path and the query of an attachment's URL in the resources of the export.
+    pub fn attachment_path(&self, name: &str) -> String {
+        let path = format!("/jobs/{}/download/attachments/{name}", self.id);
+        match &self.request.output.attachment_key {
+            Some(key) => format!("{path}?key={}", key.as_str()),
+            None => path,
+        }
+    }
+}
+
 /// The owner of a job: issuer, client, subject and patient. Only a token with the same four values gives access to the
 /// job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -342,6 +353,11 @@ impl Job {
 
     pub fn id(&self) -> &JobId {
         &self.header().id
+    }
+
+    /// Returns whether somebody still has to do something for this job: the patient, a worker or staff.
+    pub fn is_unfinished(&self) -> bool {
+        self.is_active() || matches!(self, Self::AwaitingInput(_) | Self::InReview(_))
     }
 
     /// Returns whether a worker may still write files of this job.

@@ -1,9 +1,12 @@
 //! The request for an export: the patients, the base URL, the choices or the selection, and the options of the output.
 
+use std::fmt;
+
 pub use fhir::base::Base;
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{Choices, Sensitive};
+use crate::clock::Random;
 use crate::dialect::Dialect;
 use crate::ids::{GroupId, PatientId};
 use crate::selection::Selection;
@@ -139,4 +142,28 @@ pub struct OutputOptions {
     /// The manifest has the format of Bulk Data 4.0, for which the client is registered.
     #[serde(rename = "stu4")]
     pub manifest_v4: bool,
+    /// Gives access to the export's attachments without a token; `None` if they need one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attachment_key: Option<AttachmentKey>,
+}
+
+/// The secret in the URLs of an export's attachments. It is random and not derived from the server's keys, so that workers can
+/// write it without them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachmentKey(String);
+
+impl AttachmentKey {
+    pub fn new(random: &dyn Random) -> Self {
+        Self(random.secret())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AttachmentKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("AttachmentKey")
+    }
 }

@@ -55,7 +55,7 @@ impl Cut {
         let behind = memchr::memmem::find_iter(&self.line, marker.as_bytes())
             .map(|found| &self.line[found + marker.len()..]);
         let name = |bytes: &[u8]| {
-            let end = memchr::memchr(b'"', bytes).unwrap_or(bytes.len());
+            let end = memchr::memchr2(b'"', b'?', bytes).unwrap_or(bytes.len());
             RecordAttachment::parse(std::str::from_utf8(&bytes[..end]).ok()?)
         };
         let mut named: Vec<_> = behind.filter_map(name).collect();

@@ -30,7 +30,7 @@ fn caller(access: Access) -> &'static str {
         Access::Public => "everyone",
         Access::SignIn => "staff who sign in or out",
         Access::Owner => "the owner's token",
-        Access::OwnerOrSigned => "the owner's token, or a signed URL from the manifest",
+        Access::OwnerOrSigned => "the owner's token, or a signed URL of the export",
         Access::OwnerOrStaff => "the owner's token, or staff",
         Access::FormFiller => "the owner's token, the code of the link, the patient in a browser, or staff",
         Access::Client => "a client with access to many patients",

@@ -34,3 +34,22 @@ fn a_line_is_cut_out_of_a_stream_with_pieces_of_any_size() {
         assert!(cut.finish().is_err(), "{at}");
     }
 }
+
+#[test]
+fn the_attachments_of_the_line_are_found_with_and_without_a_key() {
+    let job = JobId::parse("01890a5d-ac96-774b-bcce-b302099a8057").expect("an id");
+    let names = ["000000.0-aaaaaaaaaaaaaaaa-x.pdf", "000001.0-bbbbbbbbbbbbbbbb-y.pdf"];
+    for query in ["", "?key=0123456789abcdef"] {
+        let url =
+            |name: &str| format!("https://ehi.example.org/jobs/{job}/download/attachments/{name}{query}");
+        let line = format!(
+            "{{\"resourceType\":\"Media\",\"content\":[{{\"url\":\"{}\"}},{{\"url\":\"{}\"}}]}}\n",
+            url(names[0]),
+            url(names[1])
+        );
+        let mut cut = Cut::new(0);
+        cut.take(line.as_bytes()).expect("a short line");
+        let found: Vec<_> = cut.attachments(&job).iter().map(RecordAttachment::url_name).collect();
+        assert_eq!(found, names, "{query}");
+    }
+}
