@@ -5,7 +5,7 @@ mod chosen_by_staff;
 mod contents;
 mod copies;
 mod ended;
-mod interrupted;
+pub(crate) mod interrupted;
 mod issuers;
 mod rejected;
 mod zip;

@@ -159,14 +159,15 @@ impl Admin {
             limits: &self.settings.limits,
             address: request_context::address(),
         };
-        if !attempts::verify(Account::Staff(username), password, hash, &guard).await? {
+        let is_right = attempts::verify(Account::Staff(username), password, hash, &guard).await?;
+        let Some(account) = account.filter(|_| is_right) else {
             let actor = account.map_or_else(Actor::unknown, |account| Actor::staff(&account.username));
             self.audit.record(Event::new(actor, Action::SignInFailed).with(Outcome::Refused)).await?;
             return Ok(None);
-        }
+        };
         self.audit.record(Event::new(Actor::staff(username), Action::SignIn)).await?;
         tracing::info!(staff = username, action = "signed in", "staff");
-        let session = StaffSession { username: username.to_owned() };
+        let session = StaffSession::new(account);
         let sources = (&*self.clock, &*self.random);
         begin(STAFF, &session, &*self.expiring, sources, &self.settings).await.map(Some)
     }
@@ -174,7 +175,7 @@ impl Admin {
     /// Ends the session and returns the header that clears its cookie.
     async fn sign_out(&self, cookies: &Cookies) -> Result<HeaderValue> {
         let (session, cookie) = end::<StaffSession>(STAFF, cookies, &*self.expiring, &self.settings).await?;
-        if let Some(StaffSession { username }) = session {
+        if let Some(StaffSession { username, .. }) = session {
             self.audit.record(Event::new(Actor::staff(&username), Action::SignOut)).await?;
             tracing::info!(staff = username, action = "signed out", "staff");
         }

@@ -9,11 +9,13 @@ use domain::audit::{Action, Actor, Event, Outcome};
 use domain::ids::ClientId;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::scopes::Scopes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use security::authorizations::{Authorization, Authorizations, NOTED};
 use serde_json::{Value, json};
 use settings::Client;
+use web::patient_session::is_signed_in;
 use web::respond::OAuthError;
+use web::session::LONGEST;
 
 use crate::{Authorize, CODE_LIFETIME, CodeGrant, RefreshGrant, SignIn};
 
@@ -33,7 +35,7 @@ impl Authorize {
         sign_in: &SignIn,
         expires_at: Timestamp,
     ) -> domain::error::Result<()> {
-        self.expiring.put(EntryKind::Family, family, self.noted_now(), expires_at).await?;
+        self.expiring.put(EntryKind::Family, family, self.noted_now(false), expires_at).await?;
         self.note_use(client, scopes, sign_in, family, expires_at, false).await
     }
 
@@ -66,6 +68,60 @@ impl Authorize {
         Ok(self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?)
     }
 
+    /// Returns whether the sign-in of an authorization still holds: the patient could sign in in the same way, and is still signed in if the
+    /// app may act only as long. An operator who corrects an account, or turns the sandbox off, ends the authorizations that came from it.
+    pub(crate) async fn holds(&self, sign_in: &SignIn, scopes: &Scopes) -> OAuthResult<bool> {
+        let settings = &*self.settings;
+        let can_sign_in = match &sign_in.method {
+            Some(method) => settings.can_sign_in(method, &sign_in.patient),
+            None => {
+                settings.sandbox || settings.accounts.iter().any(|account| account.patient == sign_in.patient)
+            }
+        };
+        if !can_sign_in || !scopes.end_with_session() {
+            return Ok(can_sign_in);
+        }
+        match &sign_in.session {
+            Some(key) => Ok(is_signed_in(key, &*self.expiring, settings).await?),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns the lifetime of an authorization and its refresh token after each use.
+    pub(crate) fn lifetime(&self, scopes: &Scopes) -> SignedDuration {
+        let (token, refresh) = (self.settings.token_lifetime, self.settings.refresh_lifetime);
+        match (scopes.wants_refresh(), scopes.end_with_session()) {
+            // An authorization without a refresh token ends together with its access token.
+            (false, _) => token,
+            (true, true) => refresh.min(LONGEST).max(token),
+            (true, false) => refresh,
+        }
+    }
+
+    /// Returns the entry of an authorization whose code is exchanged; `None` if the code must be refused.
+    pub(crate) async fn begun(
+        &self,
+        family: &str,
+        grant: &CodeGrant,
+        scopes: &Scopes,
+    ) -> OAuthResult<Option<ExpiringEntry>> {
+        let Some(begun) = self.expiring.get(EntryKind::Family, family).await? else {
+            // The patient has stopped the app. A request at the same time may have read the entry before.
+            self.end_family(family).await?;
+            return Ok(None);
+        };
+        if begun.value["exchanged"] == true {
+            // A second click of the patient has created the code again while the app exchanged it.
+            self.end_replayed(family, &grant.client, &grant.sign_in, Action::TokenIssued).await?;
+            return Ok(None);
+        }
+        if !self.holds(&grant.sign_in, scopes).await? {
+            self.end_family(family).await?;
+            return Ok(None);
+        }
+        Ok(Some(begun))
+    }
+
     /// Extends an authorization to the lifetime of its tokens when its code is used up. `begun` is its entry from the start of the exchange.
     /// Returns false if it was ended in the meantime, or if another request has exchanged the code.
     pub(crate) async fn confirm_family(
@@ -74,7 +130,7 @@ impl Authorize {
         begun: ExpiringEntry,
         expires_at: Timestamp,
     ) -> OAuthResult<bool> {
-        let kept = ExpiringEntry { value: self.noted_now(), expires_at, ..begun };
+        let kept = ExpiringEntry { value: self.noted_now(true), expires_at, ..begun };
         Ok(self.expiring.replace(EntryKind::Family, family, &kept).await?)
     }
 
@@ -87,13 +143,13 @@ impl Authorize {
     ) -> OAuthResult<bool> {
         let RefreshGrant { family, scopes, sign_in, .. } = grant;
         let Some(known) = self.expiring.get(EntryKind::Family, family).await? else { return Ok(false) };
-        let expires_at = self.after(self.settings.refresh_lifetime)?;
+        let expires_at = self.after(self.lifetime(scopes))?;
         let noted = known.value["noted"].as_i64().unwrap_or_default();
         let is_due = self.clock.now().as_second() - noted >= NOTED.as_secs();
         if is_due {
             self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?;
         }
-        let value = if is_due { self.noted_now() } else { known.value.clone() };
+        let value = if is_due { self.noted_now(true) } else { known.value.clone() };
         let kept = ExpiringEntry { value, expires_at, ..known };
         if self.expiring.replace(EntryKind::Family, family, &kept).await? {
             return Ok(true);
@@ -101,9 +157,10 @@ impl Authorize {
         Ok(is_reusable && self.expiring.get(EntryKind::Family, family).await?.is_some())
     }
 
-    /// Returns the value of an authorization's entry: the time at which its use was noted in the patient's list.
-    fn noted_now(&self) -> Value {
-        json!({ "noted": self.clock.now().as_second() })
+    /// Returns the value of an authorization's entry: the time at which its use was noted in the patient's list, and whether its code was
+    /// exchanged.
+    fn noted_now(&self, is_exchanged: bool) -> Value {
+        json!({ "noted": self.clock.now().as_second(), "exchanged": is_exchanged })
     }
 
     /// Notes in the patient's list of apps that an authorization was used.

@@ -15,7 +15,7 @@ use url::Url;
 use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::pages::ConsentPage;
-use web::patient_session::CurrentPatient;
+use web::patient_session::{CurrentPatient, SignedIn};
 use web::request_context;
 use web::respond::{FormRedirect, PageError, found, html};
 use web::scope_words::scopes_in_words;
@@ -35,9 +35,11 @@ pub(crate) async fn show(
 ) -> Result<Response, PageError> {
     let request = query.get("request").unwrap_or_default();
     let (_, pending) = state.pending(request).await?;
-    let Some(patient) = signed_in(patient, &pending) else { return Ok(state.to_sign_in(request)) };
-    let named = summary(&*state.records, &patient).await?;
-    let name = named.map_or_else(|| patient.to_string(), |named| named.name);
+    let Some(SignedIn { session, .. }) = signed_in(patient, &pending) else {
+        return Ok(state.to_sign_in(request));
+    };
+    let named = summary(&*state.records, &session.patient).await?;
+    let name = named.map_or_else(|| session.patient.to_string(), |named| named.name);
     let app = state.app_name(&pending);
     let words = request_context::words();
     let organization = state.settings.pages.organization.clone();
@@ -68,35 +70,43 @@ pub(crate) async fn submit(
 ) -> Result<Response, PageError> {
     let request = form.get("request");
     let (entry, pending) = state.request(request).await?;
-    let Some(patient) = signed_in(patient, &pending) else { return Ok(state.to_sign_in(request)) };
+    let Some(signed_in) = signed_in(patient, &pending) else { return Ok(state.to_sign_in(request)) };
     if let Some(was_allowed) = pending.is_allowed {
         // A second click leads to where the first one did.
         return Ok(state.to_app(request, &pending, was_allowed)?);
     }
     let is_allowed = form.get("decision") == "allow";
     let action = if is_allowed { Action::ConsentGiven } else { Action::ConsentDenied };
+    let patient = signed_in.session.patient.clone();
     let event = Event::new(Actor::patient(&patient), action).of_patient(&patient);
+    let decided = async {
+        // The code exists before the decision. If a step fails, the patient can press the button again, and nobody knows the code yet.
+        if is_allowed {
+            state.grant(request, &pending, signed_in).await?;
+        }
+        state.decide(request, entry, &pending, is_allowed).await
+    };
     // A request can be decided only once, and only after the decision is recorded. If it cannot be recorded, the patient can try again.
-    let decided = state.decide(request, entry, &pending, is_allowed);
-    match state.audit.around(event.about(pending.client.as_str()), decided).await {
+    let (decided, is_allowed) = match state.audit.around(event.about(pending.client.as_str()), decided).await
+    {
         // The other one of two clicks at the same time has decided.
         Err(error @ Error::Conflict(_)) => {
             let (_, decided) = state.request(request).await?;
-            let was_allowed =
-                decided.is_allowed.filter(|_| decided.patient == pending.patient).ok_or(error)?;
-            return Ok(state.to_app(request, &decided, was_allowed)?);
+            let was_allowed = decided.is_allowed.filter(|_| decided.patient == pending.patient);
+            (decided, was_allowed.ok_or(error)?)
         }
-        done => done?,
+        done => done.map(|()| (pending, is_allowed))?,
+    };
+    if !is_allowed {
+        // Another click may have created the code.
+        state.withdraw(request, &decided).await?;
     }
-    if is_allowed {
-        state.grant(request, &pending, patient).await?;
-    }
-    Ok(state.to_app(request, &pending, is_allowed)?)
+    Ok(state.to_app(request, &decided, is_allowed)?)
 }
 
-/// Returns the patient who signed in for this request in this browser.
-fn signed_in(CurrentPatient(patient): CurrentPatient, pending: &AuthorizationRequest) -> Option<PatientId> {
-    patient.filter(|patient| pending.patient.as_ref() == Some(patient))
+/// Returns the session of the patient who signed in for this request in this browser.
+fn signed_in(CurrentPatient(current): CurrentPatient, pending: &AuthorizationRequest) -> Option<SignedIn> {
+    current.filter(|current| pending.patient.as_ref() == Some(&current.session.patient))
 }
 
 impl Authorize {
@@ -121,27 +131,48 @@ impl Authorize {
         }
     }
 
-    /// Creates the authorization and its code.
-    async fn grant(&self, request: &str, pending: &AuthorizationRequest, patient: PatientId) -> Result<()> {
+    /// Creates the authorization and its code, if they do not exist yet.
+    async fn grant(&self, request: &str, pending: &AuthorizationRequest, by: SignedIn) -> Result<()> {
+        let (family, expires_at) = (fingerprint(&self.code(request, pending)), self.after(CODE_LIFETIME)?);
         let pending = pending.clone();
         let grant = CodeGrant {
             client: pending.client,
             redirect_uri: pending.redirect_uri,
             scopes: pending.scopes,
             challenge: pending.challenge,
-            sign_in: SignIn { patient, base: pending.base, at: pending.signed_in_at, nonce: pending.nonce },
+            sign_in: SignIn {
+                patient: by.session.patient,
+                base: pending.base,
+                at: pending.signed_in_at,
+                nonce: pending.nonce,
+                method: by.session.method,
+                session: Some(by.key),
+            },
             listed: true,
         };
-        let (family, expires_at) =
-            (fingerprint(&self.keys.authorization_code(request)), self.after(CODE_LIFETIME)?);
         self.begin_family(&family, &grant.client, &grant.scopes, &grant.sign_in, expires_at).await?;
         self.expiring.put(EntryKind::Code, &family, json!(grant), expires_at).await?;
         Ok(())
     }
 
+    /// Removes what [`Self::grant`] has created for a request that was refused in the end.
+    async fn withdraw(&self, request: &str, refused: &AuthorizationRequest) -> Result<()> {
+        let family = fingerprint(&self.code(request, refused));
+        self.expiring.take(EntryKind::Code, &family).await?;
+        self.expiring.take(EntryKind::Family, &family).await?;
+        Ok(())
+    }
+
+    /// Returns the code of a request. It depends on the sign-in, so that the code of an attempt that failed is not that of another patient
+    /// who signs in for the same request.
+    fn code(&self, request: &str, pending: &AuthorizationRequest) -> String {
+        let patient = pending.patient.as_ref().map_or("", PatientId::as_str);
+        self.keys.authorization_code(&format!("{request} of {patient} at {}", pending.signed_in_at))
+    }
+
     /// Redirects to the app with the code, or with the refusal.
     fn to_app(&self, request: &str, decided: &AuthorizationRequest, is_allowed: bool) -> Result<Response> {
-        let code = self.keys.authorization_code(request);
+        let code = self.code(request, decided);
         let fields: &[(&str, &str)] = match is_allowed {
             true => &[("code", &code)],
             false => &[("error", "access_denied"), ("error_description", "the patient did not agree")],

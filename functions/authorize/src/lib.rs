@@ -32,6 +32,7 @@ use platform::Platform;
 use security::attempts::Guard;
 use security::jwks::JwksCache;
 use serde::{Deserialize, Serialize};
+use settings::SignInMethod;
 use web::describe::{self as described, Parameter, Place};
 use web::request_context;
 use web::routes::{Access, Below, FORM, Route, Routes};
@@ -68,6 +69,7 @@ fn declared() -> Routes<Authorize> {
             .taking(FORM)
             .reading(&login::PURPOSE.map(in_body))
             .reading(&login::CREDENTIALS)
+            .reading(&[in_body(login::SAVED)])
             .post("/patient-logout", Access::SignIn, ("Signs a patient out", &[303]), login::leave)
             .get("/authorize-app", page, ("Shows the consent page", &[200]), consent::show)
             .reading(&[consent::REQUEST])
@@ -152,6 +154,12 @@ pub(crate) struct SignIn {
     /// The app's `nonce`, by which it recognizes its ID token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nonce: Option<String>,
+    /// How the patient signed in; `None` for grants from before this field existed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    method: Option<SignInMethod>,
+    /// The key of the session in which the patient agreed; `None` for grants from before this field existed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
 }
 
 impl SignIn {

@@ -13,6 +13,7 @@ use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use security::attempts::{self, Account};
 use serde_json::json;
+use settings::SignInMethod;
 use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::own_page::is_own_page;
@@ -95,6 +96,7 @@ pub(crate) async fn submit(
         request: request.to_owned(),
         next: next.to_owned(),
         app: pending.map(|(_, pending)| state.app_name(&pending)),
+        was_saved: !form.get("saved").is_empty(),
         username: username.to_owned(),
         error: Some(error),
         ..PatientLoginPage::default()
@@ -124,7 +126,7 @@ impl Authorize {
     /// Starts a session for the identified patient, and redirects to the purpose of signing in.
     async fn begin_session(
         &self,
-        patient: PatientId,
+        (patient, method): (PatientId, SignInMethod),
         request: &str,
         next: &str,
         pending: Option<(ExpiringEntry, AuthorizationRequest)>,
@@ -147,7 +149,7 @@ impl Authorize {
         let sources = (&*self.clock, &*self.random);
         let named = summary(&*self.records, &patient).await?;
         let name = named.map(|named| named.name).unwrap_or_default();
-        let cookie = sign_in(patient, name, &*self.expiring, sources, &self.settings).await?;
+        let cookie = sign_in((patient, method), name, &*self.expiring, sources, &self.settings).await?;
         let mut response = see_other(&self.settings.url(&target));
         response.headers_mut().insert(SET_COOKIE, cookie);
         Ok(response)
@@ -188,21 +190,23 @@ impl Authorize {
         Ok((grant, pending))
     }
 
-    async fn picked(&self, patient: &str) -> Result<Option<PatientId>> {
+    async fn picked(&self, patient: &str) -> Result<Option<(PatientId, SignInMethod)>> {
         let Ok(patient) = PatientId::parse(patient) else { return Ok(None) };
-        Ok(self.records.member(&patient).await?.map(|member| member.patient))
+        Ok(self.records.member(&patient).await?.map(|member| (member.patient, SignInMethod::Sandbox)))
     }
 
-    async fn by_password(&self, username: &str, password: &str) -> Result<Option<PatientId>> {
+    async fn by_password(&self, username: &str, password: &str) -> Result<Option<(PatientId, SignInMethod)>> {
         let account = self.settings.accounts.iter().find(|account| account.username == username);
         let hash = account.map(settings::PatientAccount::password_hash);
         let is_right = attempts::verify(Account::Patient(username), password, hash, &self.guard()).await?;
-        Ok(account.filter(|_| is_right).map(|account| account.patient.clone()))
+        let account = account.filter(|_| is_right);
+        Ok(account.map(|account| (account.patient.clone(), SignInMethod::Account(account.digest()))))
     }
 
     /// Returns the sign-in page; in a sandbox, with a list of patients.
     async fn page(&self, status: StatusCode, mut page: PatientLoginPage) -> Result<Response> {
         page.sandbox = self.settings.sandbox;
+        page.can_sign_in = self.settings.patients_can_sign_in();
         if page.sandbox {
             let members = self.records.members(Some(&page.from), PAGE).await?;
             // If the search is the id of a patient, that patient comes first.

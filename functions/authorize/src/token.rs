@@ -93,17 +93,8 @@ impl Authorize {
         if !grant.listed {
             self.begin_unlisted_family(&family, stored, &grant).await?;
         }
-        let Some(begun) = self.expiring.get(EntryKind::Family, &family).await? else {
-            // The patient has stopped the app. A request at the same time may have read the entry before.
-            self.end_family(&family).await?;
-            return Err(unknown());
-        };
-        // An authorization without a refresh token ends together with its access token.
-        let lifetime = match scopes.wants_refresh() {
-            true => self.settings.refresh_lifetime,
-            false => self.settings.token_lifetime,
-        };
-        let (sign_in, expires_at) = (&grant.sign_in, self.after(lifetime)?);
+        let begun = self.begun(&family, &grant, &scopes).await?.ok_or_else(unknown)?;
+        let (sign_in, expires_at) = (&grant.sign_in, self.after(self.lifetime(&scopes))?);
         let refresh_token = match scopes.wants_refresh() {
             true => Some(self.refresh_token(client, &scopes, sign_in, &family).await?),
             false => None,
@@ -143,6 +134,9 @@ impl Authorize {
         let is_reusable = client.refresh_tokens == RefreshTokens::Reusable;
         if grant.used {
             return self.replayed(&grant).await;
+        }
+        if !self.holds(&grant.sign_in, &granted).await? {
+            return Err(invalid_grant("the patient must sign in and agree again"));
         }
         if !self.prolong(&grant, client, is_reusable).await? {
             // Another request has used the same token, or the authorization was revoked in the meantime.
@@ -195,7 +189,7 @@ impl Authorize {
             return Ok(false);
         }
         let used = match is_reusable {
-            true => ExpiringEntry { expires_at: self.after(self.settings.refresh_lifetime)?, ..stored },
+            true => ExpiringEntry { expires_at: self.after(self.lifetime(&grant.scopes))?, ..stored },
             false => ExpiringEntry { value: json!(RefreshGrant { used: true, ..grant.clone() }), ..stored },
         };
         // If two requests use a reusable token at the same time, one of them extends its lifetime, and both succeed.
@@ -254,7 +248,7 @@ impl Authorize {
             family: family.to_owned(),
             used: false,
         };
-        let expires_at = self.after(self.settings.refresh_lifetime)?;
+        let expires_at = self.after(self.lifetime(scopes))?;
         self.expiring.put(EntryKind::Refresh, &fingerprint(&token), json!(grant), expires_at).await?;
         Ok(token)
     }

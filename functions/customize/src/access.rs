@@ -61,7 +61,7 @@ impl Customize {
     }
 
     pub(crate) async fn is_patient_of(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
-        let session = current_patient(cookies, &*self.expiring, &*self.clock).await?;
+        let session = current_patient(cookies, &*self.expiring, &*self.clock, &self.settings).await?;
         let patient = stored.job.header().patient.as_ref();
         Ok(session.zip(patient).is_some_and(|(session, patient)| session.patient == patient.id))
     }
@@ -78,7 +78,7 @@ impl Customize {
     /// Returns the same as [`Self::may_fill_in`] without extending the session.
     pub(crate) async fn is_signed_in(&self, stored: &StoredJob, cookies: &Cookies) -> Result<bool> {
         let form: Option<FormSession> = glimpse(FORM, cookies, &*self.expiring).await?;
-        let patient = glimpse_patient(cookies, &*self.expiring).await?;
+        let patient = glimpse_patient(cookies, &*self.expiring, &self.settings).await?;
         let is_patient = stored.job.header().patient.as_ref().zip(patient);
         Ok(form.is_some_and(|session| session.job == *stored.job.id())
             || is_patient.is_some_and(|(patient, session)| session.patient == patient.id))

@@ -51,7 +51,7 @@ pub(crate) async fn show(
     // Unauthorized callers must not learn which jobs exist.
     if !is_known {
         // A redirect to the sign-in page would lead back here, because the patient is already signed in.
-        if current_patient(&cookies, &*state.expiring, &*state.clock).await?.is_some() {
+        if current_patient(&cookies, &*state.expiring, &*state.clock, &state.settings).await?.is_some() {
             return Ok(html(StatusCode::NOT_FOUND, &GonePage { here: path(&id) }));
         }
         return Ok(found(&state.settings.url(&format!("/patient-login?next={}", path(&id)))));

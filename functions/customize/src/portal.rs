@@ -42,7 +42,7 @@ impl FromRequestParts<Customize> for SignedInPatient {
     async fn from_request_parts(parts: &mut Parts, state: &Customize) -> Result<Self, Response> {
         let named = PatientPath::from_request_parts(parts, state).await.ok();
         let cookies = Cookies::of(&parts.headers);
-        let session = current_patient(&cookies, &*state.expiring, &*state.clock).await;
+        let session = current_patient(&cookies, &*state.expiring, &*state.clock, &state.settings).await;
         let session = session.map_err(|error| PageError(error).into_response())?;
         match named.zip(session) {
             Some((PatientPath(named), session)) if named == session.patient => Ok(Self(named)),
@@ -141,7 +141,7 @@ pub(crate) async fn submit(
 ) -> Result<Response, PageError> {
     let named = patient.ok().map(|PatientPath(patient)| patient);
     let is_end = form.as_ref().is_ok_and(|SameSiteForm(Form(fields))| field(fields, "go") == Some("end"));
-    if is_end && glimpse_patient(&cookies, &*state.expiring).await?.is_some() {
+    if is_end && glimpse_patient(&cookies, &*state.expiring, &state.settings).await?.is_some() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let Some(patient) = state.signed_in(named.clone(), &cookies).await? else {
@@ -293,7 +293,7 @@ impl Customize {
 
     /// Returns the patient in the path, if the session is of this patient.
     async fn signed_in(&self, named: Option<PatientId>, cookies: &Cookies) -> Result<Option<PatientId>> {
-        let session = current_patient(cookies, &*self.expiring, &*self.clock).await?;
+        let session = current_patient(cookies, &*self.expiring, &*self.clock, &self.settings).await?;
         Ok(named.filter(|named| session.is_some_and(|session| session.patient == *named)))
     }
 

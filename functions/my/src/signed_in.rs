@@ -25,8 +25,8 @@ impl FromRequestParts<My> for SignedIn {
         let cookies = Cookies::of(&parts.headers);
         // A page that reloads by itself does not prolong the session.
         let session = match is_by_itself(parts) {
-            true => glimpse_patient(&cookies, &*state.expiring).await,
-            false => current_patient(&cookies, &*state.expiring, &*state.clock).await,
+            true => glimpse_patient(&cookies, &*state.expiring, &state.settings).await,
+            false => current_patient(&cookies, &*state.expiring, &*state.clock, &state.settings).await,
         };
         match session.map_err(|error| PageError(error).into_response())? {
             Some(session) if session.name.is_empty() => {

@@ -25,7 +25,7 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-pub use self::accounts::{PatientAccount, StaffAccount};
+pub use self::accounts::{PatientAccount, SignInMethod, StaffAccount};
 pub use self::clients::{Client, IdTokenAlg, IssuerKeys, LargeFiles, LinkStyle, OWN_PAGES, RefreshTokens};
 use self::environment::unknown_variables;
 pub use self::environment::{has_variable, log_filter};

@@ -1,4 +1,5 @@
-//! The sessions of patients. A patient who signs out everywhere ends all of them at once.
+//! The sessions of patients. A patient who signs out everywhere ends all of them at once. A session also ends when the patient could no
+//! longer sign in as before: the operator has changed the account, or turned the sandbox off ([`SignInMethod`]).
 //!
 //! Signing out everywhere writes an entry with a new id ([`EntryKind::SignOut`]). A session keeps the id that was current when it began,
 //! and is invalid if the current entry has another id. The entry expires later than every session that began before it.
@@ -13,21 +14,22 @@ use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use http::HeaderValue;
 use http::request::Parts;
 use serde_json::json;
-use settings::Settings;
+use settings::{Settings, SignInMethod};
 
 use crate::respond::PageError;
 use crate::session::{Cookies, LIFETIME, PATIENT, PatientSession, begin, find, prolong};
 
 /// Begins the session of a patient and returns the `Set-Cookie` header.
 pub async fn sign_in(
-    patient: PatientId,
+    (patient, method): (PatientId, SignInMethod),
     name: String,
     expiring: &dyn ExpiringStore,
     sources: (&dyn Clock, &dyn Random),
     settings: &Settings,
 ) -> Result<HeaderValue> {
     let sign_out = last_sign_out(&patient, expiring).await?;
-    begin(PATIENT, &PatientSession { patient, name, sign_out }, expiring, sources, settings).await
+    let session = PatientSession { patient, name, method: Some(method), sign_out };
+    begin(PATIENT, &session, expiring, sources, settings).await
 }
 
 /// Returns the session of the patient who is signed in, and extends it.
@@ -35,24 +37,49 @@ pub async fn current_patient(
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,
     clock: &dyn Clock,
+    settings: &Settings,
 ) -> Result<Option<PatientSession>> {
+    let current = current_with_key(cookies, expiring, clock, settings).await?;
+    Ok(current.map(|SignedIn { session, .. }| session))
+}
+
+async fn current_with_key(
+    cookies: &Cookies,
+    expiring: &dyn ExpiringStore,
+    clock: &dyn Clock,
+    settings: &Settings,
+) -> Result<Option<SignedIn>> {
     let Some((key, entry)) = find(PATIENT, cookies, expiring).await? else { return Ok(None) };
-    let Some(session) = lasting(entry.read()?, expiring).await? else { return Ok(None) };
+    let Some(session) = lasting(entry.read()?, expiring, settings).await? else { return Ok(None) };
     prolong(PATIENT, &key, &entry, expiring, clock).await?;
-    Ok(Some(session))
+    Ok(Some(SignedIn { session, key }))
 }
 
 /// Returns the same session as [`current_patient`] without extending it, for requests that a page sends without the patient.
 pub async fn glimpse_patient(
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,
+    settings: &Settings,
 ) -> Result<Option<PatientSession>> {
     let Some((_, entry)) = find(PATIENT, cookies, expiring).await? else { return Ok(None) };
-    lasting(entry.read()?, expiring).await
+    lasting(entry.read()?, expiring, settings).await
 }
 
-/// Returns the session, or `None` if the patient has signed out everywhere since it began.
-async fn lasting(session: PatientSession, expiring: &dyn ExpiringStore) -> Result<Option<PatientSession>> {
+/// Returns whether a session has not ended. `key` is the key of its entry.
+pub async fn is_signed_in(key: &str, expiring: &dyn ExpiringStore, settings: &Settings) -> Result<bool> {
+    let Some(entry) = expiring.get(EntryKind::PatientSession, key).await? else { return Ok(false) };
+    Ok(lasting(entry.read()?, expiring, settings).await?.is_some())
+}
+
+/// Returns the session, or `None` if the patient has signed out everywhere since it began, or could no longer sign in as then.
+async fn lasting(
+    session: PatientSession,
+    expiring: &dyn ExpiringStore,
+    settings: &Settings,
+) -> Result<Option<PatientSession>> {
+    if !session.method.as_ref().is_some_and(|method| settings.can_sign_in(method, &session.patient)) {
+        return Ok(None);
+    }
     let sign_out = last_sign_out(&session.patient, expiring).await?;
     Ok(Some(session).filter(|session| sign_out.is_none() || sign_out == session.sign_out))
 }
@@ -87,21 +114,28 @@ pub async fn sign_out_everywhere(
     Err(Error::conflict("this account was signed out by several browsers at the same time; try again"))
 }
 
-/// The patient who is signed in in this browser, or `None`.
-pub struct CurrentPatient(pub Option<PatientId>);
+/// A session and the key of its entry.
+pub struct SignedIn {
+    pub session: PatientSession,
+    pub key: String,
+}
+
+/// The session of the patient who is signed in in this browser, or `None`.
+pub struct CurrentPatient(pub Option<SignedIn>);
 
 impl<S> FromRequestParts<S> for CurrentPatient
 where
     S: Send + Sync,
     Arc<dyn ExpiringStore>: FromRef<S>,
     Arc<dyn Clock>: FromRef<S>,
+    Arc<Settings>: FromRef<S>,
 {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
         let (expiring, clock) =
             (Arc::<dyn ExpiringStore>::from_ref(state), Arc::<dyn Clock>::from_ref(state));
-        let session = current_patient(&Cookies::of(&parts.headers), &*expiring, &*clock).await?;
-        Ok(Self(session.map(|session| session.patient)))
+        let settings = Arc::<Settings>::from_ref(state);
+        Ok(Self(current_with_key(&Cookies::of(&parts.headers), &*expiring, &*clock, &settings).await?))
     }
 }

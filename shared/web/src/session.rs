@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use crypto::fingerprint;
+use crypto::{fingerprint, same_secret};
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ids::{JobId, PatientId};
@@ -14,15 +14,18 @@ use domain::roles::Roles;
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, ORIGIN};
 use http::request::Parts;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use settings::{SameSite, Settings};
+use serde_json::json;
+use settings::{SameSite, Settings, SignInMethod, StaffAccount};
 
 use crate::respond::ApiError;
+pub use crate::rules::LIFETIME;
+use crate::rules::OTHER_ORIGIN;
 
-/// The lifetime of a session after its last use.
-pub const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+/// The maximum lifetime of a session, however often it is used.
+pub const LONGEST: SignedDuration = SignedDuration::from_hours(12);
 /// The minimum time between two updates of a session's expiry, so that polling does not write each time.
 const TOUCH: SignedDuration = SignedDuration::from_secs(30);
 
@@ -44,10 +47,19 @@ pub const FORM: SessionKind = SessionKind { cookie: "form", entry: EntryKind::Fo
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StaffSession {
     pub username: String,
+    /// The digest of the account; empty in sessions of older versions, which are invalid.
+    #[serde(default)]
+    account: String,
 }
 
-/// Returns the staff member who is signed in in this browser, with the roles that the settings give now. A session whose account
-/// is no longer in the settings returns `None`.
+impl StaffSession {
+    pub fn new(account: &StaffAccount) -> Self {
+        Self { username: account.username.clone(), account: account.digest() }
+    }
+}
+
+/// Returns the staff member who is signed in in this browser, with the roles that the settings give now. Returns `None` if the account is
+/// no longer in the settings, or has another password than when the session began.
 pub async fn current_staff(
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,
@@ -55,18 +67,22 @@ pub async fn current_staff(
     settings: &Settings,
 ) -> Result<Option<(String, Roles)>> {
     let session: Option<StaffSession> = current(STAFF, cookies, expiring, clock).await?;
-    let Some(StaffSession { username }) = session else { return Ok(None) };
-    let account = settings.staff.iter().find(|account| account.username == username);
-    Ok(account.map(|account| (username, account.roles.clone())))
+    let Some(session) = session else { return Ok(None) };
+    let account = settings.staff.iter().find(|account| account.username == session.username);
+    let account = account.filter(|account| same_secret(&account.digest(), &session.account));
+    Ok(account.map(|account| (session.username, account.roles.clone())))
 }
 
 /// A patient who is signed in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PatientSession {
     pub patient: PatientId,
-    /// The name in the record; empty if the record has none, and in sessions of older versions.
+    /// The name in the record; empty if the record has none.
     #[serde(default)]
     pub name: String,
+    /// How the patient signed in; `None` in sessions of older versions, which are invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<SignInMethod>,
     /// The id of the last sign-out everywhere before this session began: see [`crate::patient_session`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sign_out: Option<String>,
@@ -99,9 +115,11 @@ pub async fn begin_below(
     settings: &Settings,
 ) -> Result<HeaderValue> {
     super::request_context::cookie();
-    let secret = random.secret();
-    let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
-    expiring.put(kind.entry, &fingerprint(&secret), serde_json::to_value(session)?, expires_at).await?;
+    let (secret, now) = (random.secret(), clock.now());
+    let expires_at = now.saturating_add(LIFETIME).map_err(Error::internal)?;
+    let mut value = serde_json::to_value(session)?;
+    value[BEGUN] = json!(now.as_second());
+    expiring.put(kind.entry, &fingerprint(&secret), value, expires_at).await?;
     cookie(kind, path, &secret, None, settings)
 }
 
@@ -128,7 +146,10 @@ pub(crate) async fn find(
     Ok(expiring.get(kind.entry, &key).await?.map(|entry| (key, entry)))
 }
 
-/// Extends a session.
+/// The member of a session's entry with the time at which it began, in seconds since 1970.
+const BEGUN: &str = "begun";
+
+/// Extends a session, up to [`LONGEST`] after it began. Sessions of older versions, which do not say when they began, are not extended.
 pub(crate) async fn prolong(
     kind: SessionKind,
     key: &str,
@@ -136,7 +157,10 @@ pub(crate) async fn prolong(
     expiring: &dyn ExpiringStore,
     clock: &dyn Clock,
 ) -> Result<()> {
+    let Some(begun) = entry.value[BEGUN].as_i64() else { return Ok(()) };
+    let end = Timestamp::from_second(begun).and_then(|begun| begun.checked_add(LONGEST));
     let expires_at = clock.now().saturating_add(LIFETIME).map_err(Error::internal)?;
+    let expires_at = expires_at.min(end.map_err(Error::internal)?);
     if expires_at.duration_since(entry.expires_at) > TOUCH {
         // If the entry has changed, another request has extended the session.
         expiring.replace(kind.entry, key, &ExpiringEntry { expires_at, ..entry.clone() }).await?;
@@ -179,9 +203,6 @@ pub async fn end_below<T: DeserializeOwned>(
     let session = entry.map(|entry| entry.read()).transpose()?;
     Ok((session, cookie(kind, path, "", Some(0), settings)?))
 }
-
-/// The error for a request that another site sends with the cookies of its visitor.
-pub(crate) const OTHER_ORIGIN: &str = "requests from that origin cannot change anything";
 
 /// The result of the CSRF check. A request may change state if a page of this server or of an allowed origin sends it, or a program that
 /// is not a browser. Other sites must not change anything with the cookies of their visitors.

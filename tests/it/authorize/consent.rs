@@ -4,7 +4,7 @@ use http::StatusCode;
 use tests::{ANNA, BRUNO, Launch, World, both_hosts, parameter};
 
 /// Signs the patient in for the request of an app; returns the request, and the response with the session.
-async fn at_consent(world: &World, launch: &Launch) -> (String, tests::TestResponse) {
+pub(super) async fn at_consent(world: &World, launch: &Launch) -> (String, tests::TestResponse) {
     let login = world.get(&launch.authorize()).send().await.location();
     let request = parameter(&login, "request").expect("a request");
     let fields = [("request", request.as_str()), ("patient", ANNA)];

@@ -17,7 +17,7 @@ fn change(state: &Path, statements: &str) {
 }
 
 /// Makes the store fail at a change of entries of a kind. `row` is NEW or OLD.
-fn fail_at(state: &Path, change_of: &str, row: &str, kind: &str) {
+pub(crate) fn fail_at(state: &Path, change_of: &str, row: &str, kind: &str) {
     change(
         state,
         &format!(
@@ -27,7 +27,7 @@ fn fail_at(state: &Path, change_of: &str, row: &str, kind: &str) {
     );
 }
 
-fn repair(state: &Path) {
+pub(crate) fn repair(state: &Path) {
     change(state, "DROP TRIGGER failing");
 }
 
