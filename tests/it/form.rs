@@ -2,6 +2,7 @@
 
 mod kept;
 mod second_click;
+mod signed_out;
 mod unread;
 mod without_job;
 

@@ -136,7 +136,7 @@ impl Customize {
                 // An export that waits for its form is removed then, however often the form is saved.
                 let lifetime = self.settings.retention.unfinished;
                 let until = awaiting.header.changed_at.saturating_add(lifetime).map_err(Error::internal)?;
-                Ok(saved_page(place, until))
+                Ok(saved_page(place, until, self.settings.patients_can_sign_in()))
             }
             (Job::AwaitingInput(_), _) => {
                 let draft = self.draft(&place.draft).await?;
@@ -250,6 +250,9 @@ impl Customize {
         let next = place.step(sent.step, if is_other { &shows } else { &[] });
         let mut login = url::Url::parse(&self.settings.url("/patient-login")).map_err(Error::internal)?;
         login.query_pairs_mut().append_pair("saved", "1").append_pair("next", &next);
+        if let Some(language) = sent.language() {
+            login.query_pairs_mut().append_pair(web::site::LANGUAGE, language);
+        }
         Ok(Some(see_other(login.as_str())))
     }
 

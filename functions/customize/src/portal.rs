@@ -77,7 +77,8 @@ pub(crate) async fn show(
     }
     let step = query.get("step").unwrap_or_default();
     if step == "saved" {
-        return Ok(saved_page(&place, state.draft_ends(&place.draft).await?));
+        let until = state.draft_ends(&place.draft).await?;
+        return Ok(saved_page(&place, until, state.settings.patients_can_sign_in()));
     }
     let mut draft = state.draft(&place.draft).await?;
     // If the claimed job does not exist, the request that made the claim was interrupted, and the draft can still be sent.

@@ -50,6 +50,7 @@ impl Customize {
         let header = job.header();
         let state = if job.has_expired(now) { JobState::Expired } else { job.state() };
         let here = path(&header.id);
+        let can_sign_in = self.settings.patients_can_sign_in();
         let page = StatePage {
             state: words.text(&format!("state-{}", state.name()), &[]),
             look: state.ehi_status(),
@@ -60,7 +61,8 @@ impl Customize {
                 _ => None,
             },
             next: self.next(job, state, &words),
-            button: button(header, state),
+            button: button(header, state).filter(|_| can_sign_in),
+            can_sign_in,
             percent: matches!(state, JobState::Queued | JobState::Running).then(|| stored.percent()),
             asked: words.text("state-asked", &[("date", &words.date(header.created_at))]),
             number: words.text("sent-number", &[("job", &header.id.to_string())]),
@@ -90,16 +92,21 @@ impl Customize {
             }
             _ => {
                 let key = if is_for_app { "next" } else { "my-next" };
-                words.text(&format!("{key}-{}", state.name()), &[])
+                let key = format!("{key}-{}", state.name());
+                // Nobody can do it here, if nobody can sign in.
+                let of_app = format!("{key}-app");
+                let is_of_app = !self.settings.patients_can_sign_in() && words.has(&of_app);
+                words.text(if is_of_app { &of_app } else { &key }, &[])
             }
         }
     }
 }
 
-/// Returns the page that confirms that the choices are saved until the given time.
-pub(crate) fn saved_page(place: &Place, until: Timestamp) -> Response {
+/// Returns the page that confirms that the choices are saved until the given time. `can_sign_in` is whether patients can sign in here.
+pub(crate) fn saved_page(place: &Place, until: Timestamp, can_sign_in: bool) -> Response {
     let words = request_context::words();
-    let lead = words.text("saved-lead", &[("date", &words.date(until))]);
+    let lead = if can_sign_in { "saved-lead" } else { "saved-lead-link" };
+    let lead = words.text(lead, &[("date", &words.date(until))]);
     html(
         StatusCode::OK,
         &SavedPage { lead, go_on: place.step(Step::Parts, &[]), leave: place.step(Step::Parts, &[]) },

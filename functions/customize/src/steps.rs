@@ -40,6 +40,11 @@ impl<'f> Sent<'f> {
         field(self.fields, "token").unwrap_or_default()
     }
 
+    /// Returns the tag of the language that the button chooses.
+    pub(crate) fn language(&self) -> Option<&'f str> {
+        self.go.strip_prefix("language:")
+    }
+
     fn version(&self) -> &'f str {
         field(self.fields, "version").unwrap_or_default()
     }
@@ -111,7 +116,7 @@ impl Customize {
         if is_other {
             return Ok(again(Shows::Changed));
         }
-        if let Some(language) = sent.go.strip_prefix("language:") {
+        if let Some(language) = sent.language() {
             return Ok(Next::GoTo(place.step(sent.step, &[(web::site::LANGUAGE, language)])));
         }
         let words = request_context::words();

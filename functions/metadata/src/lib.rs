@@ -146,7 +146,8 @@ async fn asset(State(state): State<Metadata>, FilePath(file): FilePath) -> Resul
 
 async fn landing(State(state): State<Metadata>) -> Response {
     let Settings { base_url, sandbox, review, .. } = &*state.settings;
-    html(StatusCode::OK, &LandingPage { base_url, sandbox: *sandbox, review: *review })
+    let can_sign_in = state.settings.patients_can_sign_in();
+    html(StatusCode::OK, &LandingPage { base_url, sandbox: *sandbox, review: *review, can_sign_in })
 }
 
 async fn format() -> Response {

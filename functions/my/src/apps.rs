@@ -49,7 +49,8 @@ pub(crate) async fn ask_stop(
         my: signed_in.frame("apps"),
         title: words.text("my-stop-title", &[("app", &name)]),
         lead: words.text("my-stop-lead", &[("app", &name)]),
-        action: "/my/apps/stop".to_owned(),
+        // The sign-in page keeps only the address, if the session has ended when the form arrives.
+        action: stop_path(app),
         fields: vec![("app", app.to_owned())],
         button: words.text("my-stop", &[]),
         back: "/my/apps".to_owned(),
@@ -102,6 +103,12 @@ pub(crate) async fn sign_out(
     Ok(see_other(&state.settings.url("/")))
 }
 
+/// Returns the path of the page that asks about an app.
+fn stop_path(app: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("app", app).finish();
+    format!("/my/apps/stop?{query}")
+}
+
 impl My {
     fn authorizations(&self) -> Authorizations<'_> {
         Authorizations { expiring: &*self.expiring, clock: &*self.clock }
@@ -124,14 +131,12 @@ impl My {
         let since = all.iter().map(|one| one.since).min().unwrap_or_default();
         let used = all.iter().map(|one| one.used).max().unwrap_or_default();
         let scopes: Vec<_> = all.iter().flat_map(|one| one.scopes.words().collect::<Vec<_>>()).collect();
-        let query =
-            url::form_urlencoded::Serializer::new(String::new()).append_pair("app", client.as_str()).finish();
         AppCard {
             name: self.app_name(client.as_str()),
             since: words.text("my-app-since", &[("date", &words.date(since))]),
             used: words.text("my-app-used", &[("date", &words.date(used))]),
             may: scopes_in_words(&Scopes::parse(&scopes.join(" ")), &words),
-            stop: format!("/my/apps/stop?{query}"),
+            stop: stop_path(client.as_str()),
         }
     }
 }

@@ -16,6 +16,13 @@ impl Settings {
                     .to_owned(),
             );
         }
+        if !self.patients_can_sign_in() && self.patients_can_export() {
+            warnings.push(
+                "patients cannot sign in on the pages of this server, because there are no accounts: they can open the form of \
+                 an export only by its link, and they cannot see or end their exports. Add [[accounts]]"
+                    .to_owned(),
+            );
+        }
         // The settings of a client also apply to tokens of other issuers.
         if self.issuers.is_empty() {
             let useless = self.clients.iter().filter_map(|client| {
@@ -26,6 +33,12 @@ impl Settings {
             warnings.extend(useless);
         }
         warnings
+    }
+
+    /// Returns whether somebody may start the export of one patient: an app, or a user of another issuer.
+    fn patients_can_export(&self) -> bool {
+        let is_app = |client: &Client| client.scopes.allows_operation(ScopeLevel::Patient, "$ehi-export");
+        !self.issuers.is_empty() || self.clients.iter().any(is_app)
     }
 }
 

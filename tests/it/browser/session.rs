@@ -135,3 +135,47 @@ async fn a_form_of_staff_warns_two_minutes_before_the_end_and_keeps_what_was_typ
     assert!(page.text().await.contains("Please call us first."), "{}", page.text().await);
     assert_none(&page.console_errors());
 }
+
+/// Check 18 of the design: a form that arrives after the session, from a browser without scripts.
+#[in_browser]
+async fn a_form_that_arrives_late_is_kept_without_scripts() {
+    let (site, _browser, page) = opened(Look::PHONE, Script::Off).await;
+    page.open(&site.form().await).await;
+    for part in ["Lab tests", "Photos"] {
+        page.tab_to("checkbox", part).await;
+        page.press(Key::Space).await;
+    }
+    page.tab_until("dates and a note", |stop| stop.role == "summary" && stop.name.contains("Bills")).await;
+    page.press(Key::Enter).await;
+    let typed = [
+        ("from-month", "2"),
+        ("from-day", "3"),
+        ("from-year", "2019"),
+        ("to-month", "11"),
+        ("to-day", "30"),
+        ("to-year", "2020"),
+        ("note", "only <b>bold</b> & more"),
+    ];
+    let names = ["Month", "Day", "Year", "Month", "Day", "Year", "Note"];
+    for ((_, text), name) in typed.iter().zip(names) {
+        page.tab_until(name, |stop| stop.role == "textbox" && stop.name.starts_with(name)).await;
+        page.enter(text).await;
+    }
+    site.world.advance(605);
+    page.tab_to("button", "Continue").await;
+    page.leads(page.press(Key::Enter)).await;
+    let shown = page.text().await;
+    assert!(shown.contains("Your choices are saved.") && shown.contains("open the form again"), "{shown}");
+    passes(&page, "patient-sign-in-saved", Audience::Patients).await;
+    page.look(Look::PHONE).await;
+    page.tab_until("Anna", |stop| stop.role == "button" && stop.name.starts_with("Anna Lindqvist")).await;
+    page.leads(page.press(Key::Enter)).await;
+    assert_eq!(page.heading().await, "What do you want in your copy?");
+    for (field, text) in typed {
+        assert_eq!(value(&page, &format!("#part-billing-{field}")).await, text, "{field}");
+    }
+    for (part, ticked) in [("labs", false), ("photographs", false), ("visits", true), ("billing", true)] {
+        assert_eq!(is_ticked(&page, &format!("#part-{part}")).await, ticked, "{part}");
+    }
+    assert_none(&page.console_errors());
+}

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::Value;
-use tests::{ANNA, BRUNO, Launch, TestResponse, World, both_hosts, text};
+use tests::{ANNA, BRUNO, Launch, TestResponse, World, both_hosts, parameter, text};
 
 use super::{page, signed_in};
 
@@ -19,6 +19,22 @@ async fn stop(world: &World, session: &TestResponse, app: &str) {
     assert!(asks.contains("cannot see your record any more"), "{asks}");
     let stopped = world.post("/my/apps/stop").cookie(session).form(&[("app", app)]).send().await;
     assert!(stopped.location().ends_with("/my/apps?said=stopped"), "{}", stopped.location());
+}
+
+/// Check 18 of the design: the session may end before the patient confirms.
+#[both_hosts]
+async fn a_confirmation_after_the_session_asks_about_the_same_app_again(world: World) {
+    let anna = signed_in(&world, ANNA).await;
+    world.tokens("app", ANNA).await;
+    let asks = page(&world, &anna, "/my/apps/stop?app=app").await;
+    let action = asks.split("method=\"post\" action=\"/my/").nth(1).expect("a form");
+    let action = format!("/my/{}", action.split('"').next().unwrap_or_default());
+    let login = world.post(&action).form(&[("app", "app")]).send().await.location();
+    let next = parameter(&login, "next").expect("a way back");
+    let again = world.sign_patient_in(ANNA, &next).await;
+    let shown = page(&world, &again, &again.location()).await;
+    assert!(shown.contains("<h1>Stop the access of The test app?"), "{shown}");
+    assert!(page(&world, &again, "/my/apps").await.contains("<h2>The test app</h2>"), "nothing has stopped");
 }
 
 #[both_hosts]

@@ -1,6 +1,8 @@
 use super::*;
 
 const KEYS: &str = "jwks_url = \"https://a.example/jwks\"";
+const ACCOUNT: &str = "[[accounts]]\nusername = \"anna\"\npatient = \"anna\"\n\
+    password_hash = \"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n";
 const REDIRECT: &str = "redirect_uris = [\"https://a.example/cb\"]";
 
 fn warnings(text: &str) -> Vec<String> {
@@ -30,7 +32,8 @@ fn a_client_that_can_get_no_token_is_named() {
         }
         // Tokens of other issuers may have this client id.
         let issuer = "[[issuers]]\nissuer = \"https://i.example\"\njwks_url = \"https://i.example/jwks\"\n";
-        let found = warnings(&format!("review = false\n{issuer}[[clients]]\nid = \"app\"\n{client}"));
+        let found =
+            warnings(&format!("review = false\n{ACCOUNT}{issuer}[[clients]]\nid = \"app\"\n{client}"));
         assert_eq!(found, Vec::<String>::new(), "{client}");
     }
 }
@@ -44,6 +47,30 @@ fn a_review_without_staff_is_named() {
         (issuer.to_owned(), 1),
         (format!("{issuer}staff = true"), 0),
     ] {
+        // The account comes first, because the issuer of the last case goes on.
+        let text = if text.starts_with('[') { format!("{ACCOUNT}{text}") } else { text };
         assert_eq!(warnings(&text).len(), count, "{text}");
     }
+}
+
+#[test]
+fn patients_who_cannot_sign_in_are_named() {
+    let issuer = "[[issuers]]\nissuer = \"https://i.example\"\njwks_url = \"https://i.example/jwks\"\n";
+    let client = format!("[[clients]]\nid = \"app\"\n{REDIRECT}\nscopes = \"patient/$ehi-export\"\n");
+    let service = format!("[[clients]]\nid = \"app\"\n{KEYS}\nscopes = \"system/$ehi-export\"\n");
+    for (text, is_named) in [
+        (issuer.to_owned(), true),
+        (client.clone(), true),
+        (service, false),
+        (format!("{ACCOUNT}{issuer}"), false),
+        (format!("{ACCOUNT}{client}"), false),
+    ] {
+        let found = warnings(&format!("review = false\n{text}"));
+        assert_eq!(
+            found.iter().any(|warning| warning.contains("[[accounts]]")),
+            is_named,
+            "{text} {found:?}"
+        );
+    }
+    assert_eq!(warnings(&format!("review = false\nsandbox = true\n{client}")), Vec::<String>::new());
 }

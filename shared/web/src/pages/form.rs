@@ -164,6 +164,8 @@ pub struct StatePage {
     pub next: String,
     /// The path of the next step and the key of its words.
     pub button: Option<(String, &'static str)>,
+    /// Whether patients can sign in to their own pages.
+    pub can_sign_in: bool,
     pub percent: Option<u8>,
     pub asked: String,
     pub number: String,

@@ -47,6 +47,8 @@ pub struct LandingPage<'a> {
     pub sandbox: bool,
     /// Whether staff check each copy.
     pub review: bool,
+    /// Whether patients can sign in here.
+    pub can_sign_in: bool,
 }
 
 /// The sign-in page of patients, for the request of an app or for a page of this server (`next`).
@@ -60,6 +62,8 @@ pub struct PatientLoginPage {
     pub app: Option<String>,
     /// Whether the patient was signed out and the typed values are saved.
     pub was_saved: bool,
+    /// Whether patients can sign in here. Otherwise the page only says where to go on.
+    pub can_sign_in: bool,
     pub username: String,
     pub error: Option<String>,
     pub patients: Vec<PatientSummary>,
@@ -68,6 +72,12 @@ pub struct PatientLoginPage {
 }
 
 impl PatientLoginPage {
+    /// Returns whether the patient comes from the form of an export, which the app's link opens as well.
+    fn is_for_form(&self) -> bool {
+        let path = self.next.split(['?', '#']).next().unwrap_or_default();
+        path.starts_with("/jobs/") && path.ends_with("/customize")
+    }
+
     /// Returns the path and query that show the page again.
     pub(crate) fn here(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
