@@ -1,5 +1,8 @@
 //! The rules of the code base (`ARCHITECTURE.md`, Invariants), checked by reading the sources.
 
+mod circles;
+mod sizes;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dated::DaysByType;
 use crate::ids::{Attempt, ChunkId, FileName, JobId, PatientId};
+pub use crate::keys::{attempt_prefix, job_prefix};
 use crate::ledger::Ledger;
 use crate::pack::{IndexPlace, Location, Place};
 
@@ -199,16 +200,6 @@ pub enum Purpose {
     /// Transaction Bundles of deletions.
     Deleted,
     Error,
-}
-
-/// Returns the prefix of all files of an export: `exports/{job}/`.
-pub fn job_prefix(job: &JobId) -> String {
-    format!("exports/{job}/")
-}
-
-/// Returns the prefix of one attempt's files: `exports/{job}/{chunk}-{attempt}/`.
-pub fn attempt_prefix(job: &JobId, chunk: ChunkId, attempt: &Attempt) -> String {
-    format!("exports/{job}/{chunk}-{attempt}/")
 }
 
 /// The name of a record's attachment in URLs: its chunk and attempt, then its name in the record. The chunk and the

@@ -1,8 +1,9 @@
 //! The three dialects of the bulk routes: their status codes, URLs and manifests differ, and one table describes the
 //! differences (contract, section 3). EHI exports use the first dialect under every base.
 
+use fhir::base::Base;
+
 use crate::ids::JobId;
-use crate::request::Base;
 
 /// A dialect; one row of the table.
 #[derive(Debug, PartialEq, Eq)]

@@ -31,6 +31,7 @@ pub mod group;
 pub mod identity;
 pub mod ids;
 pub mod job;
+mod keys;
 pub mod ledger;
 pub mod lines;
 pub mod listing;

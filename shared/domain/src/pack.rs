@@ -8,8 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chunk::attempt_prefix;
 use crate::ids::{Attempt, ChunkId, FileName, JobId};
+use crate::keys::attempt_prefix;
 
 /// Files with fewer bytes are written to the pack; larger ones are separate objects. Each host can return a file of this
 /// size in one response.

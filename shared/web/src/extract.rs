@@ -18,10 +18,8 @@ use settings::Settings;
 use crate::describe::Place;
 use crate::request_context;
 use crate::respond::{ApiError, PageError};
+pub use crate::rules::MAX_BODY;
 use crate::session::Origin;
-
-/// The maximum size of a JSON or form body in bytes.
-pub const MAX_BODY: usize = 100 * 1024;
 
 /// Reads a whole body. A body of more than `limit` bytes is an error with status 413.
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes> {

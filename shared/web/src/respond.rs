@@ -1,15 +1,16 @@
 //! Responses: FHIR resources, JSON, pages, redirects, and errors as an OperationOutcome, a page or the JSON of OAuth.
 
 use askama::Template;
-use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use domain::error::{Error, INVALID_TOKEN};
 use fhir::FHIR_JSON;
 use fhir::outcome::{information, outcome};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use crate::in_memory::body;
+pub use crate::in_memory::ready;
 use crate::pages::{ErrorPage, Frame};
 
 /// The causes of an error, which the host logs and the caller never sees.
@@ -251,20 +252,6 @@ fn with_error_headers(error: &Error, mut response: Response) -> Response {
     if !causes.is_empty() {
         response.extensions_mut().insert(Logged(causes));
     }
-    response
-}
-
-/// Returns a response with these bytes as its body.
-pub fn ready(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
-    body(status, content_type, bytes)
-}
-
-fn body(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
-    let mut response = (status, body.into()).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // Most responses are for one person only; the few public ones replace this header.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

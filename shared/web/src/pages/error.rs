@@ -4,10 +4,9 @@ use askama::Template;
 use domain::roles::Role;
 use http::StatusCode;
 
-use crate::extract::MAX_BODY;
 use crate::pages::filters;
 use crate::request_context;
-use crate::session::OTHER_ORIGIN;
+use crate::rules::{MAX_BODY, OTHER_ORIGIN};
 use crate::site::Reader;
 
 #[derive(Template)]
@@ -28,25 +27,36 @@ impl ErrorPage {
         let reader = request_context::reader();
         let words = reader.words();
         let status = status.as_u16();
-        let (title, what_to_do) = messages(status, text, &reader);
-        let title = match retry_after {
-            Some(seconds) => words.text("error-429", &[("seconds", &words.number(seconds))]),
-            None => words.text(&title, &[]),
+        let (title, what_to_do) = match retry_after {
+            Some(_) => ("error-429".to_owned(), "error-429-do".to_owned()),
+            None => messages(status, text, &reader),
         };
+        let seconds = words.number(retry_after.unwrap_or_default());
         let (link, link_words) = next_step(status, &reader.path);
         // For these statuses the text of the error repeats the title.
         let has_details = !matches!(status, 401 | 404 | 405 | 429 | 500..);
-        let size = words.number(MAX_BODY as u64 / 1024);
+        // The details are for developers, and only in English. Patients need not read another language.
+        let in_english = words.language.tag() != "en";
+        let has_details = has_details && !(in_english && is_of_patients(&reader.path));
+        let size = words.size(MAX_BODY as u64);
         Self {
-            title,
+            title: words.text(&title, &[("seconds", &seconds)]),
             what_to_do: words.text(&what_to_do, &[("size", &size)]),
             details: has_details.then(|| text.to_owned()),
-            in_english: words.language.tag() != "en",
+            in_english,
             request: request_context::request_id(),
             link,
             link_words,
         }
     }
+}
+
+/// Returns whether a path is the one of a page for patients.
+fn is_of_patients(path: &str) -> bool {
+    matches!(path, "/my" | "/patient-login" | "/patient-logout" | "/authorize-app" | "/auth/authorize")
+        || path.starts_with("/my/")
+        || path.starts_with("/jobs/")
+        || path.ends_with("/customize")
 }
 
 /// Returns the keys of the title, and of what the reader can do.
@@ -63,7 +73,8 @@ fn messages(status: u16, text: &str, reader: &Reader) -> (String, String) {
         // Only forms have a body. The response to another request can be too large.
         413 if reader.here.is_some() => "error-413-get".to_owned(),
         401 | 403 | 404 | 405 | 409 | 413 | 500 => format!("error-{status}"),
-        429 => return ("error-429-some".to_owned(), "error-429-do".to_owned()),
+        // Only exports are limited without a time to wait.
+        429 => "error-exports".to_owned(),
         503 => return ("error-503".to_owned(), "error-500-do".to_owned()),
         501.. => "error-500".to_owned(),
         _ => "error-other".to_owned(),
@@ -85,6 +96,7 @@ fn next_step(status: u16, path: &str) -> (String, &'static str) {
         }
         401 | 403 if path.starts_with("/staff") && roles.is_empty() => ("/staff/login", "sign-in"),
         413 if matches!(path, "/patient-login" | "/staff/login") => (path, "sign-in"),
+        429 if path.ends_with("/customize") => ("/my", "my-copies"),
         413 if path.ends_with("/customize") => (path, "error-413-form"),
         413 if path.starts_with("/staff/jobs/") => (export_page(path), "back"),
         403 | 404 | 409 | 413 if path.starts_with("/staff") => ("/staff", "back"),

@@ -7,7 +7,7 @@ use words::{Language, Words};
 
 use crate::assets::Asset;
 use crate::request_context;
-use crate::session::LIFETIME;
+use crate::rules::LIFETIME;
 use crate::site::{LANGUAGE, Site};
 
 /// The name under which a template finds the frame.
@@ -55,6 +55,10 @@ impl Frame {
 
     pub(crate) fn language(&self) -> &'static str {
         self.words.language.tag()
+    }
+
+    pub(crate) fn direction(&self) -> &'static str {
+        self.words.direction()
     }
 
     pub(crate) fn title(&self) -> String {
@@ -160,6 +164,12 @@ pub(super) mod filters {
     #[filter_fn]
     pub fn t1(key: &str, values: &dyn Values, name: &str, value: &str) -> askama::Result<String> {
         Ok(of(values).words.text(key, &[(name, value)]))
+    }
+
+    /// Returns a name for a text without elements, such as the title of the page.
+    #[filter_fn]
+    pub fn isolated(name: &str, _: &dyn Values) -> askama::Result<String> {
+        Ok(words::isolated(name).into_owned())
     }
 
     /// Returns the frame of the page.
