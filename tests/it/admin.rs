@@ -102,6 +102,7 @@ async fn the_list_is_newest_first_filtered_and_paged() {
 
 /// The snapshot contains times, so this story needs a fixed clock.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a whole document")]
 async fn the_job_has_everything_a_staff_app_reads() {
     let world = World::new();
     let (job, token, staff) = in_review(&world).await;

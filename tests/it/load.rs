@@ -2,7 +2,9 @@
 
 mod binaries;
 mod deletions;
+mod moved;
 mod obvious;
+mod subjects;
 mod unmatched;
 
 use std::path::Path;
@@ -29,63 +31,60 @@ fn of(lake: &Path, path: &str) -> Vec<String> {
     if path.exists() { json_lines(&path).iter().map(reference).collect() } else { Vec::new() }
 }
 
+/// Returns files with all resources of a type, as a bulk export has them.
+fn files_by_type() -> [(&'static str, String); 9] {
+    [
+        (
+            "Patient.ndjson",
+            lines(&[json!({"resourceType":"Patient","id":"a"}), json!({"resourceType":"Patient","id":"b"})]),
+        ),
+        (
+            "Observation.ndjson",
+            lines(&[
+                json!({"resourceType":"Observation","id":"1","subject":{"reference":"Patient/a"}}),
+                json!({"resourceType":"Observation","id":"2","subject":{"reference":"http://h/fhir/Patient/b"}}),
+                json!({"resourceType":"Observation","id":"3","subject":{"reference":"Group/g"}}),
+            ]),
+        ),
+        // An Appointment in two compartments, a Practitioner in none, a Device of a patient, and a Provenance that is stored with its
+        // target.
+        (
+            "Appointment.ndjson",
+            lines(&[
+                json!({"resourceType":"Appointment","id":"1","participant":[{"actor":{"reference":"Patient/a"}},{"actor":{"reference":"Patient/b"}}]}),
+            ]),
+        ),
+        ("Practitioner.ndjson", lines(&[json!({"resourceType":"Practitioner","id":"p"})])),
+        (
+            "Device.ndjson",
+            lines(&[
+                json!({"resourceType":"Device","id":"d","patient":{"reference":"Patient/b"}}),
+                json!({"resourceType":"Device","id":"x"}),
+            ]),
+        ),
+        (
+            "Provenance.ndjson",
+            lines(&[json!({"resourceType":"Provenance","id":"v","target":[{"reference":"Observation/1"}]})]),
+        ),
+        ("Binary.ndjson", lines(&[json!({"resourceType":"Binary","id":"bin","data":"aGk="})])),
+        (
+            "DocumentReference.ndjson",
+            lines(&[
+                json!({"resourceType":"DocumentReference","id":"dr","subject":{"reference":"Patient/a"},"content":[{"attachment":{"url":"Binary/bin"}}]}),
+            ]),
+        ),
+        (
+            "Group.json",
+            json!({"resourceType":"Group","id":"g","member":[{"entity":{"reference":"Patient/a"}}]})
+                .to_string(),
+        ),
+    ]
+}
+
 #[test]
 fn bulk_files_by_type_become_a_directory_for_each_patient() -> tests::Result {
     let lake = tempfile::tempdir()?;
-    let loaded = loaded(
-        &[
-            (
-                "Patient.ndjson",
-                lines(&[
-                    json!({"resourceType":"Patient","id":"a"}),
-                    json!({"resourceType":"Patient","id":"b"}),
-                ]),
-            ),
-            (
-                "Observation.ndjson",
-                lines(&[
-                    json!({"resourceType":"Observation","id":"1","subject":{"reference":"Patient/a"}}),
-                    json!({"resourceType":"Observation","id":"2","subject":{"reference":"http://h/fhir/Patient/b"}}),
-                    json!({"resourceType":"Observation","id":"3","subject":{"reference":"Group/g"}}),
-                ]),
-            ),
-            // An Appointment in two compartments, a Practitioner in none, a Device of a patient, and a Provenance that is stored with its
-            // target.
-            (
-                "Appointment.ndjson",
-                lines(&[
-                    json!({"resourceType":"Appointment","id":"1","participant":[{"actor":{"reference":"Patient/a"}},{"actor":{"reference":"Patient/b"}}]}),
-                ]),
-            ),
-            ("Practitioner.ndjson", lines(&[json!({"resourceType":"Practitioner","id":"p"})])),
-            (
-                "Device.ndjson",
-                lines(&[
-                    json!({"resourceType":"Device","id":"d","patient":{"reference":"Patient/b"}}),
-                    json!({"resourceType":"Device","id":"x"}),
-                ]),
-            ),
-            (
-                "Provenance.ndjson",
-                lines(&[
-                    json!({"resourceType":"Provenance","id":"v","target":[{"reference":"Observation/1"}]}),
-                ]),
-            ),
-            ("Binary.ndjson", lines(&[json!({"resourceType":"Binary","id":"bin","data":"aGk="})])),
-            (
-                "DocumentReference.ndjson",
-                lines(&[
-                    json!({"resourceType":"DocumentReference","id":"dr","subject":{"reference":"Patient/a"},"content":[{"attachment":{"url":"Binary/bin"}}]}),
-                ]),
-            ),
-            (
-                "Group.json",
-                json!({"resourceType":"Group","id":"g","member":[{"entity":{"reference":"Patient/a"}}]})
-                    .to_string(),
-            ),
-        ],
-        lake.path(),
-    );
+    let loaded = loaded(&files_by_type(), lake.path());
     assert_eq!(loaded.problems, Vec::<String>::new());
     assert_eq!((loaded.patients, loaded.groups), (2, 1));
     let a = of(lake.path(), "Patient/a/records.ndjson");
@@ -103,7 +102,7 @@ fn bulk_files_by_type_become_a_directory_for_each_patient() -> tests::Result {
     assert_eq!(of(lake.path(), "Group/g.json"), ["Group/g"]);
     let left: Vec<_> =
         std::fs::read_dir(lake.path())?.map(|entry| entry.expect("an entry").file_name()).collect();
-    assert_eq!(left.len(), 3, "the temporary directory is removed: {left:?}");
+    assert_eq!(left.len(), 4, "the temporary directory is removed: {left:?}");
     Ok(())
 }
 

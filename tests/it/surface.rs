@@ -157,48 +157,57 @@ async fn strangers_get_no_data_and_a_proper_error(world: World) {
                 assert!(!response.text().contains("Anna"), "{shown} reveals the patient's name");
             }
         }
-        match access {
-            Access::Public | Access::SignIn => {}
-            Access::FormFiller | Access::OwnerOrStaff | Access::OwnerOrSigned | Access::Owner => {
-                assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
-                stranger.outcome();
-                if path == "/jobs" {
-                    // The list of the patient's own jobs. It is empty, except for jobs that other tests left in a deployment.
-                    let own = others.json();
-                    let own = own.as_array().expect("jobs");
-                    assert!(own.iter().all(|job| job["patient"]["id"] == BRUNO), "{shown}");
-                } else {
-                    assert_eq!(others.status, StatusCode::NOT_FOUND, "{shown}");
-                    others.outcome();
-                }
-            }
-            Access::Client => {
-                assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
-                stranger.outcome();
-                assert_eq!(others.status, StatusCode::FORBIDDEN, "{shown}");
+        check_refusals((access, &path, &shown), refusal, &stranger, &others);
+    }
+}
+
+/// Checks the responses to a caller without a token (`stranger`) and to another patient (`others`).
+fn check_refusals(
+    (access, path, shown): (Access, &str, &str),
+    refusal: StatusCode,
+    stranger: &tests::TestResponse,
+    others: &tests::TestResponse,
+) {
+    match access {
+        Access::Public | Access::SignIn => {}
+        Access::FormFiller | Access::OwnerOrStaff | Access::OwnerOrSigned | Access::Owner => {
+            assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
+            stranger.outcome();
+            if path == "/jobs" {
+                // The list of the patient's own jobs. It is empty, except for jobs that other tests left in a deployment.
+                let own = others.json();
+                let own = own.as_array().expect("jobs");
+                assert!(own.iter().all(|job| job["patient"]["id"] == BRUNO), "{shown}");
+            } else {
+                assert_eq!(others.status, StatusCode::NOT_FOUND, "{shown}");
                 others.outcome();
             }
-            Access::Staff => {
-                assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
-                stranger.outcome();
-                assert_eq!(others.status, refusal, "{shown}");
-                others.outcome();
-            }
-            Access::StaffPage | Access::PatientPage | Access::AppRedirect => {
-                let page = |response: &tests::TestResponse| {
-                    response.status.is_redirection()
-                        || response.header("content-type").starts_with("text/html")
-                };
-                assert!(page(&stranger) && !stranger.status.is_success(), "{shown}: {}", stranger.status);
-                assert!(!others.status.is_success(), "{shown}: {}", others.status);
-            }
-            Access::OAuth | Access::OAuthBearer => {
-                assert!(
-                    stranger.status.is_client_error() && stranger.json()["error"].is_string(),
-                    "{shown}: {}",
-                    stranger.text()
-                );
-            }
+        }
+        Access::Client => {
+            assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
+            stranger.outcome();
+            assert_eq!(others.status, StatusCode::FORBIDDEN, "{shown}");
+            others.outcome();
+        }
+        Access::Staff => {
+            assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{shown}");
+            stranger.outcome();
+            assert_eq!(others.status, refusal, "{shown}");
+            others.outcome();
+        }
+        Access::StaffPage | Access::PatientPage | Access::AppRedirect => {
+            let page = |response: &tests::TestResponse| {
+                response.status.is_redirection() || response.header("content-type").starts_with("text/html")
+            };
+            assert!(page(stranger) && !stranger.status.is_success(), "{shown}: {}", stranger.status);
+            assert!(!others.status.is_success(), "{shown}: {}", others.status);
+        }
+        Access::OAuth | Access::OAuthBearer => {
+            assert!(
+                stranger.status.is_client_error() && stranger.json()["error"].is_string(),
+                "{shown}: {}",
+                stranger.text()
+            );
         }
     }
 }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::routing::any;
 use domain::error::Result;
 use platform::Platform;
 use storage::packs::Attachments;
@@ -52,6 +53,7 @@ pub fn routes() -> Vec<Route> {
     declared().list()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of routes")]
 fn declared() -> Routes<Admin> {
     let (staff, page, sign_in) = (Access::Staff, Access::StaffPage, Access::SignIn);
     let jobs = ("Lists jobs: all of them for staff, the owner's for others", &[200, 304][..]);
@@ -214,6 +216,9 @@ fn declared() -> Routes<Admin> {
 }
 
 pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
+    let state = Admin::of(platform)?;
+    // An address that is not declared is no route. The host's fallback does not know who is signed in.
+    let unknown = Router::new().route("/staff/{*unknown}", any(pages::unknown)).with_state(state.clone());
     // The size of an upload is checked while it is read. Every other body is read with its own limit.
-    Ok(declared().with_state(Admin::of(platform)?).layer(DefaultBodyLimit::disable()))
+    Ok(declared().with_state(state).merge(unknown).layer(DefaultBodyLimit::disable()))
 }

@@ -66,6 +66,20 @@ fn is_visible(group: &Map<String, Value>, coverage: &Coverage) -> bool {
     labels(group).is_some_and(|labels| !tags.is_disjoint(&labels.own))
 }
 
+fn page_number(query: &Query) -> Result<usize> {
+    let page = query.get("page").unwrap_or("0");
+    page.parse().map_err(|_| Error::invalid("'page' must be the number of a page"))
+}
+
+/// Returns the filter of a search; `None` if it has no parameters.
+fn filter_of(search: &str, state: &KickOff) -> Result<Option<TypeFilter>> {
+    if search.is_empty() {
+        return Ok(None);
+    }
+    let filter = compile(&format!("Group?{search}"), state.clock.now()).map_err(Error::invalid)?;
+    Ok(Some(filter.with_own_references(&state.settings.own_bases())))
+}
+
 /// Returns a page of groups without their members. The query can have search parameters, such as `name=diabetes`. Unknown parameters are
 /// ignored, as FHIR requires, and are not part of the `self` link.
 pub(crate) async fn list(
@@ -75,20 +89,9 @@ pub(crate) async fn list(
     uri: http::Uri,
 ) -> Result<Response, ApiError> {
     let coverage = check(&caller)?;
-    let page = match query.get("page") {
-        None => 0,
-        Some(page) => {
-            page.parse::<usize>().map_err(|_| Error::invalid("'page' must be the number of a page"))?
-        }
-    };
+    let page = page_number(&query)?;
     let search = search(&query)?;
-    let filter = match search.is_empty() {
-        true => None,
-        false => {
-            let filter = compile(&format!("Group?{search}"), state.clock.now()).map_err(Error::invalid)?;
-            Some(filter.with_own_references(&state.settings.own_bases()))
-        }
-    };
+    let filter = filter_of(&search, &state)?;
     let files = state.records.area(Area::Groups).await?;
     let id = |part: &Part| part.name.strip_suffix(".json").and_then(|id| GroupId::parse(id).ok());
     let all: Vec<GroupId> = files.iter().filter_map(id).collect();

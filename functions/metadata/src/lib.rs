@@ -52,6 +52,7 @@ pub fn routes() -> Vec<Route> {
     declared(&SandboxShortcut::ALL, Timestamp::UNIX_EPOCH).list()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of routes")]
 fn declared(shortcuts: &[SandboxShortcut], started: Timestamp) -> Routes<Metadata> {
     let smart = ("Returns the SMART configuration", &[200][..]);
     let mut routes = Routes::new().below(Below::Root, |at| {

@@ -9,7 +9,30 @@ use serde_json::json;
 
 /// Tests [`Records`] with the layout of records. `put` stores a file under its path.
 pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
-    let patient = |id: &str| PatientId::parse(id).expect("an id");
+    missing(records).await;
+    put("Patient/other/records.ndjson", b"{}").await;
+    absent(records).await;
+    let large = format!("{}\n", line("Observation", "o")).repeat(40_000);
+    lake(&put, &large).await;
+    index(records, &put).await;
+    contents(records, &large).await;
+    pages(records).await;
+    supporting(records, &put).await;
+    shared_provenance(records, &put).await;
+    shared_devices(records, &put).await;
+    damaged_records(records, &put).await;
+    strange_names(records, &put).await;
+}
+
+fn patient(id: &str) -> PatientId {
+    PatientId::parse(id).expect("an id")
+}
+
+fn line(resource_type: &str, id: &str) -> String {
+    format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}")
+}
+
+async fn missing(records: &dyn Records) {
     // A missing store is an error and not an empty store.
     let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
     let errors = [
@@ -25,15 +48,20 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     for error in errors {
         assert_eq!(error.expect_err("the store is missing").store(), Some(Store::Records));
     }
-    put("Patient/other/records.ndjson", b"{}").await;
+}
+
+/// Tests a store without the patient and without other resources.
+async fn absent(records: &dyn Records) {
+    let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
     assert_eq!(records.member(&patient("a")).await.expect("a result"), None);
     assert_eq!(records.parts(&patient("a")).await.expect("a result"), Parts::default());
     assert_eq!(records.area(Area::Groups).await.expect("a result"), []);
     assert!(matches!(records.open_area(Area::Groups, "g.json").await, Err(Error::NotFound(_))));
     assert!(records.supporting(&wanted).await.expect("a result").lines.is_empty());
-    let line =
-        |resource_type: &str, id: &str| format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}");
-    let large = format!("{}\n", line("Observation", "o")).repeat(40_000);
+}
+
+/// Stores patients, and resources outside their records.
+async fn lake(put: &impl AsyncFn(&str, &[u8]), large: &str) {
     put("Patient/b/records.ndjson", large.as_bytes()).await;
     // The gzip form of "compressed\n".
     put("Patient/b/more.ndjson.gz", GZIPPED).await;
@@ -54,7 +82,9 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
         .as_bytes(),
     )
     .await;
+}
 
+async fn index(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     assert_eq!(records.index("none", None).await.expect("a result"), None);
     put("index/1/rows", b"0123456789").await;
     let index = async |range| records.index("1/rows", range).await.expect("a result").expect("bytes");
@@ -62,7 +92,10 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     assert_eq!(index(Some(2..5)).await, b"234");
     assert_eq!(index(Some(8..100)).await, b"89", "a range may end behind the file");
     assert_eq!(records.index("2/rows", Some(0..1)).await.expect("a result"), None);
+}
 
+/// Tests what the record of a patient contains.
+async fn contents(records: &dyn Records, large: &str) {
     let parts = records.parts(&patient("b")).await.expect("parts");
     assert_eq!(
         parts.records.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),
@@ -79,7 +112,10 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     assert_eq!(read(open(&parts.records[1]).await.expect("open")).await, large.as_bytes());
     let document = records.open_document(&member.patient, &parts.documents[0]).await.expect("open");
     assert_eq!(read(document).await, b"png");
+}
 
+/// Tests the list of patients, page by page.
+async fn pages(records: &dyn Records) {
     let mut seen = Vec::new();
     let mut after: Option<String> = None;
     loop {
@@ -97,7 +133,10 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
         "every patient is listed once, in the order of prefixes"
     );
     in_turn(records, &seen).await;
+}
 
+/// Tests how resources outside the records are found.
+async fn supporting(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
     let wanted = wanted.map(str::to_owned).into();
     let mut found: Vec<_> = records
@@ -118,9 +157,6 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     // A change in the store is visible at once.
     put("shared/Organization.ndjson", line("Organization", "x").as_bytes()).await;
     assert_eq!(records.supporting(&wanted).await.expect("lines").lines.len(), 3);
-    shared_provenance(records, &put).await;
-    damaged_records(records, &put).await;
-    strange_names(records, &put).await;
 }
 
 /// Provenance is found by its targets. If a target is a resource of a patient, it is only counted.
@@ -149,6 +185,42 @@ async fn shared_provenance(records: &dyn Records, put: &impl AsyncFn(&str, &[u8]
     assert_eq!(counts, ProvenanceCounts { of_shared: 3, of_patients: 2 });
     let lines = records.supporting(&found).await.expect("lines").lines;
     assert_eq!(lines.len(), 2, "Provenance is read like other resources of shared/");
+}
+
+/// Resources of types that patients' records have as well are found, and known to belong to a patient or to nobody.
+async fn shared_devices(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
+    let reference = |name: &str| json!({ "reference": name });
+    let about = |id: &str, targets: &[&str]| {
+        let targets: Vec<_> = targets.iter().map(|target| reference(target)).collect();
+        json!({ "resourceType": "Provenance", "id": id, "target": targets })
+    };
+    let before = records.supporting(&BTreeSet::new()).await.expect("lines");
+    assert_eq!(before.types, BTreeSet::new());
+    // Provenance precedes the resources that it is about.
+    let lines = [
+        about("a", &["Device/gateway"]),
+        about("b", &["Organization/x", "Device/gateway"]),
+        about("c", &["Device/gateway", "Device/implant"]),
+        about("d", &["Device/none"]),
+        about("e", &["Provenance/a"]),
+        json!({ "resourceType": "Device", "id": "gateway", "owner": reference("Organization/x") }),
+        json!({ "resourceType": "Device", "id": "implant", "patient": reference("Patient/b") }),
+        json!({ "resourceType": "Schedule", "id": "s", "actor": [reference("Practitioner/x")] }),
+    ];
+    put("shared/devices.ndjson", lines.map(|line| line.to_string()).join("\n").as_bytes()).await;
+    let gateway = BTreeSet::from(["Device/gateway".to_owned()]);
+    let found = records.provenance(&gateway).await.expect("a result");
+    assert_eq!(found, ["Provenance/a", "Provenance/b"].map(str::to_owned).into());
+    let names =
+        ["Device/gateway", "Device/implant", "Schedule/s", "Provenance/a", "Provenance/c", "Provenance/d"];
+    let found = records.supporting(&names.map(str::to_owned).into()).await.expect("lines");
+    assert_eq!(found.types, ["Device", "Schedule"].map(str::to_owned).into());
+    let (of_shared, of_patients) = (before.provenance.of_shared + 2, before.provenance.of_patients + 3);
+    assert_eq!(found.provenance, ProvenanceCounts { of_shared, of_patients });
+    let of_patients =
+        found.lines.iter().filter(|line| line.is_of_patient).map(|line| line.reference.as_str());
+    let expected = BTreeSet::from(["Device/implant", "Provenance/c", "Provenance/d"]);
+    assert_eq!((found.lines.len(), of_patients.collect::<BTreeSet<_>>()), (names.len(), expected));
 }
 
 /// The lines before the damage are read, and the file is named.

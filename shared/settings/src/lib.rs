@@ -151,6 +151,11 @@ pub const KEYS: &[&str] = &[
 pub struct InvalidSettings(pub Vec<String>);
 
 impl Settings {
+    /// Returns how many unfinished exports a client may have; `None` is a client of another server.
+    pub fn max_running_exports_of(&self, client: Option<&Client>) -> u64 {
+        client.and_then(|client| client.max_running_exports).unwrap_or(self.max_running_exports)
+    }
+
     /// Reads the file, or `defaults` if there is none, and the environment of the process, which has priority.
     pub fn load(
         file: Option<&Path>,
@@ -222,14 +227,8 @@ impl Settings {
             max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
             max_direct_bytes: read.count("max_direct_bytes").unwrap_or(u64::MAX),
             documentation_url,
-            cookie_same_site: match read.text("cookie_same_site").as_deref() {
-                None | Some("Lax") => SameSite::Lax,
-                Some("None") => SameSite::None,
-                Some(_) => {
-                    read.wrong("cookie_same_site", "must be \"Lax\" or \"None\"");
-                    SameSite::Lax
-                }
-            },
+            cookie_same_site: read
+                .choice("cookie_same_site", [("Lax", SameSite::Lax), ("None", SameSite::None)]),
             staff_origins: read.list("staff_origins"),
             clients: read.list("clients"),
             own_pages: Client::own_pages(),
@@ -237,14 +236,7 @@ impl Settings {
             accounts: read.list("accounts"),
             issuers: read.list("issuers"),
             trusted_proxies: networks(&mut read),
-            log_format: match read.text("log_format").as_deref() {
-                None | Some("text") => LogFormat::Text,
-                Some("json") => LogFormat::Json,
-                Some(_) => {
-                    read.wrong("log_format", "must be \"text\" or \"json\"");
-                    LogFormat::Text
-                }
-            },
+            log_format: read.choice("log_format", [("text", LogFormat::Text), ("json", LogFormat::Json)]),
             pages: Pages::read(&mut read),
             mail: Mail::read(&mut read),
             limits,

@@ -88,6 +88,17 @@ impl Reader {
         })
     }
 
+    /// Returns the value of a name; the first one if the setting is missing or has another name.
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: [(&str, T); 2]) -> T {
+        let [(first, default), (second, _)] = choices;
+        let chosen = self.text(key);
+        let known = choices.iter().find(|(name, _)| chosen.as_deref() == Some(name));
+        if known.is_none() && chosen.is_some() {
+            self.wrong(key, &format!("must be \"{first}\" or \"{second}\""));
+        }
+        known.map_or(default, |(_, value)| *value)
+    }
+
     fn take<T>(&mut self, key: &str, what: &str, read: impl FnOnce(Value) -> Option<T>) -> Option<T> {
         let read = read(self.table.remove(key)?);
         if read.is_none() {

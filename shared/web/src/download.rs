@@ -16,7 +16,7 @@ use bytes::Bytes;
 use domain::error::{Error, Result};
 use domain::manifest::NamedFile;
 use domain::pack::Location;
-use domain::ports::files::{ByteStream, Files};
+use domain::ports::files::{ByteStream, Files, Linked};
 use fhir::FHIR_NDJSON;
 use futures_util::{Stream, StreamExt};
 use http::header::{
@@ -41,6 +41,8 @@ pub struct Stored<'a> {
     pub content_type: &'a str,
     /// The file name that a browser saves it under.
     pub file_name: &'a str,
+    /// Whether a browser shows the file instead of saving it. Its content type must be one that runs nothing.
+    pub is_shown: bool,
     /// In quotes; equal bytes have equal ETags.
     pub etag: String,
     pub size: u64,
@@ -53,6 +55,7 @@ impl<'f> Stored<'f> {
             location,
             content_type: FHIR_NDJSON,
             file_name: &named.name,
+            is_shown: false,
             etag: format!("\"{}\"", named.file.sha256),
             size: named.file.size,
         }
@@ -64,9 +67,14 @@ impl<'f> Stored<'f> {
             location: &found.location,
             content_type: &found.content_type,
             file_name: &found.name,
+            is_shown: false,
             etag: format!("\"{}\"", found.etag),
             size: found.size,
         }
+    }
+
+    fn linked(&self) -> Linked<'_> {
+        Linked { name: self.file_name, shown_as: self.is_shown.then_some(self.content_type) }
     }
 }
 
@@ -148,32 +156,10 @@ pub async fn download(
     }
     let range = requested_range(request, &identity, stored.size)?;
     let length = range.as_ref().map_or(stored.size, |range| range.end - range.start);
-    if length > inline.bytes {
-        match inline.on_larger {
-            LargeFiles::Refuse => {
-                return Err(Error::TooLarge(format!(
-                    "the file has {} bytes and this server sends at most {} in one response: ask for ranges, or have the client registered with large_files = \"redirect\"",
-                    stored.size, inline.bytes
-                )));
-            }
-            // A range of the stored bytes is not that range of the file, and a client that does not decompress cannot read them.
-            LargeFiles::Redirect
-                if is_stored_compressed(stored, files) && (range.is_some() || !request.takes_gzip) =>
-            {
-                return Err(Error::TooLarge(format!(
-                    "the file has {} bytes and is stored as gzip: ask for ranges of at most {} bytes, or for the whole file with Accept-Encoding: gzip",
-                    stored.size, inline.bytes
-                )));
-            }
-            // A presigned link is for a whole object. A file inside a pack is small, and this server sends it.
-            LargeFiles::Redirect if stored.location.place.is_some() => {}
-            LargeFiles::Redirect => {
-                if let Some(link) = files.link(&stored.location.key, LINK, stored.file_name).await? {
-                    let headers = [(LOCATION, link), (CACHE_CONTROL, "private, no-store".to_owned())];
-                    return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
-                }
-            }
-        }
+    if length > inline.bytes
+        && let Some(redirect) = larger(stored, request, range.is_some(), files, inline).await?
+    {
+        return Ok(redirect);
     }
     let bytes = packs::open(files, stored.location, range.clone()).await?;
     let body = if is_compressed { Body::from_stream(gzip(bytes)) } else { Body::from_stream(bytes) };
@@ -188,7 +174,7 @@ pub async fn download(
         false => headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
     };
     vary(headers, can_compress);
-    headers.insert(CONTENT_DISPOSITION, value(format!("attachment; filename=\"{}\"", stored.file_name))?);
+    headers.insert(CONTENT_DISPOSITION, value(stored.linked().disposition())?);
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.insert(ETAG, etag);
@@ -204,6 +190,39 @@ pub async fn download(
         );
     }
     Ok(response)
+}
+
+/// Returns the redirect to a file that is too large for a response, or an error that says what the client can do; `None` if this
+/// server sends the file nevertheless.
+async fn larger(
+    stored: &Stored<'_>,
+    request: &FileRequest,
+    is_range: bool,
+    files: &dyn Files,
+    inline: InlineLimit,
+) -> Result<Option<Response>> {
+    match inline.on_larger {
+        LargeFiles::Refuse => Err(Error::TooLarge(format!(
+            "the file has {} bytes and this server sends at most {} in one response: ask for ranges, or have the client registered with large_files = \"redirect\"",
+            stored.size, inline.bytes
+        ))),
+        // A range of the stored bytes is not that range of the file, and a client that does not decompress cannot read them.
+        LargeFiles::Redirect if is_stored_compressed(stored, files) && (is_range || !request.takes_gzip) => {
+            Err(Error::TooLarge(format!(
+                "the file has {} bytes and is stored as gzip: ask for ranges of at most {} bytes, or for the whole file with Accept-Encoding: gzip",
+                stored.size, inline.bytes
+            )))
+        }
+        // A presigned link is for a whole object. A file inside a pack is small, and this server sends it.
+        LargeFiles::Redirect if stored.location.place.is_some() => Ok(None),
+        LargeFiles::Redirect => {
+            let link = files.link(&stored.location.key, LINK, stored.linked()).await?;
+            Ok(link.map(|link| {
+                let headers = [(LOCATION, link), (CACHE_CONTROL, "private, no-store".to_owned())];
+                (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
+            }))
+        }
+    }
 }
 
 fn is_stored_compressed(stored: &Stored<'_>, files: &dyn Files) -> bool {

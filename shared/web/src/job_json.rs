@@ -1,5 +1,6 @@
 //! A job as JSON (contract, section 4).
 
+use domain::choices::Choices;
 use domain::choices::reading::complete;
 use domain::error::Store;
 use domain::job::Job;
@@ -13,43 +14,7 @@ use settings::Settings;
 pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value>) -> Value {
     let job = &stored.job;
     let header = job.header();
-    let (groups, categories) = complete(header.request.choices.as_ref());
-    let parameters: Map<_, _> = groups
-        .into_iter()
-        .map(|(group, choice)| {
-            let value = json!({
-                "name": group.name(),
-                "group": group.part(),
-                "enabled": choice.enabled,
-                "from": choice.from,
-                "to": choice.to,
-                "notes": choice.notes,
-            });
-            (group.key().to_owned(), value)
-        })
-        .collect();
-    let authorizations: Map<_, _> = categories
-        .into_iter()
-        .map(|(category, authorization)| {
-            let mut value = json!({ "name": category.name(), "value": authorization.given });
-            if category.has_description() {
-                value["text"] = json!(authorization.description);
-            }
-            (category.key().to_owned(), value)
-        })
-        .collect();
-    let attachments: Vec<_> = header
-        .attachments
-        .iter()
-        .map(|file| {
-            json!({
-                "title": file.title,
-                "contentType": file.content_type,
-                "size": file.size,
-                "url": attachment_url(settings, job, file.name.as_str()),
-            })
-        })
-        .collect();
+    let (parameters, authorizations) = choices_json(header.request.choices.as_ref());
     let (completed_at, withheld, error) = match job {
         Job::Complete(complete) => {
             (complete.completed_at.as_millisecond(), json!(complete.summary.withheld), Value::Null)
@@ -71,7 +36,7 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
         "completedAt": completed_at,
         "parameters": parameters,
         "authorizations": authorizations,
-        "attachments": attachments,
+        "attachments": attachments_json(job, settings),
         "autoApprove": !header.review,
         "manifest": manifest,
         "progress": {
@@ -97,8 +62,53 @@ pub fn job_json(stored: &StoredJob, settings: &Settings, manifest: Option<&Value
     value
 }
 
-/// Returns the URL of a file that staff attached.
-pub fn attachment_url(settings: &Settings, job: &Job, name: &str) -> String {
+/// Returns the parts and the private topics of the form, with the values that were chosen.
+fn choices_json(choices: Option<&Choices>) -> (Map<String, Value>, Map<String, Value>) {
+    let (groups, categories) = complete(choices);
+    let parameters = groups
+        .into_iter()
+        .map(|(group, choice)| {
+            let value = json!({
+                "name": group.name(),
+                "group": group.part(),
+                "enabled": choice.enabled,
+                "from": choice.from,
+                "to": choice.to,
+                "notes": choice.notes,
+            });
+            (group.key().to_owned(), value)
+        })
+        .collect();
+    let authorizations = categories
+        .into_iter()
+        .map(|(category, authorization)| {
+            let mut value = json!({ "name": category.name(), "value": authorization.given });
+            if category.has_description() {
+                value["text"] = json!(authorization.description);
+            }
+            (category.key().to_owned(), value)
+        })
+        .collect();
+    (parameters, authorizations)
+}
+
+/// Returns the files that staff attached.
+fn attachments_json(job: &Job, settings: &Settings) -> Vec<Value> {
+    let attachments = job.header().attachments.iter();
+    attachments
+        .map(|file| {
+            json!({
+                "title": file.title,
+                "contentType": file.content_type,
+                "size": file.size,
+                "url": attachment_url(settings, job, file.name.as_str()),
+            })
+        })
+        .collect()
+}
+
+/// Returns the URL of a file that staff attached, which needs a token.
+fn attachment_url(settings: &Settings, job: &Job, name: &str) -> String {
     settings.url(&format!("/jobs/{}/download/attachments/{name}", job.id()))
 }
 

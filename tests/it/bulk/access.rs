@@ -10,6 +10,7 @@ use tests::{ANNA, TestResponse, World, text};
 use super::{EVERYTHING, Lake, begin, exported, resources};
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of tokens and requests")]
 async fn tokens_give_access_to_what_they_cover_only() {
     let lake = Lake::new();
     let world = lake.world("");

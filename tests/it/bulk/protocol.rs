@@ -126,6 +126,13 @@ async fn mistakes_are_refused_or_reported_in_the_manifest() {
         let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert!(texts.len() == 1 && texts[0].contains(named), "{shown}: {texts:?}");
     }
+}
+
+#[tokio::test]
+async fn mistakes_in_a_body_are_refused() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
     for (body, named) in [
         (
             json!({ "resourceType": "Parameters", "parameter": [{ "name": "_since", "valueBoolean": true }] }),

@@ -111,9 +111,19 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
         assert!(index.contains(&format!("href=\"{}\"", text(&file["url"]))), "{file}");
     }
     assert!(index.contains("Anna Lindqvist") && index.contains("Test results and measures"), "{index}");
-    // The ZIP has each attachment under the name that its resource gives.
+    check_attachments(&world, &session, &copy, &files).await;
+    check_others(&world, &copy).await;
+}
+
+/// Checks that the ZIP has each attachment under the name that its resource gives.
+async fn check_attachments(
+    world: &World,
+    session: &TestResponse,
+    copy: &str,
+    files: &BTreeMap<String, Vec<u8>>,
+) {
     for name in files.keys().filter(|name| name.starts_with("data/DocumentReference")) {
-        for line in in_text(&files, name).lines() {
+        for line in in_text(files, name).lines() {
             let resource: Value = serde_json::from_str(line).expect("JSON");
             let url =
                 resource.pointer("/content/0/attachment/url").and_then(Value::as_str).unwrap_or_default();
@@ -124,12 +134,16 @@ async fn the_zip_has_every_file_with_its_hash_and_a_page_for_people(world: World
                     files.keys()
                 );
                 let single =
-                    world.get(&format!("{copy}/attachments/{attached}")).cookie(&session).send().await;
+                    world.get(&format!("{copy}/attachments/{attached}")).cookie(session).send().await;
                 assert!(single.body == files[&format!("attachments/{attached}")], "{attached}");
             }
         }
     }
-    let bruno = signed_in(&world, BRUNO).await;
+}
+
+/// Checks that another patient cannot get the files, and that a stranger is asked to sign in.
+async fn check_others(world: &World, copy: &str) {
+    let bruno = signed_in(world, BRUNO).await;
     for path in ["zip", "files/Patient.ndjson", "attachments/letter.txt"] {
         let others = world.get(&format!("{copy}/{path}")).cookie(&bruno).send().await;
         assert_eq!(others.status, StatusCode::NOT_FOUND, "{path}");
@@ -166,7 +180,7 @@ async fn the_page_of_the_zip_is_escaped_and_in_the_patients_language() -> tests:
     check_sums(&files);
     let index = in_text(&files, "index.html");
     assert!(!index.contains("<script") && !index.contains("<img"), "{index}");
-    assert!(index.contains("<html lang=\"es\">") && index.contains("Enfermedades"), "{index}");
+    assert!(index.contains("<html lang=\"es\" dir=\"ltr\">") && index.contains("Enfermedades"), "{index}");
     assert!(
         index.contains("Los primeros 1,000 de 1,200") && index.contains("&#60;img src=x onerror=alert(999)"),
         "{index}"
@@ -231,20 +245,25 @@ async fn a_host_without_signed_links_sends_a_zip_of_any_size() {
     check_sums(&files);
 }
 
-/// On AWS a copy can be too large for a ZIP. Then its files are downloaded from the pages of their list.
-#[tokio::test]
-async fn every_file_of_a_copy_without_a_zip_can_be_reached() {
-    const COUNT: usize = 2_100;
+/// Returns the records of a patient with this number of documents.
+pub(crate) fn with_documents(count: usize) -> tempfile::TempDir {
     let url = |number: usize| json!({ "attachment": { "url": format!("Binary/b{number}") } });
     let mut lines =
         vec![json!({ "resourceType": "Patient", "id": SOMEBODY, "name": [{ "text": "Some Body" }] })];
-    let content: Vec<_> = (0..COUNT).map(url).collect();
+    let content: Vec<_> = (0..count).map(url).collect();
     lines.push(
         json!({ "resourceType": "DocumentReference", "id": "d", "status": "current", "content": content }),
     );
     let binary = |number: usize| json!({ "resourceType": "Binary", "id": format!("b{number}"), "contentType": "text/plain", "data": "aGVsbG8=" });
-    lines.extend((0..COUNT).map(binary));
-    let directory = lake(&lines, &[]);
+    lines.extend((0..count).map(binary));
+    lake(&lines, &[])
+}
+
+/// On AWS a copy can be too large for a ZIP. Then its files are downloaded from the pages of their list.
+#[tokio::test]
+async fn every_file_of_a_copy_without_a_zip_can_be_reached() {
+    const COUNT: usize = 2_100;
+    let directory = with_documents(COUNT);
     let world = World::with("sandbox = true\nreview = false\nmax_direct_bytes = 1000", directory.path());
     let session = signed_in(&world, SOMEBODY).await;
     let copy = requested_copy(&world, &session, &[]).await;

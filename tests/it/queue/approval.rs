@@ -1,11 +1,30 @@
 //! The approval of several exports at once.
 
 use http::StatusCode;
-use serde_json::json;
-use tests::{ANNA, World, both_hosts};
+use serde_json::{Value, json};
+use tests::{ANNA, TestResponse, World, both_hosts};
 
 use super::{list, listed, tick};
 use crate::admin::in_review;
+
+/// Returns the tick of an export in the list of those that wait for review, whichever page it is on.
+async fn tick_of(world: &World, staff: &TestResponse, job: &str) -> String {
+    let mut address = "?tab=review&q=lindq".to_owned();
+    loop {
+        let page = list(world, staff, &address).await;
+        if listed(&page).iter().any(|listed| listed == job) {
+            return tick(&page, job);
+        }
+        let next = page.split("<a href=\"").find(|link| link.contains("Next page")).expect("it is listed");
+        address = next.split('"').next().expect("an address").replace("&#38;", "&").replacen("/staff", "", 1);
+    }
+}
+
+fn assert_approved_once(job: &Value) {
+    let events = job["history"].as_array().expect("a history");
+    let approved = events.iter().filter(|event| event["what"] == "approved").count();
+    assert_eq!((&job["status"], approved), (&json!("approved"), 1));
+}
 
 /// Check 36 for several exports: each is approved once, and the page tells the second reviewer who approved it first.
 #[both_hosts]
@@ -17,16 +36,7 @@ async fn several_exports_are_approved_at_once_and_failures_are_named(world: Worl
     let waiting = world.kick_off(&token, "", ANNA).await;
     let mut ticks = Vec::new();
     for job in [&one, &two, &changed, &gone] {
-        let (mut address, mut found) = ("?tab=review&q=lindq".to_owned(), None);
-        while found.is_none() {
-            let page = list(&world, &staff, &address).await;
-            found = listed(&page).contains(job).then(|| tick(&page, job));
-            let next = page.split("<a href=\"").find(|link| link.contains("Next page"));
-            let Some(next) = next else { break };
-            address =
-                next.split('"').next().expect("an address").replace("&#38;", "&").replacen("/staff", "", 1);
-        }
-        ticks.push(found.expect("it is listed"));
+        ticks.push(tick_of(&world, &staff, job).await);
     }
     ticks.push(format!("{}.1", waiting.trim_start_matches("/jobs/")));
     ticks.extend(["nonsense".to_owned(), ticks[0].clone()]);
@@ -67,23 +77,22 @@ async fn several_exports_are_approved_at_once_and_failures_are_named(world: Worl
     assert!(again.text().contains("Nothing was approved"), "{}", again.text());
     assert_eq!(again.text().matches("Approved already by admin at").count(), 2, "{}", again.text());
     for job in [&one, &two] {
-        let job = status(job).await;
-        let events = job["history"].as_array().expect("a history");
-        assert_eq!(
-            (&job["status"], events.iter().filter(|event| event["what"] == "approved").count()),
-            (&json!("approved"), 1)
-        );
+        assert_approved_once(&status(job).await);
     }
     for job in [&changed, &waiting] {
         assert_ne!(status(job).await["status"], "approved");
     }
     let none = world.get("/staff/approve").cookie(&staff).send().await.text();
     assert!(none.contains("Tick at least one export"), "{none}");
+    assert_only_staff_approve(&world, &token, &fields).await;
+}
+
+async fn assert_only_staff_approve(world: &World, token: &str, fields: &[(&str, &str)]) {
     for response in [
-        world.get("/staff/approve").bearer(&token).send().await,
-        world.post("/staff/approve").bearer(&token).form(&fields).send().await,
+        world.get("/staff/approve").bearer(token).send().await,
+        world.post("/staff/approve").bearer(token).form(fields).send().await,
     ] {
         assert_eq!(response.status, StatusCode::FORBIDDEN);
     }
-    assert_eq!(world.post("/staff/approve").form(&fields).send().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.post("/staff/approve").form(fields).send().await.status, StatusCode::UNAUTHORIZED);
 }

@@ -7,6 +7,7 @@ use tests::ANNA;
 use super::{HEADER, Issuer, claims};
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of tokens")]
 async fn tokens_of_trusted_issuers_must_be_valid_too() {
     let issuer = Issuer::new();
     let world = issuer.world(", staff = true");

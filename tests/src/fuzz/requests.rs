@@ -285,20 +285,19 @@ pub(super) fn multipart(bytes: &[u8]) {
         let listed = response.json()["attachments"].as_array().expect("a list").clone();
         assert_eq!(listed.len(), known + files.len());
         server.review.borrow_mut().1 = listed.len();
-        let id = JobId::parse(job.trim_start_matches("/jobs/")).expect("an id");
-        let platform = server.world.platform();
-        let stored = server.runtime.block_on(platform.jobs().get(&id)).expect("stored").expect("the job");
-        for (attachment, content) in stored.job.header().attachments[known..].iter().zip(&files) {
-            let blocks = server.runtime.block_on(async {
-                platform
-                    .files()
-                    .open(&attachment.key, None)
-                    .await
-                    .expect("a file")
-                    .try_collect::<Vec<_>>()
-                    .await
-            });
-            assert_eq!(blocks.expect("read").concat(), *content, "{}", attachment.title);
-        }
+        check_stored(server, &job, known, &files);
     });
+}
+
+/// Checks that the attachments of a job behind the first `known` ones are these files.
+fn check_stored(server: &Server, job: &str, known: usize, files: &[Vec<u8>]) {
+    let id = JobId::parse(job.trim_start_matches("/jobs/")).expect("an id");
+    let platform = server.world.platform();
+    let stored = server.runtime.block_on(platform.jobs().get(&id)).expect("stored").expect("the job");
+    for (attachment, content) in stored.job.header().attachments[known..].iter().zip(files) {
+        let blocks = server.runtime.block_on(async {
+            platform.files().open(&attachment.key, None).await.expect("a file").try_collect::<Vec<_>>().await
+        });
+        assert_eq!(blocks.expect("read").concat(), *content, "{}", attachment.title);
+    }
 }

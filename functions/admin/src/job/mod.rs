@@ -6,7 +6,7 @@
 //! - [`leave_out`]: the page that asks for confirmation before something is left out; [`redact`] leaves it out, and [`cut`] removes
 //!   it from a stream;
 //! - [`take`]: the download of a file;
-//! - [`attach`]: files that staff add and remove.
+//! - [`attach`]: files that staff add and remove; [`large`]: a file that is too large for a request.
 
 pub(crate) mod attach;
 mod cut;
@@ -14,6 +14,7 @@ pub(crate) mod decide;
 pub(crate) mod documents;
 mod fields;
 pub(crate) mod inside;
+pub(crate) mod large;
 pub(crate) mod leave_out;
 mod lines;
 mod opened;
@@ -47,6 +48,7 @@ pub(crate) const VERSION: Parameter =
     Parameter::field("version", "The version of the export that the page showed").of(Kind::Integer);
 
 /// The routes of the pages.
+#[expect(clippy::too_many_lines, reason = "a table of routes")]
 pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
     let of_staff = Access::StaffPage;
     let shows = |summary| (summary, &[200][..]);
@@ -156,6 +158,32 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .post("/staff/jobs/{job}/add-files", of_staff, back("Attaches files to an export"), attach::add_files)
         .taking(MULTIPART)
         .reading(&[VERSION, api::ATTACHMENTS])
+        .get(
+            "/staff/jobs/{job}/upload",
+            of_staff,
+            shows("Asks for the name of a file that is too large for a request"),
+            large::ask,
+        )
+        .reading(&[KEPT])
+        .returning(&[described::page(200)])
+        .post("/staff/jobs/{job}/upload", of_staff, back("Begins the upload of such a file"), large::begin)
+        .taking(FORM)
+        .reading(&[attach::NAME])
+        .get(
+            "/staff/jobs/{job}/upload/{upload}",
+            of_staff,
+            shows("Shows the form that sends the file to the store, or asks before the file is attached"),
+            large::show,
+        )
+        .returning(&[described::page(200)])
+        .post(
+            "/staff/jobs/{job}/upload/{upload}",
+            of_staff,
+            back("Attaches the file that was sent"),
+            large::attach,
+        )
+        .taking(FORM)
+        .reading(&[VERSION])
         .post(
             "/staff/jobs/{job}/remove-files",
             of_staff,

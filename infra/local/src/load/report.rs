@@ -47,6 +47,12 @@ pub struct Loaded {
     pub unplaced: Noted,
     /// Resources that name a patient who was not found, so that the patient's record does not include them.
     pub unmatched: Noted,
+    /// Resources in `shared/` that refer to a patient, but not in an element that makes them part of the patient's record.
+    pub referring: Noted,
+    /// Resources that are no longer in the record of a patient, because the new version belongs to others.
+    pub moved: Noted,
+    /// The number of patients whose records were read to make the index of homes, if it was missing.
+    pub scanned: Option<u64>,
     /// Deletions in the input, which were not carried out.
     pub deletions: Noted,
     /// Patients that have resources, but no Patient resource.
@@ -123,6 +129,8 @@ pub(super) enum Kind {
     Unserved,
     Unplaced,
     Unmatched,
+    Referring,
+    Moved,
     Deletion,
     WithoutPatient,
 }
@@ -207,11 +215,28 @@ impl Notes {
                 Kind::Unserved => loaded.unserved = noted,
                 Kind::Unplaced => loaded.unplaced = noted,
                 Kind::Unmatched => loaded.unmatched = noted,
+                Kind::Referring => loaded.referring = noted,
+                Kind::Moved => loaded.moved = noted,
                 Kind::Deletion => loaded.deletions = noted,
                 Kind::WithoutPatient => loaded.without_patient = noted,
             }
         }
         loaded
+    }
+}
+
+impl Noted {
+    /// Prints the number of resources, what is wrong with them, and their names.
+    fn print(&self, what: &str) {
+        if self.count == 0 {
+            return;
+        }
+        eprintln!("{} {what}:", self.count);
+        self.named.iter().for_each(|named| eprintln!("  {named}"));
+        let more = self.count.saturating_sub(self.named.len() as u64);
+        if more > 0 && self.named.len() >= MAX_NAMED {
+            eprintln!("  and more");
+        }
     }
 }
 
@@ -253,20 +278,24 @@ impl Loaded {
                 "resources name a patient who was not found. They are not in the record of this patient, and those without another patient are in shared/. Load the Patient with this identifier and then these resources again, or write 'Patient/ID' as their reference and load them again",
             ),
             (
+                &self.referring,
+                "resources in shared/ refer to a patient, but not in an element that makes them part of the patient's record (see infra/docs/records.md). The export of this patient has them only if resources of the patient refer to them",
+            ),
+            (
+                &self.moved,
+                "resources are no longer in the record of a patient, because their new version belongs to another one. If clients export this patient with _since, write a line for each of these resources to deleted/ of the records directory (see infra/docs/records.md)",
+            ),
+            (
                 &self.deletions,
                 "deletions were not carried out, because the loader does not delete. Remove the lines of these resources from Patient/ID/ and shared/ of the records directory, and write a line for each of them to deleted/ (see infra/docs/records.md)",
             ),
             (&self.without_patient, "patients have resources, but no Patient resource"),
         ];
-        for (noted, what) in kinds {
-            if noted.count > 0 {
-                eprintln!("{} {what}:", noted.count);
-                noted.named.iter().for_each(|named| eprintln!("  {named}"));
-                let more = noted.count.saturating_sub(noted.named.len() as u64);
-                if more > 0 && noted.named.len() >= MAX_NAMED {
-                    eprintln!("  and more");
-                }
-            }
+        kinds.into_iter().for_each(|(noted, what)| noted.print(what));
+        if let Some(patients) = self.scanned.filter(|patients| *patients > 0) {
+            eprintln!(
+                "The records of {patients} patients were read to make the index of homes, which was missing; the next load does not need this (see infra/docs/records.md)"
+            );
         }
         if self.documents > 0 {
             eprintln!(
@@ -280,6 +309,10 @@ impl Loaded {
                 self.repeated, self.updated
             );
         }
+        self.print_totals(into);
+    }
+
+    fn print_totals(&self, into: &Path) {
         let others = match self.without_patient.count {
             0 => String::new(),
             count => format!(" (and of {count} without a Patient resource)"),

@@ -13,6 +13,8 @@ use super::spill::{Fields, Stream, Writer, put_number, put_text};
 use super::streams::{Load, Unnamed};
 use crate::Failure;
 
+mod moved;
+
 /// Calls `each` for each of `0..count` on several threads. Returns the state of each thread, which `begin` creates.
 pub(super) fn parallel<W: Send>(
     workers: usize,
@@ -61,32 +63,7 @@ pub(super) fn names(
         workers,
         partitions,
         || Writer::new(found),
-        |writer, index| {
-            load.check_interrupted()?;
-            let (named, uses) = (load.names.read(index)?, unnamed.uses.read(index)?);
-            let mut targets: HashMap<&[u8], (u64, &[u8])> = HashMap::new();
-            let mut fields = Fields(&named);
-            while !fields.is_empty() {
-                let (urn, place, target) = (fields.text()?, fields.number()?, fields.text()?);
-                // If several resources have the URN, the one that was read last is the target.
-                let known = targets.entry(urn).or_insert((place, target));
-                if place >= known.0 {
-                    *known = (place, target);
-                }
-            }
-            let mut fields = Fields(&uses);
-            while !fields.is_empty() {
-                let (urn, number) = (fields.text()?, fields.number()?);
-                if let Some((_, target)) = targets.get(urn) {
-                    writer.push(number, |buffer| {
-                        put_number(buffer, number);
-                        put_text(buffer, urn);
-                        put_text(buffer, target);
-                    })?;
-                }
-            }
-            Ok(())
-        },
+        |writer, index| find_targets(load, unnamed, writer, index),
     )?;
     joined.into_iter().try_for_each(Writer::finish)?;
     // A resource with a URN that cannot be resolved is written too.
@@ -94,28 +71,70 @@ pub(super) fn names(
         workers,
         partitions,
         || Sorter::new(load, unnamed, priority),
-        |sorter, index| {
-            load.check_interrupted()?;
-            let (found, texts) = (found.read(index)?, unnamed.texts.read(index)?);
-            let mut targets: HashMap<(u64, &[u8]), &[u8]> = HashMap::new();
-            let mut fields = Fields(&found);
-            while !fields.is_empty() {
-                targets.insert((fields.number()?, fields.text()?), fields.text()?);
-            }
-            let mut fields = Fields(&texts);
-            while !fields.is_empty() {
-                let waiting = Waiting::read(&mut fields)?;
-                let text = renamed(waiting.text, |urn| targets.get(&(waiting.number, urn)).copied());
-                sorter.send_named(Waiting { text: &text, ..waiting })?;
-            }
-            unnamed.texts.remove(index);
-            Ok(())
-        },
+        |sorter, index| rename(load, unnamed, found, sorter, index),
     )?;
     for sorter in sent {
         notes.add(sorter.finish()?.0);
     }
     Ok(notes)
+}
+
+/// Writes the target of each URN of a partition for the resources that use it.
+fn find_targets(
+    load: &Load<'_>,
+    unnamed: &Unnamed,
+    writer: &mut Writer<'_>,
+    index: usize,
+) -> Result<(), Failure> {
+    load.check_interrupted()?;
+    let (named, uses) = (load.names.read(index)?, unnamed.uses.read(index)?);
+    let mut targets: HashMap<&[u8], (u64, &[u8])> = HashMap::new();
+    let mut fields = Fields(&named);
+    while !fields.is_empty() {
+        let (urn, place, target) = (fields.text()?, fields.number()?, fields.text()?);
+        // If several resources have the URN, the one that was read last is the target.
+        let known = targets.entry(urn).or_insert((place, target));
+        if place >= known.0 {
+            *known = (place, target);
+        }
+    }
+    let mut fields = Fields(&uses);
+    while !fields.is_empty() {
+        let (urn, number) = (fields.text()?, fields.number()?);
+        if let Some((_, target)) = targets.get(urn) {
+            writer.push(number, |buffer| {
+                put_number(buffer, number);
+                put_text(buffer, urn);
+                put_text(buffer, target);
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the waiting resources of a partition with the targets of their URNs.
+fn rename(
+    load: &Load<'_>,
+    unnamed: &Unnamed,
+    found: &Stream,
+    sorter: &mut Sorter<'_>,
+    index: usize,
+) -> Result<(), Failure> {
+    load.check_interrupted()?;
+    let (found, texts) = (found.read(index)?, unnamed.texts.read(index)?);
+    let mut targets: HashMap<(u64, &[u8]), &[u8]> = HashMap::new();
+    let mut fields = Fields(&found);
+    while !fields.is_empty() {
+        targets.insert((fields.number()?, fields.text()?), fields.text()?);
+    }
+    let mut fields = Fields(&texts);
+    while !fields.is_empty() {
+        let waiting = Waiting::read(&mut fields)?;
+        let text = renamed(waiting.text, |urn| targets.get(&(waiting.number, urn)).copied());
+        sorter.send_named(Waiting { text: &text, ..waiting })?;
+    }
+    unnamed.texts.remove(index);
+    Ok(())
 }
 
 /// Returns the text in which `Type/id` replaces the `urn:` references.
@@ -186,6 +205,11 @@ fn versions(bytes: &[u8]) -> Result<Vec<Version<'_>>, Failure> {
     Ok(found)
 }
 
+/// Returns the keys of the versions in a partition.
+pub(super) fn keys(bytes: &[u8]) -> Result<Vec<&[u8]>, Failure> {
+    Ok(versions(bytes)?.into_iter().map(|version| version.key).collect())
+}
+
 /// Determines the versions that are kept, and finds references without a target.
 pub(super) fn decide(load: &Load<'_>, workers: usize) -> Result<(Losers, Notes), Failure> {
     let losers = Losers::new(load.resources.load(Ordering::Relaxed));
@@ -203,6 +227,7 @@ pub(super) fn decide(load: &Load<'_>, workers: usize) -> Result<(Losers, Notes),
         }
         if stays.len() < versions.len() {
             replaced(&versions, &stays, &losers, notes);
+            moved::note(&versions, &stays, notes);
         }
         let links = load.links.read(index)?;
         unresolved(load, &links, |target| stays.contains_key(target), notes)
@@ -314,7 +339,7 @@ pub(super) fn follow(
             if resource_type == "Binary" && all.is_empty() && place.piece != Place::LAKE {
                 sorter.note_unplaced(place, &id);
             }
-            sorter.place(number, &resource_type, &id, text, &all)?;
+            sorter.place(number, &resource_type, &id, text, &all, None)?;
         }
         load.followers.remove(index);
         Ok(())

@@ -42,6 +42,7 @@ fn problems_in_json_are_named() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of mistakes")]
 fn problems_in_parameters_are_named() {
     let labs = |parts: Value| json!([{ "name": "parameters", "part": [{ "name": "labs", "part": parts }] }]);
     let enabled = json!({ "name": "enabled", "valueBoolean": true });
