@@ -77,6 +77,8 @@ pub struct Account {
     settings: Arc<str>,
     /// The number of workers' environments that were started: each has random values of its own.
     environments: Arc<AtomicU64>,
+    /// The number of requests of clients and browsers.
+    requests: AtomicU64,
 }
 
 impl Account {
@@ -91,6 +93,7 @@ impl Account {
             record: record.clone(),
             settings: crate::settings(&format!("sandbox = true\n{}", setup.settings)).into(),
             environments: Arc::default(),
+            requests: AtomicU64::new(0),
         };
         for key in crate::lake::files(records) {
             let bytes = std::fs::read(records.join(&key)).expect("a file");
@@ -145,7 +148,13 @@ impl Account {
         }
     }
 
+    /// Returns the number of requests of clients and browsers until now.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> TestResponse {
+        self.requests.fetch_add(1, Ordering::SeqCst);
         // API Gateway decodes the path before it matches it.
         let path = request.uri().path().replace("%24", "$");
         let function = self.routes.function(request.method().as_str(), &path);

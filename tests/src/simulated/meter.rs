@@ -40,6 +40,8 @@ pub struct Meter {
     counts: BTreeMap<(Stage, Service, &'static str), u64>,
     half_reads: u64,
     writes: u64,
+    /// The read units of each table, in halves, and its write units.
+    by_table: BTreeMap<&'static str, (u64, u64)>,
     loads: HashMap<(Stage, Place), Load>,
     throttled: u64,
     /// The largest body of a request or a response in bytes, by stage and operation.
@@ -72,6 +74,8 @@ impl Meter {
     pub(crate) fn units(&mut self, stage: Stage, used: &Used, now: Duration) {
         self.half_reads += used.half_reads;
         self.writes += used.writes;
+        let of_table = self.by_table.entry(used.table).or_default();
+        *of_table = (of_table.0 + used.half_reads, of_table.1 + used.writes);
         #[expect(clippy::cast_precision_loss, reason = "small counts")]
         let (reads, writes) = (used.half_reads as f64 / 2.0 / READ_UNITS, used.writes as f64 / WRITE_UNITS);
         for (share, writes) in [(reads, false), (writes, true)] {
@@ -127,6 +131,11 @@ impl Meter {
     /// Returns the read units, in halves, and the write units.
     pub fn capacity(&self) -> (u64, u64) {
         (self.half_reads, self.writes)
+    }
+
+    /// Returns the read units of a table, in halves, and its write units.
+    pub fn capacity_of(&self, table: &str) -> (u64, u64) {
+        self.by_table.get(table).copied().unwrap_or_default()
     }
 
     pub fn throttled(&self) -> u64 {

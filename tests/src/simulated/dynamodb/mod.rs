@@ -117,6 +117,11 @@ impl DynamoDb {
         Self { tables, transactions: transactions::Tokens::default() }
     }
 
+    /// Returns the number of rows of a table.
+    pub(crate) fn rows(&self, table: &str) -> u64 {
+        self.tables.get(table).map_or(0, Table::len)
+    }
+
     pub(crate) fn call(
         &mut self,
         operation: &str,

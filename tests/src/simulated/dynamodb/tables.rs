@@ -84,6 +84,10 @@ impl Table {
         self.rows.get(key)
     }
 
+    pub(crate) fn len(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
     /// Writes or removes a row; returns the number of indexes that the old or the new row is in.
     pub(crate) fn set(&mut self, key: Key, item: Option<Item>) -> u64 {
         let mut changed = 0;
