@@ -7,6 +7,8 @@ mod copies;
 mod ended;
 pub(crate) mod interrupted;
 mod issuers;
+mod left_out;
+mod names;
 mod rejected;
 mod zip;
 

@@ -196,8 +196,9 @@ async fn mistakes_in_the_form_are_reported_and_all_input_is_kept() {
 
 /// Returns the value of a fact on a page.
 fn fact<'p>(page: &'p str, name: &str) -> &'p str {
-    let value =
-        page.split_once(&format!("<dt>{name}</dt><dd>")).and_then(|(_, behind)| behind.split_once("</dd>"));
+    let value = page
+        .split_once(&format!("<dt>{name}</dt><dd><bdi>"))
+        .and_then(|(_, behind)| behind.split_once("</bdi></dd>"));
     value.unwrap_or_else(|| panic!("no fact {name}: {page}")).0
 }
 

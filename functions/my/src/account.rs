@@ -7,7 +7,8 @@ use domain::choices::{Choices, Sensitive};
 use domain::job::{AuditEvent, JobHeader};
 use domain::ledger::{Ledger, Reason};
 use domain::manifest::ExportTotals;
-use web::pages::{AccountRow, ChosenPart};
+use web::pages::{AccountRow, ChosenPart, QuotedReason};
+use web::rejection::around;
 use words::Words;
 
 /// Returns whether somebody else than the patient has made the choices: staff, who started the export or filled in its form.
@@ -24,6 +25,8 @@ pub(crate) fn left_out(summary: &ExportTotals, by_staff: bool, words: &Words) ->
     let (resources, documents) = (&ledger.resources, &ledger.documents);
     let row = |why: String, entries: u64, documents: u64| AccountRow {
         why,
+        quotes: Vec::new(),
+        after: String::new(),
         entries: words.number(entries),
         documents: words.number(documents),
         is_empty: entries + documents == 0,
@@ -38,14 +41,21 @@ pub(crate) fn left_out(summary: &ExportTotals, by_staff: bool, words: &Words) ->
         )
     });
     let reasons = Reason::ALL.into_iter().map(|reason| {
+        let mut after = String::new();
         let why = match reason {
-            Reason::Staff => words.text("my-why-staff", &[("reasons", &reasons_of_staff(summary, words))]),
+            Reason::Staff => {
+                let (before, end) = around("my-why-staff", "reasons", words);
+                after = end;
+                before
+            }
             Reason::FormGroup | Reason::DateRange if by_staff => {
                 words.text(&format!("my-why-{}-staff", reason.key()), &[])
             }
             _ => words.text(&format!("my-why-{}", reason.key()), &[]),
         };
-        row(why, resources.left_out.get(reason), documents.left_out.get(reason))
+        let quotes = if reason == Reason::Staff { reasons_of_staff(summary, words) } else { Vec::new() };
+        let row = row(why, resources.left_out.get(reason), documents.left_out.get(reason));
+        AccountRow { quotes, after, ..row }
     });
     let others = [
         row(words.text("my-why-duplicates", &[]), resources.duplicates, 0),
@@ -55,10 +65,14 @@ pub(crate) fn left_out(summary: &ExportTotals, by_staff: bool, words: &Words) ->
 }
 
 /// Why staff left something out, each reason once, as staff typed it.
-fn reasons_of_staff(summary: &ExportTotals, words: &Words) -> String {
-    let reasons: BTreeSet<_> = summary.redactions.iter().map(|redaction| redaction.reason.as_str()).collect();
-    let quoted = reasons.into_iter().map(|reason| words.text("my-quoted", &[("text", reason)]));
-    quoted.collect::<Vec<_>>().join(" ")
+fn reasons_of_staff(summary: &ExportTotals, words: &Words) -> Vec<QuotedReason> {
+    let typed = summary.redactions.iter().map(|redaction| (&redaction.reason, &redaction.language));
+    let reasons: BTreeSet<_> = typed.collect();
+    let quoted = |(text, language): (&String, &Option<String>)| {
+        let (before, after) = around("my-quoted", "text", words);
+        QuotedReason { before, text: text.clone(), language: language.clone(), after }
+    };
+    reasons.into_iter().map(quoted).collect()
 }
 
 /// How many entries and documents the record has, and how many of them are in the copy.

@@ -79,7 +79,7 @@ impl My {
         let link = |kind: &str, name: &str, size: u64| FileLink {
             href: format!("{base}/{kind}/{name}"),
             name: name.to_owned(),
-            size: size_in_words(size, &words),
+            size: words.size(size),
         };
         let files = plan.files.iter().map(|named| link("files", &named.name, named.file.size));
         let attachments =
@@ -87,7 +87,7 @@ impl My {
         let listed = Listed::of(plan.files.len() + plan.attachments.len(), from);
         let page = |from: usize| format!("{base}?{}={from}#files", FROM.name);
         let fits = fits(plan, &self.settings) != Fits::Nowhere;
-        let size = size_in_words(plan.bytes(), &words);
+        let size = words.size(plan.bytes());
         Downloads {
             zip: fits.then(|| format!("{base}/zip")),
             all: words.text("my-download-all", &[("size", &size)]),
@@ -131,16 +131,6 @@ impl Listed {
         let (from, to, count) = (number(self.from + 1), number(self.end()), number(self.count));
         words.text("my-files-listed", &[("from", &from), ("to", &to), ("count", &count)])
     }
-}
-
-/// A number of bytes in words: 1 KB is 1000 bytes.
-fn size_in_words(bytes: u64, words: &Words) -> String {
-    let (unit, name) = match bytes {
-        0..1_000_000 => (1_000, "KB"),
-        1_000_000..1_000_000_000 => (1_000_000, "MB"),
-        _ => (1_000_000_000, "GB"),
-    };
-    format!("{} {name}", words.number(bytes.div_ceil(unit)))
 }
 
 #[cfg(test)]

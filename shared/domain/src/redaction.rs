@@ -27,6 +27,9 @@ pub const REASONS: &str = "OperationOutcome.left-out.ndjson";
 pub struct Redaction {
     pub what: Redacted,
     pub reason: String,
+    /// The tag of the language of the page on which the reason was typed. `None` in redactions of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// A member of staff.
     #[serde(rename = "who")]
     pub actor: String,

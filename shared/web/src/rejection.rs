@@ -5,8 +5,8 @@ use domain::states::Rejected;
 use settings::Pages;
 use words::Words;
 
-/// Stands for the reason while its sentence is made. No catalogue and no reason has this character.
-const REASON: &str = "\u{fffc}";
+/// Stands for a variable while its sentence is made. No catalogue and no reason has this character.
+const VALUE: &str = "\u{fffc}";
 
 /// The sentence with the reason for a rejection, in the reader's language. The text that staff typed is as they typed it. The
 /// reason of a failure is in English.
@@ -31,22 +31,22 @@ impl Why {
             None if rejected.reason == Rejected::NO_REASON => words.text("rejected-no-reason", &[]),
             None => rejected.reason.clone(),
         };
-        let (before, after) = around(message, words);
+        let (before, after) = around(message, "reason", words);
         Self { before: before + &reason, typed, after }
     }
 
     /// Returns the sentence of this message about an export that has failed, with a reason in English.
     pub fn of_failure(reason: &str, message: &str, words: &Words) -> Self {
-        let (before, after) = around(message, words);
+        let (before, after) = around(message, "reason", words);
         let typed = TypedReason { text: reason.to_owned(), language: "en".to_owned() };
         Self { before, typed: Some(typed), after }
     }
 }
 
-/// Returns the parts of a sentence before and after its reason.
-fn around(message: &str, words: &Words) -> (String, String) {
-    let sentence = words.text(message, &[("reason", REASON)]);
-    let (before, after) = sentence.split_once(REASON).unwrap_or((&sentence, ""));
+/// Returns the parts of a sentence before and after its variable.
+pub fn around(message: &str, variable: &str, words: &Words) -> (String, String) {
+    let sentence = words.text(message, &[(variable, VALUE)]);
+    let (before, after) = sentence.split_once(VALUE).unwrap_or((&sentence, ""));
     (before.to_owned(), after.to_owned())
 }
 

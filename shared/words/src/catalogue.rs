@@ -1,5 +1,7 @@
 //! The languages and their messages.
 
+use crate::isolate::isolated;
+
 /// The messages of a language, sorted by key.
 pub(crate) struct Catalogue {
     pub(crate) tag: &'static str,
@@ -93,7 +95,7 @@ fn write(pieces: &[Piece], values: &[(&str, &str)], text: &mut String) {
     for piece in pieces {
         match piece {
             Piece::Text(literal) => text.push_str(literal),
-            Piece::Variable(name) => text.push_str(value(values, name)),
+            Piece::Variable(name) => text.push_str(&isolated(value(values, name))),
             Piece::Select { variable, cases, other } => {
                 let chosen = value(values, variable);
                 let case = cases.iter().find(|(case, _)| *case == chosen).map_or(other, |(_, case)| case);
@@ -158,7 +160,7 @@ fn first_variable(text: &str) -> Option<(&str, &str, &str)> {
 pub(crate) fn fill(parts: &[Placeholder<'_>], values: &[(&str, &str)]) -> String {
     let part = |part: &Placeholder<'_>| match part {
         Placeholder::Text(text) => (*text).to_owned(),
-        Placeholder::Variable(name) => value(values, name).to_owned(),
+        Placeholder::Variable(name) => isolated(value(values, name)).into_owned(),
     };
     parts.iter().map(part).collect()
 }

@@ -1,10 +1,12 @@
 //! The texts of the pages in each language, compiled from the catalogues in `languages/`. This crate does not depend on pages or requests.
 //!
+//! - [`isolate`]: keeps the direction of a name out of the sentence around it;
 //! - [`catalogue`]: the languages and their messages;
 //! - [`negotiate`]: the language for an `Accept-Language` header;
 //! - [`time`]: dates in the format of a language and the time zone of the settings.
 
 mod catalogue;
+mod isolate;
 mod negotiate;
 mod time;
 
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use self::catalogue::{Language, Placeholder, placeholders};
+pub use self::isolate::isolated;
 
 /// Messages from the settings that replace those of the catalogue, by language and key.
 pub type Overrides = BTreeMap<(Language, String), String>;
@@ -41,6 +44,11 @@ impl Words {
         }
     }
 
+    /// Returns the direction of the language's script, for the `dir` attribute of HTML.
+    pub fn direction(&self) -> &'static str {
+        if self.text("direction", &[]) == "rtl" { "rtl" } else { "ltr" }
+    }
+
     /// Returns whether there is a message with the key.
     pub fn has(&self, key: &str) -> bool {
         self.language.has(key)
@@ -58,6 +66,19 @@ impl Words {
             written.push(digit);
         }
         written
+    }
+}
+
+impl Words {
+    /// Formats a number of bytes, rounded up to a unit: 1 kB is 1024 bytes, 1 MB is 1024 kB.
+    pub fn size(&self, bytes: u64) -> String {
+        let (key, unit) = match bytes {
+            0..0x400 => ("size-bytes", 1),
+            0x400..0x10_0000 => ("size-kilobytes", 0x400),
+            0x10_0000..0x4000_0000 => ("size-megabytes", 0x10_0000),
+            _ => ("size-gigabytes", 0x4000_0000),
+        };
+        self.text(key, &[("count", &self.number(bytes.div_ceil(unit)))])
     }
 }
 

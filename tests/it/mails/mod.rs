@@ -2,6 +2,7 @@
 
 pub(crate) mod announced;
 mod outages;
+mod translated;
 mod whom;
 
 use std::path::Path;

@@ -335,7 +335,10 @@ async fn the_pages_are_available_in_spanish(world: World) {
     for path in ["/my", copy.as_str(), "/my/apps", "/my/sign-out-everywhere"] {
         let response = world.get(path).cookie(&session).header("accept-language", "es").send().await;
         let shown = response.text();
-        assert!(shown.contains("<html lang=\"es\">") && shown.contains("Mis copias"), "{path}: {shown}");
+        assert!(
+            shown.contains("<html lang=\"es\" dir=\"ltr\">") && shown.contains("Mis copias"),
+            "{path}: {shown}"
+        );
         assert!(!shown.contains("copies") || shown.contains("class=\"copies\""), "{path}: {shown}");
     }
 }

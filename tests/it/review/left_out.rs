@@ -87,7 +87,10 @@ async fn a_left_out_resource_is_not_in_the_copy_but_its_reason_is(world: World) 
     assert_eq!(world.resources(&token, &job).await.len(), 97);
     let patient = crate::my::signed_in(&world, ANNA).await;
     let copy = page(&world, &patient, &job.replace("/jobs/", "/my/exports/")).await;
-    assert!(copy.contains(&format!("Our staff left it out. Why: “{REASON}”")), "{copy}");
+    assert!(
+        copy.contains(&format!("Our staff left it out. Why: “<bdi lang=\"en\">{REASON}</bdi>”")),
+        "{copy}"
+    );
 }
 
 #[both_hosts]

@@ -22,6 +22,7 @@ use futures_util::StreamExt;
 use platform::telemetry::staff_action;
 use storage::packs;
 use web::manifest::stored_page;
+use web::request_context;
 
 use super::cut::Cut;
 use super::documents::DOCUMENT;
@@ -185,7 +186,9 @@ impl Admin {
         replaced.extend(reasons.map(|named| named.file.key.clone()));
         replaced.extend((0..review.summary.pages).map(|page| review.summary.page_key(page)));
         let at = self.clock.now();
-        let redaction = Redaction { what, reason: reason.to_owned(), actor: who.to_owned(), at, replaced };
+        let language = Some(request_context::words().language.tag().to_owned());
+        let (reason, actor) = (reason.to_owned(), who.to_owned());
+        let redaction = Redaction { what, reason, language, actor, at, replaced };
         let notice = redaction.notice();
         for (what, replaced) in documents {
             draft.summary.leave_out(Redaction { what, replaced, ..redaction.clone() });

@@ -75,6 +75,7 @@ impl Maker {
         });
         ZipHead {
             language: self.words.language.tag(),
+            direction: self.words.direction(),
             title: self.title(),
             patient: self.patient(),
             lead: self.text("zip-lead"),

@@ -53,10 +53,12 @@ impl Plan {
         if redactions.iter().any(is_of_kind) { None } else { self.days.get(kind) }
     }
 
-    /// The file name under which a browser saves the ZIP.
+    /// The file name under which a browser saves the ZIP. A header contains it, so other characters than these are replaced.
     pub(super) fn file_name(&self, words: &Words) -> String {
         let asked = self.job.header().created_at.to_zoned(words.zone.clone()).date();
-        format!("health-record-{asked}.zip")
+        let name = words.text("zip-file-name", &[("date", &asked.to_string())]);
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        name.chars().map(|letter| if is_plain(letter) { letter } else { '-' }).collect::<String>() + ".zip"
     }
 
     /// Whether records about alcohol or drugs may be in it, which carry a notice (42 CFR 2.32).

@@ -36,6 +36,7 @@ fn the_redactions_of_an_export_have_a_number_and_a_length() {
         let redaction = Redaction {
             what: Redacted::Document { name: "x".to_owned() },
             reason: reason.to_owned(),
+            language: None,
             actor: "ann".to_owned(),
             at: Timestamp::UNIX_EPOCH,
             replaced: Vec::new(),

@@ -13,7 +13,7 @@ pub use self::format::FormatPage;
 pub(crate) use self::frame::{FRAME, Frame};
 pub use self::my::{
     AccountRow, AppCard, AppsPage, Chosen, ChosenPart, ConfirmPage, ContentRow, CopiesPage, CopyCard,
-    CopyPage, Downloads, FileLink, MyFrame,
+    CopyPage, Downloads, FileLink, MyFrame, QuotedReason,
 };
 pub use self::patients::{
     GroupRow, GroupsPage, LastExport, PatientRow, PatientsPage, StartOf, StartPage, Tick,

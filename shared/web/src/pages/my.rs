@@ -125,9 +125,22 @@ pub struct ContentRow {
 /// The entries that were left out for one reason.
 pub struct AccountRow {
     pub why: String,
+    /// The reasons of staff, which follow `why`.
+    pub quotes: Vec<QuotedReason>,
+    /// The end of the sentence, after the reasons of staff.
+    pub after: String,
     pub entries: String,
     pub documents: String,
     pub is_empty: bool,
+}
+
+/// A reason as staff typed it, and the quotation marks around it.
+pub struct QuotedReason {
+    pub before: String,
+    pub text: String,
+    /// The tag of its language, if it is known.
+    pub language: Option<String>,
+    pub after: String,
 }
 
 /// The apps with access.

@@ -8,6 +8,7 @@ use askama::Template;
 #[template(path = "zip_head.html")]
 pub struct ZipHead {
     pub language: &'static str,
+    pub direction: &'static str,
     pub title: String,
     pub patient: String,
     pub lead: String,

@@ -61,14 +61,15 @@ const NUMBERS: [&str; 11] = [
     "written",
 ];
 /// Messages in which no word depends on the number.
-const BARE: [(&str, &str); 9] = [
-    ("job-kilobytes", "count"),
+const BARE: [(&str, &str); 10] = [
     ("job-ledger-documents", "written"),
     ("job-ledger-sum", "written"),
-    ("job-megabytes", "count"),
     ("my-files-listed", "count"),
     ("queue-approve-count", "count"),
     ("rows-count", "count"),
+    ("size-gigabytes", "count"),
+    ("size-kilobytes", "count"),
+    ("size-megabytes", "count"),
     ("zip-all", "count"),
     ("zip-first", "count"),
 ];

@@ -2,7 +2,6 @@
 
 use words::Words;
 
-use super::size;
 
 /// The limits of one upload.
 pub struct UploadLimits {
@@ -30,7 +29,7 @@ impl AttachForm {
             Some(all) => ("job-attach-limits-all", "job-attach-too-large-all", all),
             None => ("job-attach-limits", "job-attach-too-large", upload.file_bytes),
         };
-        let most = size(words, most);
+        let most = words.size(most);
         Self {
             max_file_bytes: upload.file_bytes,
             max_all_bytes: upload.all_bytes.unwrap_or(u64::MAX),

@@ -63,7 +63,7 @@ impl RowsPage {
         let last = (first + rows.len() as u64).saturating_sub(1);
         let shown = |row: ResourceRow| ShownRow {
             name: if row.id.is_empty() { words.text("rows-open", &[]) } else { row.id.clone() },
-            large: row.large.map(|bytes| words.text("rows-large", &[("size", &super::size(&words, bytes))])),
+            large: row.large.map(|bytes| words.text("rows-large", &[("size", &words.size(bytes))])),
             row,
         };
         let values = [

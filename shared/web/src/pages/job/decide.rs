@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use settings::OWN_PAGES;
 use words::Words;
 
-use super::{DocumentCounts, Message, full, path, patient, size};
+use super::{DocumentCounts, Message, full, path, patient};
 use crate::pages::{FieldProblem, filters};
 use crate::request_context;
 
@@ -45,7 +45,7 @@ impl Decided {
             let values = [
                 ("resources", &*words.number(summary.resources)),
                 ("files", &*words.number(summary.files)),
-                ("size", &*size(words, summary.bytes)),
+                ("size", &*words.size(summary.bytes)),
                 ("documents", &*all),
             ];
             let key = if counted.is_some() { "decide-contents" } else { "decide-contents-uncounted" };

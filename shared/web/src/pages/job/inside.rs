@@ -3,7 +3,7 @@
 use askama::Template;
 use domain::job::Job;
 
-use super::{full, path, size};
+use super::{full, path};
 use crate::pages::filters;
 use crate::request_context;
 
@@ -59,7 +59,7 @@ impl InsidePage {
     ) -> Self {
         let words = request_context::words();
         let sized = |row: InsideRow| {
-            let size = size(&words, row.size);
+            let size = words.size(row.size);
             (row, size)
         };
         let rows = rows.into_iter().map(sized).collect();

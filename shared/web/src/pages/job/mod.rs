@@ -257,16 +257,6 @@ fn state(job: &Job, words: &Words) -> String {
     words.text(&format!("job-state-{}", job.state().name()), &[])
 }
 
-/// Formats a number of bytes, rounded up to a unit.
-pub(super) fn size(words: &Words, bytes: u64) -> String {
-    let (key, unit) = match bytes {
-        0..1_024 => ("job-bytes", 1),
-        1_024..1_048_576 => ("job-kilobytes", 1_024),
-        _ => ("job-megabytes", 1_048_576),
-    };
-    words.text(key, &[("count", &words.number(bytes.div_ceil(unit)))])
-}
-
 fn facts(job: &Job, app: String, due_days: i64, now: Timestamp, words: &Words) -> Vec<Fact> {
     let header = job.header();
     let fact = |key: &str, value: String| Fact { name: words.text(key, &[]), value, is_late: false };
@@ -310,7 +300,8 @@ fn redactions(redactions: &[Redaction], words: &Words) -> Vec<String> {
             Redacted::Resource { resource_type, id: None } => resource_type.clone(),
             Redacted::Document { name } => name.clone(),
         };
-        format!("{what}: {} ({}, {})", redaction.reason, redaction.actor, words.moment(redaction.at))
+        let (reason, actor) = (words::isolated(&redaction.reason), words::isolated(&redaction.actor));
+        format!("{what}: {reason} ({actor}, {})", words.moment(redaction.at))
     };
     redactions.iter().map(sentence).collect()
 }
@@ -345,7 +336,7 @@ fn file_rows(
     let row = |named: &NamedFile| FileRow {
         name: named.name.clone(),
         count: words.number(named.file.count),
-        size: size(words, named.file.size),
+        size: words.size(named.file.size),
     };
     let rows = files.iter().skip(from).take(LISTED).map(row).collect();
     let (next, next_part) = (from.saturating_add(LISTED), part.saturating_add(1));
@@ -360,7 +351,7 @@ fn file_rows(
 impl SizedDocument {
     fn new(document: DocumentRow, words: &Words) -> Self {
         let DocumentRow { name, title, size: bytes, opened, is_attached } = document;
-        Self { name, title, size: size(words, bytes), opened, is_attached }
+        Self { name, title, size: words.size(bytes), opened, is_attached }
     }
 }
 
