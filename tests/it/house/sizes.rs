@@ -41,7 +41,7 @@ struct Function<'t> {
 fn name_of(line: &str) -> Option<&str> {
     let before = ["pub", "pub(crate)", "pub(super)", "async", "const", "unsafe"];
     let mut words = line.split_whitespace().skip_while(|word| before.contains(word));
-    if words.next()? != "fn" { None } else { words.next()?.split(['(', '<']).next() }
+    if words.next()? == "fn" { words.next()?.split(['(', '<']).next() } else { None }
 }
 
 fn functions(text: &str) -> Vec<Function<'_>> {

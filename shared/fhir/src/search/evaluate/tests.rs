@@ -15,12 +15,12 @@ fn check(line: &str, cases: &[(&str, bool)]) {
     }
 }
 
+const OBSERVATION: &str = r#"{"resourceType":"Observation","id":"o1","meta":{"lastUpdated":"2024-03-01T10:00:00Z","tag":[{"system":"t","code":"x"}],"profile":["http://p|1"]},"status":"final","category":[{"coding":[{"system":"http://c","code":"laboratory","display":"Lab \u00dcber"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"1-1"},{"code":"local"}],"text":"Sodium"},"subject":{"reference":"Patient/p1"},"effectivePeriod":{"start":"2024-01-10","end":"2024-01-20"},"valueQuantity":{"value":5.40,"unit":"mmol","system":"http://unitsofmeasure.org","code":"mmol/L"}}"#;
+
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of searches")]
 fn an_observation_matches_as_fhir_defines() {
-    let line = r#"{"resourceType":"Observation","id":"o1","meta":{"lastUpdated":"2024-03-01T10:00:00Z","tag":[{"system":"t","code":"x"}],"profile":["http://p|1"]},"status":"final","category":[{"coding":[{"system":"http://c","code":"laboratory","display":"Lab \u00dcber"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"1-1"},{"code":"local"}],"text":"Sodium"},"subject":{"reference":"Patient/p1"},"effectivePeriod":{"start":"2024-01-10","end":"2024-01-20"},"valueQuantity":{"value":5.40,"unit":"mmol","system":"http://unitsofmeasure.org","code":"mmol/L"}}"#;
     check(
-        line,
+        OBSERVATION,
         &[
             ("code=1-1", true),
             ("code=http://loinc.org|1-1", true),
