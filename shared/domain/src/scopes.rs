@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use self::distinct::distinct;
 
-/// The maximum length of the scopes that a request asks for, in bytes. An app with a scope for every type
-/// of a patient's record needs about half of it.
-pub const MAX_REQUESTED: usize = 4 * 1024;
+/// The maximum length of the scopes that a request asks for, in bytes. A scope for every type of a patient's record
+/// needs about two kilobytes, and scopes with search parameters need more.
+pub const MAX_REQUESTED: usize = 16 * 1024;
 
 /// A set of scopes in the order in which they were given, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
