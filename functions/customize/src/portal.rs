@@ -15,6 +15,7 @@ use domain::scopes::ScopeLevel;
 use http::StatusCode;
 use http::header::SET_COOKIE;
 use http::request::Parts;
+use platform::export_slots::ExportSlots;
 use platform::exports::{NewExport, patient_of_job, start};
 use settings::{Client, OWN_PAGES};
 use web::ApiError;
@@ -262,13 +263,13 @@ impl Customize {
         let event = Event::new(Actor::patient(&patient), Action::ExportStarted).of_job(&id);
         let event = event.of_patient(&patient);
         let new = NewExport {
-            id: Some(id),
+            id: Some(id.clone()),
             owner: Owner::new(client.id.clone(), None, Some(patient.clone()), &format!("Patient/{patient}")),
             patient: Some(summary),
             request: ExportRequest {
                 url: self.settings.url(&format!("{}/Patient/{patient}/$ehi-export", base.path())),
                 base,
-                cohort: Cohort::of(vec![patient]),
+                cohort: Cohort::of(vec![patient.clone()]),
                 confirmed_members: None,
                 // The choices are parsed like the Parameters of a kick-off.
                 choices: from_parameters(&to_parameters(choices))?,
@@ -286,6 +287,9 @@ impl Customize {
             by_patient: false,
             language: Some(request_context::words().language.tag().to_owned()),
         };
+        let slots = ExportSlots { expiring: &*self.expiring, jobs: &*self.jobs };
+        let limit = self.settings.max_running_exports_of(Some(client));
+        slots.acquire_ehi((&new.owner, &patient), limit, &id, self.clock.now()).await?;
         let started = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
         let job = self.audit.around(event, started).await?;
         request_context::started(job.id());

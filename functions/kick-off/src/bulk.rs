@@ -2,28 +2,22 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use crypto::fingerprint;
 use domain::access::Coverage;
-use domain::audit::{Action, Actor, Event};
 use domain::dialect::Dialect;
 use domain::error::{Error, NO_GROUP, Result};
 use domain::group;
-use domain::ids::{GroupId, JobId, PatientId};
+use domain::ids::{GroupId, PatientId};
 use domain::job::{Job, Owner};
-use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::request::{Cohort, ExportRequest, OutputOptions};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue};
-use jiff::SignedDuration;
-use platform::export_slots::ExportSlots;
-use platform::exports::{NewExport, start};
+use platform::exports::NewExport;
 use security::verify::Caller;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 use web::ApiError;
 use web::caller::Bearer;
 use web::extract::{GroupPath, Unread};
+use web::manifest::attachment_key;
 use web::respond::notice;
 use web::urls::{client_of, status_url};
 
@@ -33,20 +27,9 @@ use crate::parameters::KickoffParameters;
 use crate::request::KickoffRequest;
 use crate::selection::{CompiledRequest, Context, ExportLevel, compile};
 
-/// The time during which a repeated kick-off returns the first job.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// The number of patients of a request that are looked up at the same time. There can be a thousand of them, and on AWS each
 /// look-up is a request to S3.
 const LOOK_UPS: usize = 32;
-/// The maximum number of attempts while other requests change the record of the same key.
-const RACES: u32 = 10;
-/// The stored record of an `Idempotency-Key`.
-#[derive(Serialize, Deserialize)]
-struct Repeatable {
-    job: JobId,
-    /// A fingerprint of the request, so that a key is never used for two different requests.
-    request: String,
-}
 
 /// The operation that was called.
 #[derive(Clone, Copy)]
@@ -76,7 +59,8 @@ pub(crate) async fn export(
     // The URL includes the query; the parameters of a body are not part of it (Bulk Data 3.0, `request`).
     let url = state.settings.url(&format!("{}/{place}{query}", operation.dialect.base.path()));
     let new = state.new_export(caller.owner(), ExportRequest { url, ..export });
-    let started = state.begin_once(new, headers.idempotency_key.as_deref(), &parameters);
+    let content = format!("{:?}", parameters.0);
+    let started = state.begin_once(new, headers.idempotency_key.as_deref(), &content);
     let job = Box::pin(started).await?;
     web::request_context::started(job.id());
     Ok(accepted(&state, &job, headers.separate_status)?)
@@ -196,6 +180,7 @@ impl KickOff {
         request.output.one_document_per_file = client.is_some_and(|client| client.one_document_per_file);
         request.output.inline_attachments_bytes = client.map_or(0, |client| client.inline_attachments_bytes);
         request.output.manifest_v4 = client.is_some_and(|client| client.manifest_v4);
+        request.output.attachment_key = attachment_key(&request, client, &*self.random);
         let request_id = web::request_context::request_id();
         NewExport {
             id: None,
@@ -207,41 +192,6 @@ impl KickOff {
             request_id,
             by_patient: false,
             language: None,
-        }
-    }
-
-    /// Starts the export, or returns the job of an earlier kick-off with the same key.
-    async fn begin_once(
-        &self,
-        mut new: NewExport,
-        key: Option<&str>,
-        parameters: &KickoffParameters,
-    ) -> Result<Job> {
-        if let Some(key) = key
-            && let Some(job) = self.repeated(key, &mut new, parameters).await?
-        {
-            return Ok(job);
-        }
-        let now = self.clock.now();
-        let id = new.id.get_or_insert_with(|| self.random.job(now)).clone();
-        let client = client_of(&self.settings, &new.owner);
-        let limit = client.and_then(|client| client.max_running_exports);
-        let limit = limit.unwrap_or(self.settings.max_running_exports);
-        let slots = ExportSlots { expiring: &*self.expiring, jobs: &*self.jobs };
-        if !slots.acquire(&new.owner, limit, &id, now).await? {
-            return Err(Error::TooMany(format!(
-                "this client has {limit} unfinished exports, which is the limit: wait until one ends, or cancel one"
-            )));
-        }
-        let event = Event::new(Actor::client(&new.owner.client), Action::ExportStarted).of_job(&id);
-        let event = new.patient.iter().fold(event, |event, patient| event.of_patient(&patient.id));
-        let started = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
-        match self.audit.around(event, started).await {
-            // An identical kick-off at the same time created the job first.
-            Err(Error::Conflict(_)) => {
-                self.jobs.get(&id).await?.map(|stored| stored.job).ok_or_else(handled_elsewhere)
-            }
-            started => started,
         }
     }
 
@@ -295,56 +245,4 @@ impl KickOff {
             false => Ok(Cohort::of(known)),
         }
     }
-
-    /// Returns the job of an earlier kick-off with the same `Idempotency-Key`. If there is none, sets the job id of the new export and stores
-    /// it for later requests with the key.
-    async fn repeated(
-        &self,
-        key: &str,
-        new: &mut NewExport,
-        parameters: &KickoffParameters,
-    ) -> Result<Option<Job>> {
-        let owner = json!(new.owner);
-        let key = fingerprint(&format!("{owner} {key}"));
-        let request = fingerprint(&format!("{} {:?}", new.request.url, parameters.0));
-        let now = self.clock.now();
-        let expires_at = now.saturating_add(REMEMBERED).map_err(Error::internal)?;
-        for _ in 0..RACES {
-            let fresh = Repeatable { job: self.random.job(now), request: request.clone() };
-            if self.expiring.put(EntryKind::Idempotency, &key, json!(fresh), expires_at).await? {
-                new.id = Some(fresh.job);
-                return Ok(None);
-            }
-            // The entry expired in the meantime, so the key can be used again.
-            let Some(entry) = self.expiring.get(EntryKind::Idempotency, &key).await? else { continue };
-            let known: Repeatable = entry.read()?;
-            if known.request != request {
-                return Err(Error::Reused(
-                    "this 'Idempotency-Key' was used for another request; use a new one",
-                ));
-            }
-            match self.jobs.get(&known.job).await? {
-                Some(stored) if !stored.job.state().is_gone() => return Ok(Some(stored.job)),
-                // The job of the key was deleted, so this request starts a new job.
-                Some(_) => {
-                    let renewed = ExpiringEntry { value: json!(fresh), expires_at, ..entry };
-                    if self.expiring.replace(EntryKind::Idempotency, &key, &renewed).await? {
-                        new.id = Some(fresh.job);
-                        return Ok(None);
-                    }
-                }
-                // The first request did not create its job, because it was interrupted or the client had reached its limit. This request
-                // creates the job with the same id.
-                None => {
-                    new.id = Some(known.job);
-                    return Ok(None);
-                }
-            }
-        }
-        Err(handled_elsewhere())
-    }
-}
-
-fn handled_elsewhere() -> Error {
-    Error::conflict("the same kick-off is being handled by another request; try again in a few seconds")
 }

@@ -9,6 +9,11 @@ use web::describe::Parameter;
 /// The maximum length of an `Idempotency-Key`.
 const MAX_KEY: usize = 255;
 
+pub(crate) const IDEMPOTENCY_KEY: Parameter = Parameter::header(
+    "Idempotency-Key",
+    "A key for the request: a second request with the same key within a day returns the first job",
+);
+
 /// See the [module](self).
 pub(crate) struct KickoffHeaders {
     /// `Prefer: handling=lenient` (RFC 7240).
@@ -27,10 +32,7 @@ impl KickoffHeaders {
             "Prefer",
             "respond-async, with handling=lenient, handling=strict or separate-export-status",
         ),
-        Parameter::header(
-            "Idempotency-Key",
-            "A key for the request: a second request with the same key within a day returns the first job",
-        ),
+        IDEMPOTENCY_KEY,
     ];
 }
 
@@ -56,7 +58,8 @@ impl<S: Send + Sync> FromRequestParts<S> for KickoffHeaders {
     }
 }
 
-fn idempotency_key(parts: &Parts) -> Result<Option<String>> {
+/// Returns the `Idempotency-Key`, if the request has one.
+pub(crate) fn idempotency_key(parts: &Parts) -> Result<Option<String>> {
     let Some(key) = parts.headers.get("idempotency-key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
     let wrong = || Error::invalid(format!("'Idempotency-Key' must have 1 to {MAX_KEY} characters"));

@@ -1,13 +1,13 @@
-//! Limits the number of concurrent exports of a client (contract, section 2, 429).
+//! Limits the number of concurrent exports of a client (contract, sections 1 and 2, 429). Bulk exports of a client are counted together, EHI
+//! exports for each patient.
 //!
-//! A slot is an expiring entry that names its job. It is free again when that job is no longer active, so that it never
-//! has to be released. If two jobs race for the last slot, the version of the entry decides which of them gets it.
+//! A slot is an expiring entry that names its job. It is free again when that job is finished, so that it never has to be released. If two jobs race for the last slot, the version of the entry decides which of them gets it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crypto::fingerprint;
-use domain::error::Result;
-use domain::ids::JobId;
+use domain::error::{Error, Result};
+use domain::ids::{JobId, PatientId};
 use domain::job::Owner;
 use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use domain::ports::jobs::Jobs;
@@ -35,12 +35,37 @@ pub struct ExportSlots<'a> {
 }
 
 impl ExportSlots<'_> {
-    /// Acquires one of the owner's `limit` slots for a job. Returns `false` if other jobs hold all of them. A repeated call
-    /// for the same job finds the slot of the first call.
-    pub async fn acquire(&self, owner: &Owner, limit: u64, job: &JobId, now: Timestamp) -> Result<bool> {
+    /// Acquires a slot for the bulk export of this owner. Returns an error if other jobs hold all `limit` slots. A repeated call for the
+    /// same job finds the slot of the first call.
+    pub async fn acquire(&self, owner: &Owner, limit: u64, job: &JobId, now: Timestamp) -> Result<()> {
+        match self.take(&owner.account_key(), limit, job, now).await? {
+            true => Ok(()),
+            false => Err(Error::TooMany(format!(
+                "this client has {limit} unfinished exports, which is the limit: wait until one ends, or cancel one"
+            ))),
+        }
+    }
+
+    /// Like [`Self::acquire`], for an EHI export of this patient. Exports that wait for the patient or for staff hold their slots.
+    pub async fn acquire_ehi(
+        &self,
+        (owner, patient): (&Owner, &PatientId),
+        limit: u64,
+        job: &JobId,
+        now: Timestamp,
+    ) -> Result<()> {
+        match self.take(&format!("ehi {} {patient}", owner.account_key()), limit, job, now).await? {
+            true => Ok(()),
+            false => Err(Error::TooMany(format!(
+                "this client has {limit} unfinished EHI exports of this patient, which is the limit: wait until one ends, or cancel one"
+            ))),
+        }
+    }
+
+    async fn take(&self, account: &str, limit: u64, job: &JobId, now: Timestamp) -> Result<bool> {
         let slot = json!(Holder { job: job.clone(), since: now });
         let expires_at = now.saturating_add(KEPT).unwrap_or(now);
-        let keys = keys(owner, limit, job);
+        let keys = keys(account, limit, job);
         let held = try_join_all(keys.iter().map(|key| self.holder(key))).await?;
         if held.iter().flatten().any(|(_, holder)| holder.job == *job) {
             return Ok(true);
@@ -48,7 +73,7 @@ impl ExportSlots<'_> {
         for (key, held) in keys.iter().zip(held) {
             let acquired = match held {
                 None => self.expiring.put(EntryKind::ExportSlot, key, slot.clone(), expires_at).await?,
-                Some((_, holder)) if self.is_active(&holder, now).await? => continue,
+                Some((_, holder)) if self.is_unfinished(&holder, now).await? => continue,
                 // The job of the slot has ended.
                 Some((entry, _)) => {
                     let entry = ExpiringEntry { value: slot.clone(), expires_at, ..entry };
@@ -63,9 +88,9 @@ impl ExportSlots<'_> {
         Ok(false)
     }
 
-    async fn is_active(&self, holder: &Holder, now: Timestamp) -> Result<bool> {
+    async fn is_unfinished(&self, holder: &Holder, now: Timestamp) -> Result<bool> {
         Ok(match self.jobs.get(&holder.job).await? {
-            Some(stored) => stored.job.is_active(),
+            Some(stored) => stored.job.is_unfinished(),
             None => now.duration_since(holder.since) < STARTING,
         })
     }
@@ -80,13 +105,11 @@ impl ExportSlots<'_> {
     }
 }
 
-/// Returns the keys of the owner's slots, in an order that depends on the job. So different jobs mostly find an empty
+/// Returns the keys of the slots of an account, in an order that depends on the job. So different jobs mostly find an empty
 /// slot at once, and a repeated kick-off uses the same order.
-fn keys(owner: &Owner, limit: u64, job: &JobId) -> Vec<String> {
+fn keys(account: &str, limit: u64, job: &JobId) -> Vec<String> {
     let mut hasher = DefaultHasher::new();
     job.hash(&mut hasher);
     let first = hasher.finish() % limit.max(1);
-    (0..limit)
-        .map(|number| fingerprint(&format!("{} {}", owner.account_key(), (first + number) % limit)))
-        .collect()
+    (0..limit).map(|number| fingerprint(&format!("{account} {}", (first + number) % limit))).collect()
 }
