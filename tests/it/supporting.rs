@@ -1,5 +1,6 @@
 //! The resources of `shared/` in exports of patients: examples, and random lakes compared with a slow model of the rule.
 
+mod compartments;
 mod model;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -202,7 +202,7 @@ async fn write_line(
         return Ok(());
     }
     if let Some(by) = verdict.follows().filter(|_| filter.follows_references()) {
-        writer.collect_references(resource.head.text, by).await?;
+        writer.collect_references(resource.head.text, by);
     }
     let Some(line) = verdict.exported(line) else { return Ok(()) };
     if let Some(days) = resource.days() {

@@ -33,8 +33,8 @@ impl Generator {
             let results = self.jobs.results(id, from..indexes.end.min(from + WINDOW)).await?;
             let own = results.into_iter().filter(|stored| stored.covered != Covered::Gather);
             let sources: Vec<_> = own.filter_map(|stored| stored.result.references).collect();
-            for (reference, by) in references::read(&*self.files, &sources).await? {
-                writer.add_reference(&reference, by).await?;
+            for (reference, mention) in references::read(&*self.files, &sources, |_| true).await? {
+                writer.add_reference(&reference, mention).await?;
             }
         }
         Ok(())

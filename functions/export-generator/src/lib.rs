@@ -36,6 +36,7 @@ mod keys;
 mod line;
 mod linked;
 mod manifest;
+mod mentions;
 mod merge;
 mod outputs;
 mod pack;

@@ -195,7 +195,10 @@ impl<'a> ChunkExport<'a> {
             return self.provenance.hold(line, key, files).await;
         }
         if let Some(by) = verdict.follows().filter(|_| self.filter.follows_references()) {
-            self.writer.collect_references(head.text, by).await?;
+            self.writer.collect_references(head.text, by);
+            if self.writer.has_many_references() {
+                self.writer.settle_references(&self.versions).await?;
+            }
         }
         let Some(line) = verdict.exported(line) else { return Ok(()) };
         if let Some(days) = resource.days() {

@@ -42,6 +42,8 @@ pub(crate) async fn export(
         (false, false) => patients.failed += 1,
     }
     export.provenance.write(export.filter, &mut documents.claims, &mut export.writer).await?;
+    export.writer.settle_references(&export.versions).await?;
+    export.writer.narrow_references(reader.store()).await?;
     export.writer.end_patient(&patient).await
 }
 

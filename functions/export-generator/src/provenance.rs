@@ -9,7 +9,6 @@ use domain::filter::{Filter, ReferredBy, Verdict};
 use domain::ledger::Reason;
 use domain::ports::records::{ProvenanceCounts, Records, SharedLine};
 use domain::selection::Provenance;
-use fhir::compartments::has_compartment;
 use fhir::json;
 use fhir::references::{parse, target_values};
 use fhir::spelling::plainly;
@@ -66,15 +65,14 @@ impl SharedProvenance {
             return true;
         }
         let plain = plainly(&found.line);
-        let (mut about, mut is_of_patient) = (Vec::new(), false);
+        let mut about = Vec::new();
         target_values(&plain, |target| {
             let Some(named) = parse(target) else { return };
-            is_of_patient |= has_compartment(named.resource_type);
             if walk.is_followed(named.text, by) {
                 about.push(named.text.to_owned());
             }
         });
-        if is_of_patient || about.is_empty() {
+        if found.is_of_patient || about.is_empty() {
             return false;
         }
         if self.kind != Provenance::Latest || self.chosen.contains(&found.reference) {

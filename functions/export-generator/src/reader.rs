@@ -43,6 +43,11 @@ impl PatientReader {
         Ok(Self { records, patient, parts, readers: readers.into() })
     }
 
+    /// Returns the store of the record.
+    pub(crate) fn store(&self) -> &dyn Records {
+        &*self.records
+    }
+
     /// Returns the NDJSON files.
     pub(crate) fn records(&self) -> &[Part] {
         &self.parts.records

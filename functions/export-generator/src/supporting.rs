@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use domain::chunk::Chunk;
 use domain::decision::Decision;
 use domain::error::{Damage, Result};
-use domain::filter::{Filter, Origin, ReferredBy, Verdict};
+use domain::filter::{Filter, Origin, Verdict};
 use domain::pack::Location;
 use domain::ports::jobs::DoneChunk;
 use domain::ports::records::{SharedLine, Supporting};
@@ -75,11 +75,12 @@ impl Generator {
         let mut wave = Wave {
             filter: &filter,
             provenance: SharedProvenance::new(&filter),
-            walk: Walk::default(),
+            walk: Walk::new(self.records.supporting(&BTreeSet::new()).await?.types),
             damaged: Vec::new(),
         };
-        for (reference, by) in references::read(&*self.files, sources).await? {
-            wave.walk.want(&reference, by);
+        let mentioned = references::read(&*self.files, sources, |name| wave.walk.follows(name)).await?;
+        for (reference, mention) in mentioned {
+            wave.walk.want_mentioned(&reference, mention);
         }
         loop {
             let batch = wave.walk.next(at_once);
@@ -104,6 +105,13 @@ impl Generator {
         }
         Ok(())
     }
+}
+
+/// Returns the problem of a resource of `shared/` that may belong to another patient.
+fn belongs_to_patient(reference: &str) -> String {
+    format!(
+        "an exported resource refers to {reference}, which is in shared/ although it may belong to a patient, so it is not exported: put it into the directory of that patient"
+    )
 }
 
 /// The state while references are followed.
@@ -133,7 +141,7 @@ impl Wave<'_> {
         }
         let there: HashSet<&str> = found.lines.iter().map(|line| line.reference.as_str()).collect();
         for missing in batch.iter().filter(|reference| !there.contains(reference.as_str())) {
-            if self.walk.referred_by(missing) == Some(ReferredBy::Exported) && self.filter.wants(missing) {
+            if self.walk.is_missed(missing) && self.filter.wants(missing) {
                 let text =
                     format!("an exported resource refers to {missing}, which is not in the record store");
                 writer.problem("not-found", &text).await?;
@@ -155,7 +163,14 @@ impl Wave<'_> {
             Ok(resource) => resource,
             Err(problem) => return writer.unusable(&format!("{}: {problem}", found.reference)).await,
         };
-        let verdict = self.filter.judge(&resource, Origin::Shared(by)).verdict;
+        let mut verdict = self.filter.judge(&resource, Origin::Shared(by)).verdict;
+        let is_of_other = found.is_of_patient && resource.head.resource_type != "Provenance";
+        if let (true, Verdict::PassOver(reason)) = (is_of_other, &verdict) {
+            verdict = Verdict::LeaveOut(*reason);
+        } else if is_of_other && verdict.decision() == Decision::Keep {
+            self.walk.settle(found, &Verdict::Unreadable);
+            return writer.unusable(&belongs_to_patient(&found.reference)).await;
+        }
         if !self.provenance.is_asked_for(&verdict, found, by, &self.walk) {
             self.walk.set_aside(&found.reference);
             return Ok(());

@@ -160,6 +160,11 @@ impl Versions {
         Version::TooMany
     }
 
+    /// Returns whether the record has a resource whose key has this hash, as far as it is read.
+    pub(crate) fn has(&self, hash: u64) -> bool {
+        self.seen.contains(&hash)
+    }
+
     /// Returns whether a line was [`Version::Repeated`].
     pub(crate) fn is_repeated(&self) -> bool {
         self.is_repeated

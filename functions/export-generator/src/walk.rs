@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use domain::filter::{ReferredBy, Verdict};
 use domain::ledger::Reason;
 use domain::ports::records::SharedLine;
+use fhir::compartments::can_have_patient;
 use fhir::json;
 use fhir::spelling::plainly;
 
-use crate::references::leaving;
+use crate::references::{Mention, leaving};
 
 /// The referenced resources. Each is held once, about 100 bytes.
 #[derive(Default)]
@@ -17,11 +18,15 @@ pub(crate) struct Walk {
     /// References to fetch. Those of exported resources are fetched first, so that few are fetched twice.
     by_exported: BTreeSet<String>,
     by_left_out: BTreeSet<String>,
+    /// The types in `shared/` of which patients' records have resources as well.
+    types: BTreeSet<String>,
 }
 
 struct Known {
     by: ReferredBy,
     fate: Fate,
+    /// Whether each record that refers to it has it.
+    is_in_record: bool,
 }
 
 /// The decision on a resource.
@@ -43,6 +48,35 @@ impl Known {
 }
 
 impl Walk {
+    /// `types` are the types in `shared/` of which patients' records have resources as well.
+    pub(crate) fn new(types: BTreeSet<String>) -> Self {
+        Self { types, ..Self::default() }
+    }
+
+    /// Returns whether references to resources of this type are followed: resources of patients' records are not in
+    /// `shared/`, except those that belong to no patient.
+    pub(crate) fn follows(&self, resource_type: &str) -> bool {
+        !can_have_patient(resource_type) || self.types.contains(resource_type)
+    }
+
+    /// Wants a resource that resources of patients' records refer to.
+    pub(crate) fn want_mentioned(&mut self, reference: &str, mention: Mention) {
+        self.want(reference, mention.by());
+        if let Some(known) = self.known.get_mut(reference) {
+            known.is_in_record = mention == Mention::InRecord;
+        }
+    }
+
+    /// Returns whether a resource is reported if `shared/` does not have it: an exported resource refers to it, and it
+    /// can be in no record, or is not in the record of that resource.
+    pub(crate) fn is_missed(&self, reference: &str) -> bool {
+        let in_record =
+            |known: &Known| known.is_in_record || reference.split('/').next().is_some_and(can_have_patient);
+        let known = self.known.get(reference);
+        known
+            .is_some_and(|known| known.by == ReferredBy::Exported && !known.is_settled() && !in_record(known))
+    }
+
     pub(crate) fn want(&mut self, reference: &str, by: ReferredBy) {
         match self.known.get_mut(reference) {
             Some(known) if known.is_settled() || known.by >= by => return,
@@ -51,7 +85,8 @@ impl Walk {
                 self.by_left_out.remove(reference);
             }
             None => {
-                self.known.insert(reference.to_owned(), Known { by, fate: Fate::Open });
+                let known = Known { by, fate: Fate::Open, is_in_record: false };
+                self.known.insert(reference.to_owned(), known);
             }
         }
         let wanted = match by {
@@ -118,11 +153,19 @@ impl Walk {
         // targets to every patient's export.
         match is_provenance.then(|| json::member(text, 0..text.len(), b"target")).flatten() {
             Some(target) => {
-                leaving(&text[..target.start], |reference| self.want(reference, by));
-                leaving(&text[target.end..], |reference| self.want(reference, by));
+                self.want_all(&text[..target.start], by);
+                self.want_all(&text[target.end..], by);
             }
-            None => leaving(text, |reference| self.want(reference, by)),
+            None => self.want_all(text, by),
         }
+    }
+
+    fn want_all(&mut self, text: &[u8], by: ReferredBy) {
+        leaving(text, b"", |reference| {
+            if self.follows(reference.resource_type) {
+                self.want(reference.text, by);
+            }
+        });
     }
 
     /// Returns whether the resource was fetched before and passed over.

@@ -9,6 +9,7 @@ use domain::filter::ReferredBy;
 use domain::ids::{Attempt, ChunkId, FileName, PatientId};
 use domain::ledger::Ledger;
 use domain::ports::files::Files;
+use domain::ports::records::Records;
 use domain::request::OutputOptions;
 use domain::states::Running;
 use fhir::facts::Days;
@@ -21,8 +22,9 @@ use crate::account::Account;
 use crate::block::Block;
 use crate::inline::Line;
 use crate::outputs::Outputs;
-use crate::references::ReferenceSet;
+use crate::references::{Mention, ReferenceSet};
 use crate::stored::{Attachments, Writing, Written};
+use crate::versions::Versions;
 
 /// The message about a resource that is withheld because its security label cannot be read.
 pub(crate) const UNREADABLE_LABEL: &str =
@@ -180,15 +182,30 @@ impl<'a> ChunkWriter<'a> {
         Ok(())
     }
 
-    /// Notes the references of a line, in its plain spelling, that leave the compartment.
-    pub(crate) async fn collect_references(&mut self, line: &[u8], by: ReferredBy) -> Result<()> {
+    /// Notes the references of a line, in its plain spelling, that may leave the record.
+    pub(crate) fn collect_references(&mut self, line: &[u8], by: ReferredBy) {
         self.references.add_all(line, by);
+    }
+
+    /// Returns whether so many references are noted that they should be settled before the record ends.
+    pub(crate) fn has_many_references(&self) -> bool {
+        self.references.is_full()
+    }
+
+    /// Decides which of the noted references leave the record.
+    pub(crate) async fn settle_references(&mut self, record: &Versions) -> Result<()> {
+        self.references.settle(record);
         self.references.spill().await
     }
 
-    /// Notes one reference.
-    pub(crate) async fn add_reference(&mut self, reference: &str, by: ReferredBy) -> Result<()> {
-        self.references.add(reference, by);
+    /// Drops references to types that `shared/` does not have, if there are many.
+    pub(crate) async fn narrow_references(&mut self, records: &dyn Records) -> Result<()> {
+        self.references.narrow(records).await
+    }
+
+    /// Notes a reference that another chunk collected.
+    pub(crate) async fn add_reference(&mut self, reference: &str, mention: Mention) -> Result<()> {
+        self.references.add_collected(reference, mention);
         self.references.spill().await
     }
 

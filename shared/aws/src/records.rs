@@ -374,7 +374,7 @@ impl Records for AwsRecords {
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
         let shared = self.shared().await?;
-        let mut found = Taken::default();
+        let mut found = Taken::new(&shared.index);
         for group in shared.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
             let file = group[0].0.file as usize;
             let (key, _) = &shared.objects[file];
@@ -388,8 +388,7 @@ impl Records for AwsRecords {
                 found.take(reference, line);
             }
         }
-        let provenance = shared.index.provenance();
-        Ok(Supporting { lines: found.lines(), damaged: shared.damaged.clone(), provenance })
+        Ok(found.supporting(shared.damaged.clone()))
     }
 
     async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {

@@ -4,6 +4,9 @@
 //! The server makes three additions, because a record must be complete: `Device.patient` (the R4 definition does not
 //! include a patient's implants), `Provenance.target` (a Provenance belongs to the record of its target; Bulk Data 2.0,
 //! `includeAssociatedData`) and Binary, which belongs to the record of the document that refers to it.
+//!
+//! Types outside the table, and elements of other versions of FHIR, can name a patient as well: `Task.for`,
+//! `GuidanceResponse.subject`, in FHIR R5 `NutritionOrder.subject`. For them, [`FURTHER_PATHS`] names the patient.
 
 use std::ops::Range;
 
@@ -81,6 +84,44 @@ const TABLE: &[Row] = &[
     ("VisionPrescription", &["patient"]),
 ];
 
+/// The elements at the root of any resource except Group that make it part of a patient's record if no element of the
+/// table does.
+pub const FURTHER_PATHS: [&str; 7] =
+    ["subject", "subjectReference", "patient", "patientReference", "for", "beneficiary", "individual"];
+
+/// Types outside the table whose definition has one of the further elements for a patient, in FHIR R4 or R5. Resources of
+/// these types are in a patient's record, or in no record.
+const FURTHER_TYPES: &[&str] = &[
+    "BiologicallyDerivedProductDispense",
+    "Contract",
+    "DeviceAssociation",
+    "DeviceDispense",
+    "DeviceUsage",
+    "EncounterHistory",
+    "GenomicStudy",
+    "GuidanceResponse",
+    "ImagingSelection",
+    "InventoryReport",
+    "NutritionIntake",
+    "RequestOrchestration",
+    "Task",
+    "Transport",
+];
+
+/// Returns the further elements that can make a resource of the type part of a patient's record if no element of the
+/// table does.
+pub fn further_paths(resource_type: &str) -> impl Iterator<Item = &'static str> {
+    let known = paths(resource_type);
+    // The members of a Group are not its subject.
+    let is_group = resource_type == "Group";
+    FURTHER_PATHS.into_iter().filter(move |path| !is_group && !known.contains(path))
+}
+
+/// Returns whether resources of the type can be in a patient's record, as their definition has an element for a patient.
+pub fn can_have_patient(resource_type: &str) -> bool {
+    has_compartment(resource_type) || FURTHER_TYPES.binary_search(&resource_type).is_ok()
+}
+
 /// Returns the paths that can make a resource of the type part of a patient's record. The list is empty for types that
 /// are in no patient's compartment.
 pub fn paths(resource_type: &str) -> &'static [&'static str] {
@@ -114,7 +155,7 @@ pub fn values_at(line: &[u8], path: &str, mut visit: impl FnMut(Range<usize>)) {
 }
 
 /// Calls `visit` with the range of each value at a dotted path. Lists on the path are searched.
-fn at_path(line: &[u8], value: Range<usize>, path: &str, visit: &mut dyn FnMut(Range<usize>)) {
+pub(crate) fn at_path(line: &[u8], value: Range<usize>, path: &str, visit: &mut dyn FnMut(Range<usize>)) {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     json::members(line, value, |key, value| {
         if key == name.as_bytes() {

@@ -2,12 +2,13 @@
 //! bytes and return ranges of bytes.
 //!
 //! This crate knows nothing of jobs, storage, HTTP or async runtimes. In reading order: [`json`] and [`head`] check a line
-//! and read the fields that every decision needs; [`references`], [`compartments`], [`date`] and [`facts`] read more of it;
+//! and read the fields that every decision needs; [`references`], [`compartments`], [`belonging`], [`date`] and [`facts`] read more of it;
 //! [`search`] compiles and evaluates `_typeFilter`; [`elements`], [`tags`] and [`attachments`] rewrite a line.
 
 mod attachment_url;
 pub mod attachments;
 pub mod base;
+pub mod belonging;
 pub mod compartments;
 pub mod date;
 pub mod elements;

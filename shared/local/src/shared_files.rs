@@ -76,15 +76,14 @@ impl SharedFiles {
 
     /// Returns the lines of these references. If there are duplicates, the last one is used.
     pub(super) fn lines(&self, references: &BTreeSet<String>) -> Result<Supporting> {
-        let mut found = Taken::default();
+        let mut found = Taken::new(&self.index);
         for group in self.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
             let mut reader = LineReader::open(&self.files[group[0].0.file as usize])?;
             for (entry, reference) in group {
                 found.take(reference, reader.read(entry)?);
             }
         }
-        let provenance = self.index.provenance();
-        Ok(Supporting { lines: found.lines(), damaged: self.damaged.clone(), provenance })
+        Ok(found.supporting(self.damaged.clone()))
     }
 
     /// Returns references to the Provenance resources that may have one of these resources as a target.

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use domain::error::Damage;
-use domain::ports::records::{ProvenanceCounts, SharedLine};
-use fhir::compartments::has_compartment;
+use domain::ports::records::{ProvenanceCounts, SharedLine, Supporting};
+use fhir::belonging::{can_be_shared, may_belong_to_patient};
+use fhir::compartments::can_have_patient;
 use fhir::head::{Plain, head};
 use fhir::json::without_mark;
 use fhir::references::{parse, target_values};
@@ -35,6 +36,21 @@ pub struct SharedIndex {
     /// The ids of Provenance resources, one after the other.
     ids: String,
     provenance: ProvenanceCounts,
+    /// The types of which patients' records have resources as well.
+    types: BTreeSet<String>,
+    /// The hashes of the resources that may belong to a patient. Sorted after [`SharedIndex::sorted`].
+    of_patients: Vec<u64>,
+    /// Provenance of which some targets belong to a patient unless they are in `shared/`.
+    undecided: Vec<Undecided>,
+}
+
+/// A Provenance of which some targets are of types of patients' records.
+#[derive(Debug)]
+struct Undecided {
+    id: String,
+    /// The hashes of all targets, and of those that must be in `shared/`.
+    targets: Vec<u64>,
+    in_shared: Vec<u64>,
 }
 
 /// A target of a Provenance.
@@ -55,14 +71,22 @@ impl SharedIndex {
         let mut plain = Plain::default();
         let head = head(without_mark(line), &mut plain).map_err(|problem| problem.to_string())?;
         let id = head.id.ok_or("the resource has no id")?;
+        let hash = hash(&format!("{}/{id}", head.resource_type));
         self.entries.push(Entry {
-            hash: hash(&format!("{}/{id}", head.resource_type)),
+            hash,
             offset,
             length: u32::try_from(length).unwrap_or(u32::MAX),
             file: u32::try_from(file).unwrap_or(u32::MAX),
         });
         if head.resource_type == "Provenance" {
             self.add_provenance(head.text, id);
+        } else if can_have_patient(head.resource_type) {
+            if may_belong_to_patient(head.text, head.resource_type) {
+                self.of_patients.push(hash);
+            }
+            if !self.types.contains(head.resource_type) {
+                self.types.insert(head.resource_type.to_owned());
+            }
         }
         Ok(())
     }
@@ -70,27 +94,37 @@ impl SharedIndex {
     /// Adds the targets of a Provenance. If a target is a resource of a patient, the Provenance is only counted: to
     /// find out whether that resource was exported is expensive, and other patients must not get the line.
     fn add_provenance(&mut self, text: &[u8], id: &str) {
-        let (mut hashes, mut is_of_patient) = (Vec::new(), false);
-        target_values(text, |target| {
-            if let Some(reference) = parse(target) {
-                is_of_patient |= has_compartment(reference.resource_type);
-                hashes.push(hash(reference.text));
-            }
-        });
+        let About { targets, in_shared, is_of_patient } = About::of(text);
         if is_of_patient {
             self.provenance.of_patients += 1;
-        } else if !hashes.is_empty() {
-            self.provenance.of_shared += 1;
-            // A FHIR id has at most 64 characters.
-            let length = u8::try_from(id.len()).unwrap_or_default();
-            let target = |hash| Target { hash, id: self.ids.len(), length };
-            self.targets.extend(hashes.into_iter().map(target));
-            self.ids.push_str(id);
+        } else if in_shared.is_empty() {
+            self.add_targets(&targets, id);
+        } else {
+            self.undecided.push(Undecided { id: id.to_owned(), targets, in_shared });
         }
     }
 
-    pub fn provenance(&self) -> ProvenanceCounts {
-        self.provenance
+    fn add_targets(&mut self, hashes: &[u64], id: &str) {
+        if hashes.is_empty() {
+            return;
+        }
+        self.provenance.of_shared += 1;
+        // A FHIR id has at most 64 characters.
+        let length = u8::try_from(id.len()).unwrap_or_default();
+        let target = |hash: &u64| Target { hash: *hash, id: self.ids.len(), length };
+        self.targets.extend(hashes.iter().map(target));
+        self.ids.push_str(id);
+    }
+
+    /// Returns whether the resource with this hash may belong to a patient.
+    fn is_of_patient(&self, hash: u64) -> bool {
+        self.of_patients.binary_search(&hash).is_ok()
+    }
+
+    /// Returns whether the resource with this hash is in `shared/` and belongs to no patient.
+    fn is_shared(&self, hash: u64) -> bool {
+        let is_there = self.entries.binary_search_by_key(&hash, |entry| entry.hash).is_ok();
+        is_there && !self.is_of_patient(hash)
     }
 
     /// References to the Provenance resources that may have one of these resources as a target.
@@ -109,6 +143,13 @@ impl SharedIndex {
     /// Sorts the index. This is required before [`SharedIndex::find`] and [`SharedIndex::about`].
     pub fn sorted(mut self) -> Self {
         self.entries.sort_unstable();
+        self.of_patients.sort_unstable();
+        for Undecided { id, targets, in_shared } in std::mem::take(&mut self.undecided) {
+            match in_shared.iter().all(|target| self.is_shared(*target)) {
+                true => self.add_targets(&targets, &id),
+                false => self.provenance.of_patients += 1,
+            }
+        }
         self.targets.sort_unstable();
         self
     }
@@ -124,6 +165,34 @@ impl SharedIndex {
         }
         wanted.sort_unstable_by_key(|(entry, _)| (entry.file, entry.offset));
         wanted
+    }
+}
+
+/// The resources that a Provenance is about.
+#[derive(Default)]
+struct About {
+    /// The hashes of all targets.
+    targets: Vec<u64>,
+    /// The hashes of those that belong to a patient unless they are in `shared/`.
+    in_shared: Vec<u64>,
+    /// Whether a target certainly belongs to a patient.
+    is_of_patient: bool,
+}
+
+impl About {
+    fn of(text: &[u8]) -> Self {
+        let mut about = Self::default();
+        target_values(text, |target| {
+            let Some(reference) = parse(target) else { return };
+            let hash = hash(reference.text);
+            about.targets.push(hash);
+            if !can_be_shared(reference.resource_type) {
+                about.is_of_patient = true;
+            } else if can_have_patient(reference.resource_type) {
+                about.in_shared.push(hash);
+            }
+        });
+        about
     }
 }
 
@@ -155,35 +224,48 @@ impl Unusable {
 }
 
 /// The lines that were found, by reference.
-#[derive(Debug, Default)]
-pub struct Taken(BTreeMap<String, SharedLine>);
+#[derive(Debug)]
+pub struct Taken<'i> {
+    index: &'i SharedIndex,
+    lines: BTreeMap<String, SharedLine>,
+}
 
-impl Taken {
+impl<'i> Taken<'i> {
+    pub fn new(index: &'i SharedIndex) -> Self {
+        Self { index, lines: BTreeMap::new() }
+    }
+
     /// Keeps the line if it is the resource of this reference. If there are duplicates, the last line is kept, and the
     /// others are counted.
     pub fn take(&mut self, reference: &str, mut line: Vec<u8>) {
         line.truncate(line.trim_ascii_end().len());
         line.drain(..line.len() - without_mark(&line).len());
         let mut plain = Plain::default();
-        let is_it = head(&line, &mut plain)
-            .is_ok_and(|head| reference.split_once('/') == head.id.map(|id| (head.resource_type, id)));
-        if !is_it {
+        let Ok(head) = head(&line, &mut plain) else { return };
+        if reference.split_once('/') != head.id.map(|id| (head.resource_type, id)) {
             return;
         }
-        match self.0.get_mut(reference) {
-            Some(known) => {
-                known.line = line;
-                known.duplicates += 1;
+        let is_of_patient = match head.resource_type {
+            "Provenance" => {
+                let about = About::of(head.text);
+                about.is_of_patient || !about.in_shared.iter().all(|target| self.index.is_shared(*target))
             }
-            None => {
-                let reference = reference.to_owned();
-                self.0.insert(reference.clone(), SharedLine { reference, line, duplicates: 0 });
-            }
-        }
+            _ => self.index.is_of_patient(hash(reference)),
+        };
+        let duplicates = self.lines.get(reference).map_or(0, |known| known.duplicates + 1);
+        let taken = SharedLine { reference: reference.to_owned(), line, duplicates, is_of_patient };
+        self.lines.insert(reference.to_owned(), taken);
     }
 
-    pub fn lines(self) -> Vec<SharedLine> {
-        self.0.into_values().collect()
+    /// Returns the result for the store whose damaged files these are.
+    pub fn supporting(self, damaged: Vec<Damage>) -> Supporting {
+        let Self { index, lines } = self;
+        Supporting {
+            lines: lines.into_values().collect(),
+            damaged,
+            provenance: index.provenance,
+            types: index.types.clone(),
+        }
     }
 }
 

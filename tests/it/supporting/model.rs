@@ -62,6 +62,15 @@ proptest! {
             found.retain(|name| !name.starts_with("Patient/"));
             let lake = lake.settled();
             assert_eq!(found, request.expected(&lake), "{} with {}", request.path(), request.scopes());
+            let (of_patients, warnings): (Vec<_>, Vec<_>) =
+                warnings.into_iter().partition(|text| text.contains("may belong to a patient"));
+            let misplaced: Vec<_> = (0..lake.shared.len())
+                .filter(|number| lake.shared[*number].misplaced_patient().is_some())
+                .map(|number| format!("refers to {},", lake.name(Target::Shared(number))))
+                .collect();
+            for text in of_patients {
+                assert!(misplaced.iter().any(|name| text.contains(name)), "{text}");
+            }
             let misplaced = request.misplaced(&lake);
             assert_eq!(warnings.len(), usize::from(misplaced > 0), "{warnings:?}");
             assert!(warnings.iter().all(|text| text.contains(&format!("of patients: {misplaced}."))), "{warnings:?}");

@@ -27,9 +27,14 @@
 //! 6. Provenance of `shared/` that has a patient's resource among its targets is not exported. At the end of an export
 //!    of ten million patients it is not known which of their resources were exported, and the Provenance would reveal
 //!    one patient to another. The number of such resources is reported, because they belong in the patients'
-//!    directories.
+//!    directories. A target of a type of patients' records, such as Device, is a patient's resource unless it is in
+//!    `shared/` by rule 8.
 //! 7. In a patient's record, Provenance and AuditEvents about a withheld resource are withheld with it, and their references
 //!    are not followed: their agents are the clinics and clinicians of rule 3.
+//! 8. Resources of types of patients' records are exported from `shared/` as well, such as the Device of a laboratory or
+//!    the Schedule of a practitioner. If such a resource may belong to a patient ([`fhir::belonging`]), it is not
+//!    exported but reported, because it could be another patient's. Patient, Person, RelatedPerson, AuditEvent and Binary
+//!    are never exported from there because of a reference.
 //!
 //! The result does not depend on the order in which references are followed: a resource that was left out first is
 //! judged again if an exported resource refers to it.

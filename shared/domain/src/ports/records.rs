@@ -173,18 +173,22 @@ pub struct Supporting {
     pub damaged: Vec<Damage>,
     /// The counts of all of `shared/`, which every call returns.
     pub provenance: ProvenanceCounts,
+    /// The types in `shared/` of which patients' records have resources as well, such as Device. Every call returns all
+    /// of them.
+    pub types: BTreeSet<String>,
 }
 
 /// Counts of the Provenance lines in `shared/`, by their targets.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct ProvenanceCounts {
-    /// All targets are resources outside any compartment. [`Records::provenance`] finds these lines.
+    /// No target is a resource of a patient. [`Records::provenance`] finds these lines.
     pub of_shared: u64,
-    /// At least one target is a resource of a type that has a compartment.
+    /// At least one target is a resource of a patient: of a type of patients' records, and either not in `shared/` or
+    /// there although it may belong to a patient.
     pub of_patients: u64,
 }
 
-/// A resource outside any patient's compartment.
+/// A resource of `shared/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedLine {
     /// `Type/id`.
@@ -193,6 +197,9 @@ pub struct SharedLine {
     pub line: Vec<u8>,
     /// The number of earlier lines with the same reference.
     pub duplicates: u64,
+    /// Whether the resource may belong to a patient ([`fhir::belonging`]), or is Provenance about such a resource or
+    /// about a resource of a record.
+    pub is_of_patient: bool,
 }
 
 /// Reads a whole file. Returns [`Error::Damaged`] if it has more than `limit` bytes. `file` is its path below the root of

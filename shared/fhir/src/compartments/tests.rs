@@ -3,6 +3,17 @@ use super::*;
 #[test]
 fn the_table_is_sorted_for_the_binary_search() {
     assert!(TABLE.is_sorted_by(|(a, _), (b, _)| a < b));
+    assert!(FURTHER_TYPES.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn further_elements_name_a_patient_where_the_table_does_not() {
+    assert_eq!(further_paths("Task").collect::<Vec<_>>(), FURTHER_PATHS);
+    assert!(further_paths("NutritionOrder").any(|path| path == "subject"));
+    assert!(further_paths("NutritionOrder").all(|path| path != "patient"), "it is in the table");
+    assert_eq!(further_paths("Group").next(), None);
+    assert!(can_have_patient("Task") && can_have_patient("Observation") && !can_have_patient("Organization"));
+    assert!(FURTHER_TYPES.iter().all(|further| !has_compartment(further)));
 }
 
 #[test]

@@ -52,7 +52,8 @@ pub(super) struct RandomLake {
 
 pub(super) const PATIENTS: [&str; 2] = ["ann", "bob"];
 pub(super) const IN_RECORDS: [&str; 5] = ["Condition", "Encounter", "Observation", "Provenance", "Patient"];
-pub(super) const IN_SHARED: [&str; 4] = ["Location", "Medication", "Organization", "Practitioner"];
+pub(super) const IN_SHARED: [&str; 6] =
+    ["Device", "Location", "Medication", "Organization", "Practitioner", "Schedule"];
 
 /// Returns the patient of the record with this number.
 pub(super) fn patient_of(number: usize) -> &'static str {
@@ -62,6 +63,15 @@ pub(super) fn patient_of(number: usize) -> &'static str {
 impl Node {
     pub(super) fn is_provenance(&self) -> bool {
         self.resource_type == "Provenance"
+    }
+
+    /// Returns the patient of a Device or a Schedule of `shared/`, which then should be in the record of that patient.
+    pub(super) fn misplaced_patient(&self) -> Option<&'static str> {
+        let targets = self.about.iter().filter(|_| ["Device", "Schedule"].contains(&self.resource_type));
+        targets.into_iter().find_map(|target| match target {
+            Target::Patient(patient) => Some(*patient),
+            Target::Record(_) | Target::Shared(_) => None,
+        })
     }
 
     /// Returns all versions, in the order of the lines.
@@ -99,6 +109,11 @@ impl Node {
         let refers_to = references(self.refers_to.iter().copied().map(Target::Shared).collect());
         let mut resource =
             json!({ "resourceType": self.resource_type, "id": id, "meta": meta, "extension": refers_to });
+        if let Some(patient) = self.misplaced_patient() {
+            let element = if self.resource_type == "Device" { "patient" } else { "actor" };
+            let reference = json!({ "reference": format!("Patient/{patient}") });
+            resource[element] = if element == "actor" { json!([reference]) } else { reference };
+        }
         if self.is_provenance() {
             resource["target"] = json!(references(self.about.clone()));
             resource["recorded"] = json!(self.recorded);

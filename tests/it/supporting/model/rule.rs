@@ -105,6 +105,9 @@ impl<R: Fn(usize) -> Decision, S: Fn(usize, bool) -> Decision> Rule<R, S> {
         shared: &[Decision],
         number: usize,
     ) -> Decision {
+        if lake.shared[number].misplaced_patient().is_some() {
+            return Decision::Out;
+        }
         // The target of a patient's Provenance is exported because of it; the target of a Provenance in `shared/` is not.
         let in_records = lake.records.iter().zip(records).filter(|(node, _)| {
             let is_target = node.is_provenance() && node.about.contains(&Target::Shared(number));
@@ -168,6 +171,8 @@ fn targets(lake: &RandomLake, number: usize) -> impl Iterator<Item = usize> {
 pub(super) fn names_patients_resource(lake: &RandomLake, number: usize) -> bool {
     lake.shared[number].about.iter().any(|target| match target {
         Target::Patient(_) | Target::Record(_) => true,
-        Target::Shared(number) => lake.shared[*number].is_provenance(),
+        Target::Shared(number) => {
+            lake.shared[*number].is_provenance() || lake.shared[*number].misplaced_patient().is_some()
+        }
     })
 }
