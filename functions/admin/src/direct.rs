@@ -1,7 +1,7 @@
 //! Direct uploads: staff send a file that is too large for a request to the store, with a form that is valid for one file.
 //!
 //! `POST /admin/jobs/{job}/uploads` returns the form, and `POST /admin/jobs/{job}/uploads/{upload}/complete` attaches
-//! a copy of the uploaded file (contract, section 4).
+//! a copy of the uploaded file (contract, section 4). [`crate::job::large`] has the pages that do the same.
 
 use aws_lc_rs::digest;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use domain::error::{Error, NO_JOB, Result};
 use domain::ids::{Attempt, JobId};
 use domain::job::Attachment;
 use domain::ports::expiring::EntryKind;
-use domain::ports::files;
+use domain::ports::files::{self, UploadForm};
 use domain::ports::jobs::StoredJob;
 use futures_util::StreamExt;
 use http::StatusCode;
@@ -37,7 +37,7 @@ pub(crate) const FILE: [Parameter; 3] = [
 ];
 
 /// How long a form is valid. An upload that has begun may take longer.
-const FORM: SignedDuration = SignedDuration::from_mins(5);
+pub(crate) const FORM: SignedDuration = SignedDuration::from_mins(5);
 /// How long an uploaded file can be attached.
 const PENDING: SignedDuration = SignedDuration::from_hours(1);
 
@@ -71,20 +71,9 @@ pub(crate) async fn begin(
     if announced.size == 0 || announced.size > limit {
         return Err(Error::TooLarge(format!("'size' must be from 1 to {limit} bytes")).into());
     }
-    state.attachable(&id).await?;
-    let upload = state.random.attempt();
-    let file = described(&id, &upload, &announced.name, announced.content_type.as_deref());
-    let file = Attachment { key: format!("{}incoming/{upload}/{}", job_prefix(&id), file.name), ..file };
-    let expected =
-        files::Announced { content_type: &file.content_type, max_bytes: announced.size, lifetime: FORM };
-    let form = state.files.upload_form(&file.key, expected).await?;
-    let form = form.ok_or_else(|| {
-        Error::NotSupported(
-            "this server takes files itself: POST them to /admin/jobs/{job}/add-files".to_owned(),
-        )
-    })?;
-    let pending = serde_json::to_value(Pending { job: id, file })?;
-    state.expiring.put(EntryKind::Upload, upload.as_str(), pending, state.clock.now() + PENDING).await?;
+    let (upload, file) = state.incoming(&id, &announced.name, announced.content_type.as_deref()).await?;
+    let form = state.form_for(&file, announced.size, None).await?;
+    state.expect_upload(&id, &upload, file).await?;
     let fields: serde_json::Map<String, Value> =
         form.fields.into_iter().map(|(name, value)| (name, value.into())).collect();
     let body = json!({ "id": upload, "url": form.url, "fields": fields, "expiresIn": FORM.as_secs() });
@@ -101,20 +90,13 @@ pub(crate) async fn complete(
     JobPath(id): JobPath,
     UploadPath(upload): UploadPath,
 ) -> Result<Response, ApiError> {
-    let upload = Attempt::parse(&upload).map_err(|_| NO_UPLOAD)?;
-    let entry = state.expiring.get(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
-    let Pending { job, file } = entry.read()?;
-    if job != id {
-        return Err(NO_JOB.into());
-    }
-    let event = attaching(&state.attachable(&id).await?, 1, &name);
-    let attached = state.audit.around(event, state.attach_copy(&id, &upload, &file, &name)).await?;
-    state.forget(&upload, &file).await;
+    let (upload, file) = state.expected(&id, &upload).await?;
+    let attached = state.attach_upload(&id, &upload, &file, &name, Seen::Any).await?;
     Ok(state.job_response(&attached).await?)
 }
 
 /// The prefix of the copies of an upload, of which one is attached.
-fn copies_prefix(job: &JobId, upload: &Attempt) -> String {
+pub(crate) fn copies_prefix(job: &JobId, upload: &Attempt) -> String {
     format!("{}uploads/{upload}/", job_prefix(job))
 }
 
@@ -123,18 +105,79 @@ fn wrong() -> Error {
 }
 
 impl Admin {
+    /// Returns a file that will be uploaded, and the id of the upload. The export must be one to which files can be attached.
+    pub(crate) async fn incoming(
+        &self,
+        job: &JobId,
+        title: &str,
+        content_type: Option<&str>,
+    ) -> Result<(Attempt, Attachment)> {
+        self.attachable(job).await?;
+        let upload = self.random.attempt();
+        let file = described(job, &upload, title, content_type);
+        let key = format!("{}incoming/{upload}/{}", job_prefix(job), file.name);
+        Ok((upload, Attachment { key, ..file }))
+    }
+
+    /// Returns the form that uploads a file of at most `max_bytes`, and then leads to another URL.
+    pub(crate) async fn form_for(
+        &self,
+        file: &Attachment,
+        max_bytes: u64,
+        redirect: Option<&str>,
+    ) -> Result<UploadForm> {
+        let content_type = &file.content_type;
+        let expected = files::Announced { content_type, max_bytes, lifetime: FORM, redirect };
+        let form = self.files.upload_form(&file.key, expected).await?;
+        form.ok_or_else(|| {
+            Error::NotSupported(
+                "this server takes files itself: POST them to /admin/jobs/{job}/add-files".to_owned(),
+            )
+        })
+    }
+
+    /// Stores that an upload is expected.
+    pub(crate) async fn expect_upload(&self, job: &JobId, upload: &Attempt, file: Attachment) -> Result<()> {
+        let pending = serde_json::to_value(Pending { job: job.clone(), file })?;
+        let expires_at = self.clock.now() + PENDING;
+        self.expiring.put(EntryKind::Upload, upload.as_str(), pending, expires_at).await.map(|_| ())
+    }
+
+    /// Returns an upload of this export that is expected, or that has arrived and is not attached.
+    pub(crate) async fn expected(&self, id: &JobId, upload: &str) -> Result<(Attempt, Attachment)> {
+        let upload = Attempt::parse(upload).map_err(|_| NO_UPLOAD)?;
+        let entry = self.expiring.get(EntryKind::Upload, upload.as_str()).await?.ok_or(NO_UPLOAD)?;
+        let Pending { job, file } = entry.read()?;
+        if job == *id { Ok((upload, file)) } else { Err(NO_JOB) }
+    }
+
+    /// Attaches what was uploaded, and records it.
+    pub(crate) async fn attach_upload(
+        &self,
+        id: &JobId,
+        upload: &Attempt,
+        file: &Attachment,
+        who: &str,
+        seen: Seen,
+    ) -> Result<StoredJob> {
+        let event = attaching(&self.attachable(id).await?, 1, who);
+        let attached = self.audit.around(event, self.attach_copy(id, upload, file, (who, seen))).await?;
+        self.forget(upload, file).await;
+        Ok(attached)
+    }
+
     /// Attaches a copy of an upload, if none is attached.
     async fn attach_copy(
         &self,
         job: &JobId,
         upload: &Attempt,
         file: &Attachment,
-        who: &str,
+        (who, seen): (&str, Seen),
     ) -> Result<StoredJob> {
         let once = copies_prefix(job, upload);
         // Calls at the same time write different copies.
         let copy = self.copied(file, format!("{once}{}/{}", self.random.attempt(), file.name)).await?;
-        let attached = self.attach_recorded(job, vec![copy.clone()], who, Some(&once), Seen::Any).await;
+        let attached = self.attach_recorded(job, vec![copy.clone()], who, Some(&once), seen).await;
         // A call that failed may have changed the job all the same. Then the copy belongs to it.
         if attached.as_ref().is_err_and(|error| !matches!(error, Error::Unavailable(_))) {
             self.files.remove(&copy.key).await?;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use domain::error::{Error, Result};
-use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm, checked_key};
+use domain::ports::files::{Announced, ByteStream, FileWriter, Files, Linked, UploadForm, checked_key};
 use fhir::{FHIR_NDJSON, media_types};
 use jiff::SignedDuration;
 use storage::compressed::decompressed;
@@ -200,9 +200,13 @@ impl Files for AwsFiles {
         Ok(object.stream())
     }
 
-    async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>> {
+    async fn link(&self, key: &str, lifetime: SignedDuration, file: Linked<'_>) -> Result<Option<String>> {
         let key = self.bucket.key(checked_key(key)?);
-        self.presigner.download(&self.bucket.name, &key, lifetime, file_name).await.map(Some)
+        self.presigner.download(&self.bucket.name, &key, lifetime, file).await.map(Some)
+    }
+
+    fn takes_uploads(&self) -> bool {
+        true
     }
 
     async fn upload_form(&self, key: &str, upload: Announced<'_>) -> Result<Option<UploadForm>> {

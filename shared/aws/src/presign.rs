@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::clock::{Clock, hex};
 use domain::error::{Error, Result};
-use domain::ports::files::{Announced, UploadForm};
+use domain::ports::files::{Announced, Linked, UploadForm};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -47,7 +47,7 @@ impl Presigner {
         bucket: &str,
         key: &str,
         lifetime: SignedDuration,
-        file_name: &str,
+        file: Linked<'_>,
     ) -> Result<String> {
         let credentials = self.credentials().await?;
         let signing = PresigningConfig::builder()
@@ -60,7 +60,8 @@ impl Presigner {
             .get_object()
             .bucket(bucket)
             .key(key)
-            .response_content_disposition(format!("attachment; filename=\"{file_name}\""))
+            .response_content_disposition(file.disposition())
+            .set_response_content_type(file.shown_as.map(str::to_owned))
             .response_cache_control("private, no-store");
         let signed = get
             .customize()
@@ -73,7 +74,7 @@ impl Presigner {
 
     /// Returns a form that uploads one object (S3, POST Object; Signature Version 4, POST policy).
     pub(super) async fn upload(&self, bucket: &str, key: &str, upload: Announced<'_>) -> Result<UploadForm> {
-        let Announced { content_type, max_bytes, lifetime } = upload;
+        let Announced { content_type, max_bytes, lifetime, redirect } = upload;
         let credentials = self.credentials().await?;
         let now = self.now();
         let expires = now + self.lifetime(&credentials, lifetime);
@@ -87,6 +88,7 @@ impl Presigner {
             ("x-amz-credential", format!("{}/{scope}", credentials.access_key_id())),
             ("x-amz-date", at),
         ];
+        fields.extend(redirect.map(|url| ("success_action_redirect", url.to_owned())));
         fields.extend(credentials.session_token().map(|token| ("x-amz-security-token", token.to_owned())));
         let mut conditions = vec![json!({ "bucket": bucket }), json!(["content-length-range", 1, max_bytes])];
         conditions.extend(fields.iter().map(|(name, value)| json!(["eq", format!("${name}"), value])));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::error::{Error, Result, Store};
-use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm, checked_key};
+use domain::ports::files::{Announced, ByteStream, FileWriter, Files, Linked, UploadForm, checked_key};
 use futures_util::stream;
 use jiff::SignedDuration;
 use tempfile::TempDir;
@@ -93,7 +93,7 @@ impl Files for LocalFiles {
         })))
     }
 
-    async fn link(&self, _: &str, _: SignedDuration, _: &str) -> Result<Option<String>> {
+    async fn link(&self, _: &str, _: SignedDuration, _: Linked<'_>) -> Result<Option<String>> {
         Ok(None)
     }
 

@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use domain::pack::Location;
-use domain::ports::files::Files;
+use domain::ports::files::{Files, Linked};
 use jiff::SignedDuration;
 use settings::LargeFiles;
 use web::download::{FileRequest, InlineLimit, Stored};
@@ -22,7 +22,8 @@ pub(super) async fn read_as_written(files: &dyn Files) {
         part.extend_from_slice(&bytes.expect("bytes"));
     }
     assert_eq!(part, &text.as_bytes()[1_000_010..1_000_050]);
-    let link = files.link("z/Patient.ndjson", SignedDuration::from_mins(1), "Patient.ndjson").await;
+    let file = Linked::saved("Patient.ndjson");
+    let link = files.link("z/Patient.ndjson", SignedDuration::from_mins(1), file).await;
     let stored = reqwest::get(link.expect("a link").expect("a URL")).await.expect("S3 responds");
     assert_eq!(stored.status(), 200, "{:?}", stored.text().await);
     assert_eq!(stored.headers()["content-encoding"], "gzip");
@@ -53,6 +54,7 @@ async fn large_ranges(files: &dyn Files, size: u64) {
             location: &location,
             content_type: "application/fhir+ndjson",
             file_name: "Patient.ndjson",
+            is_shown: false,
             etag: "\"e\"".to_owned(),
             size,
         };

@@ -18,7 +18,12 @@ use crate::mails::announced::a_mail_is_sent_to_the_patient;
 use crate::review::left_out::{ask, leave_out};
 use crate::review::{link, page};
 
+use super::uploads::a_large_file_is_attached_on_the_pages;
+
 const DEFAULT: Setup = Setup { settings: "", parameters: &[] };
+/// The limit of requests and responses on AWS. The simulation does not pass the template's variables to functions that have a settings
+/// file.
+const LIMITED: Setup = Setup { settings: "max_direct_bytes = 4194304", parameters: &[] };
 /// With this limit no file is small enough for a response.
 const SMALL_RESPONSES: Setup = Setup { settings: "max_direct_bytes = 1", parameters: &[] };
 
@@ -29,7 +34,7 @@ macro_rules! story {
 }
 
 /// The stories, and the deployment of each.
-pub(crate) const ALL: [(Setup, Story); 14] = [
+pub(crate) const ALL: [(Setup, Story); 15] = [
     story!(DEFAULT, begin_with_the_form),
     story!(DEFAULT, a_session_lasts_ten_minutes_after_its_last_use),
     story!(DEFAULT, deleting_an_export_removes_all_its_files),
@@ -42,6 +47,7 @@ pub(crate) const ALL: [(Setup, Story); 14] = [
     story!(DEFAULT, a_mail_is_sent_to_the_patient),
     story!(DEFAULT, exports_complete_despite_duplicate_deliveries),
     story!(DEFAULT, an_upload_is_attached_once_and_does_not_change_afterwards),
+    story!(LIMITED, a_large_file_is_attached_on_the_pages),
     story!(SMALL_RESPONSES, a_large_zip_is_made_in_the_store_and_removed_with_the_copy),
     story!(SMALL_RESPONSES, large_files_are_served_by_signed_links),
 ];
@@ -159,18 +165,40 @@ async fn large_files_are_served_by_signed_links(world: World) {
     let inside = world.get(&link(&listed, "number=0")).cookie(&staff).send().await;
     assert_eq!(inside.status, StatusCode::TEMPORARY_REDIRECT, "{}", inside.text());
     assert!(inside.location().starts_with("https://the-files.s3."), "{}", inside.location());
+    assert!(has_disposition(&inside.location(), "inline"), "{}", inside.location());
     assert_eq!(page(&world, &staff, &format!("/staff{job}/inside")).await.matches("✓ Opened").count(), 1);
     let (question, _) = ask(&world, &staff, &job, "Observation").await;
     let left_out = leave_out(&world, &staff, &job, &question, "It is about another person.").await;
     assert_eq!(left_out.status, StatusCode::SEE_OTHER, "{}", left_out.text());
-    let letter: [(&str, &str, &[u8]); 1] = [("letter.txt", "text/plain", b"With regards")];
-    let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&letter).send().await;
+    let letters: [(&str, &str, &[u8]); 2] = [
+        ("letter.txt", "text/plain", b"With regards"),
+        ("page.txt", "text/plain", b"<html><script>alert(1)</script>"),
+    ];
+    let attached = world.post(&format!("/admin{job}/add-files")).cookie(&staff).files(&letters).send().await;
+    assert_eq!(attached.status, StatusCode::OK, "{}", attached.text());
+    // A browser shows what runs nothing, by its content. It saves the rest.
+    for (name, how, media_type) in
+        [("letter.txt", "inline", Some("text/plain; charset=utf-8")), ("page.txt", "attachment", None)]
+    {
+        let document = world.get(&format!("/staff{job}/documents/{name}")).cookie(&staff).send().await;
+        assert_eq!(document.status, StatusCode::TEMPORARY_REDIRECT, "{name}: {}", document.text());
+        let link = document.location();
+        assert!(has_disposition(&link, how), "{name}: {link}");
+        assert_eq!(tests::parameter(&link, "response-content-type").as_deref(), media_type, "{link}");
+    }
     let approved = world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
     assert_eq!(approved.status, StatusCode::OK, "{}", approved.text());
     let url = text(&attached.json()["attachments"][0]["url"]);
     let sent = world.get(&url).bearer(&token).send().await;
     assert_eq!(sent.status, StatusCode::TEMPORARY_REDIRECT, "{}", sent.text());
     assert!(sent.location().starts_with("https://the-files.s3."), "{}", sent.location());
+    assert!(has_disposition(&sent.location(), "attachment"), "{}", sent.location());
+}
+
+/// Returns whether a browser gets the file of a signed link with this disposition.
+fn has_disposition(link: &str, how: &str) -> bool {
+    let disposition = tests::parameter(link, "response-content-disposition").expect("a disposition");
+    disposition.starts_with(&format!("{how}; filename=\""))
 }
 
 /// An upload is attached once, a later upload with the same form does not change it, and a call that failed can be repeated.

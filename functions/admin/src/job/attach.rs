@@ -25,6 +25,11 @@ pub(crate) async fn add_files(
             let shown = Shown { problem, message: Some(message), ..Shown::default() };
             Ok(page.state.page(&page.id, page.username, shown).await?)
         }
+        Err(error @ Error::TooLarge(_)) => {
+            let text = page.state.upload_limits().refused();
+            let shown = Shown { problem: Some(error), message: Some(text), ..Shown::default() };
+            Ok(page.state.page(&page.id, page.username, shown).await?)
+        }
         done => page.back(done.map(|_| ())).await,
     }
 }

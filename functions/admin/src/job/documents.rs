@@ -11,7 +11,7 @@ use domain::ports::jobs::StoredJob;
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use http::HeaderValue;
-use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
+use http::header::CONTENT_SECURITY_POLICY;
 use settings::LargeFiles;
 use storage::packs;
 use web::download::{FileRequest, InlineLimit, Stored, download};
@@ -61,19 +61,11 @@ pub(crate) async fn show(
     let shown = shown_as(&state.head(&document).await?);
     state.viewed_part(&stored.job, DOCUMENT, &username).await?;
     let content_type = shown.unwrap_or(fhir::media_types::UNKNOWN);
-    let stored = Stored { content_type, ..Stored::of_attachment(&document) };
+    let stored = Stored { content_type, is_shown: shown.is_some(), ..Stored::of_attachment(&document) };
     let inline = InlineLimit { bytes: state.settings.max_direct_bytes, on_larger: LargeFiles::Redirect };
     let response = download(&stored, &request, &*state.files, inline).await?;
     let mut response = state.marking(response, &request, &id, &document).await;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, policy(shown));
-    if shown.is_some() && headers.contains_key(CONTENT_DISPOSITION) {
-        let disposition = format!("inline; filename=\"{}\"", document.name);
-        headers.insert(
-            CONTENT_DISPOSITION,
-            HeaderValue::from_str(&disposition).map_err(domain::error::Error::internal)?,
-        );
-    }
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy(shown));
     Ok(response)
 }
 

@@ -15,7 +15,7 @@ use domain::error::{Error, NO_FILE, Result};
 use domain::ids::{FileName, JobId};
 use domain::job::Job;
 use domain::manifest::NamedFile;
-use domain::ports::files::write_all;
+use domain::ports::files::{Linked, write_all};
 use domain::ports::jobs::StoredJob;
 use fhir::MAX_LINE;
 use fhir::head::{Plain, head};
@@ -158,12 +158,15 @@ fn decoded(document: Inside<'_>) -> Result<Vec<u8>> {
         .map_err(|_| Error::invalid("the document is not base64; look at the resource that it is in"))
 }
 
+/// The media type with which a browser shows the document; `None` if it saves the document.
+fn shown_type(bytes: &[u8]) -> Option<&'static str> {
+    shown_as(&bytes[..bytes.len().min(usize::try_from(sniff::HEAD).unwrap_or(usize::MAX))])
+}
+
 /// The document as a response that runs nothing.
 fn sent(bytes: Vec<u8>, name: &FileName) -> Result<Response> {
-    let head = &bytes[..bytes.len().min(usize::try_from(sniff::HEAD).unwrap_or(usize::MAX))];
-    let shown = shown_as(head);
-    let how = if shown.is_some() { "inline" } else { "attachment" };
-    let disposition = format!("{how}; filename=\"{name}\"");
+    let shown = shown_type(&bytes);
+    let disposition = Linked { name: name.as_str(), shown_as: shown }.disposition();
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(shown.unwrap_or(media_types::UNKNOWN))),
         (CONTENT_DISPOSITION, HeaderValue::from_str(&disposition).map_err(Error::internal)?),
@@ -268,7 +271,7 @@ impl Admin {
         if self.files.size(&key).await? != Some(bytes.len() as u64) {
             write_all(&*self.files, &key, bytes.to_vec()).await?;
         }
-        self.files.link(&key, LINK, name.as_str()).await
+        self.files.link(&key, LINK, Linked { name: name.as_str(), shown_as: shown_type(bytes) }).await
     }
 }
 

@@ -48,6 +48,15 @@ pub(crate) async fn show(page: ExportPage, query: Query) -> Result<Response, Pag
 }
 
 impl Admin {
+    pub(super) fn upload_limits(&self) -> UploadLimits {
+        UploadLimits {
+            files: MAX_FILES,
+            file_bytes: self.settings.max_upload_bytes,
+            all_bytes: self.max_total_bytes(),
+            has_large: self.files.takes_uploads(),
+        }
+    }
+
     pub(super) async fn page(&self, id: &JobId, username: String, shown: Shown) -> Result<Response> {
         let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
         let said = |problem: &Error| in_words(problem, &stored);
@@ -73,11 +82,7 @@ impl Admin {
                 app: client_name(&stored.job.header().owner, &self.settings, &request_context::words()),
                 due_days: self.settings.pages.due_days,
                 now: self.clock.now(),
-                upload: UploadLimits {
-                    files: MAX_FILES,
-                    file_bytes: self.settings.max_upload_bytes,
-                    all_bytes: self.max_total_bytes(),
-                },
+                upload: self.upload_limits(),
                 message,
             },
         );

@@ -22,7 +22,7 @@ use domain::audit::Action;
 use domain::chunk::job_prefix;
 use domain::error::{Error, NO_JOB, Result};
 use domain::job::Job;
-use domain::ports::files::Files;
+use domain::ports::files::{Files, Linked};
 use futures_util::stream::{self, Stream, StreamExt};
 use jiff::SignedDuration;
 use settings::Settings;
@@ -79,7 +79,7 @@ pub(crate) async fn download(
                     return Err(NO_JOB.into());
                 }
             }
-            match state.files.link(&key, LINK, &file_name).await? {
+            match state.files.link(&key, LINK, Linked::saved(&file_name)).await? {
                 Some(link) => Ok(see_other(&link)),
                 // This host has no links; it sends the file itself.
                 None => Ok(made(streamed(maker), "application/zip", &file_name)?),

@@ -42,7 +42,12 @@ pub trait Files: Send + Sync {
     async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream>;
 
     /// Returns a URL by which anyone can download the file for `lifetime`; `None` if the host streams files itself.
-    async fn link(&self, key: &str, lifetime: SignedDuration, file_name: &str) -> Result<Option<String>>;
+    async fn link(&self, key: &str, lifetime: SignedDuration, file: Linked<'_>) -> Result<Option<String>>;
+
+    /// Returns whether [`Files::upload_form`] returns forms.
+    fn takes_uploads(&self) -> bool {
+        false
+    }
 
     /// Returns a form that uploads the announced file to this key; `None` if the host receives files itself.
     async fn upload_form(&self, key: &str, upload: Announced<'_>) -> Result<Option<UploadForm>>;
@@ -66,6 +71,28 @@ pub trait FileWriter: Send + Sync {
     async fn finish(self: Box<Self>) -> Result<()>;
 }
 
+/// What a browser does with a file that it gets by a link.
+#[derive(Debug, Clone, Copy)]
+pub struct Linked<'f> {
+    /// The name under which the file is saved.
+    pub name: &'f str,
+    /// The media type with which the browser shows the file. `None`: the browser saves the file, with the type that is stored.
+    pub shown_as: Option<&'f str>,
+}
+
+impl<'f> Linked<'f> {
+    /// A file that the browser saves under this name.
+    pub fn saved(name: &'f str) -> Self {
+        Self { name, shown_as: None }
+    }
+
+    /// Returns the value of `Content-Disposition`.
+    pub fn disposition(&self) -> String {
+        let kind = if self.shown_as.is_some() { "inline" } else { "attachment" };
+        format!("{kind}; filename=\"{}\"", self.name)
+    }
+}
+
 /// A file that will be uploaded directly to the store.
 #[derive(Debug, Clone, Copy)]
 pub struct Announced<'f> {
@@ -73,6 +100,8 @@ pub struct Announced<'f> {
     pub max_bytes: u64,
     /// The time within which the upload must begin.
     pub lifetime: SignedDuration,
+    /// The URL to which the store redirects the browser after the upload, with some query parameters of its own.
+    pub redirect: Option<&'f str>,
 }
 
 /// A form with which a browser or a tool uploads a file directly to the store. It is valid for one key, one content type,

@@ -12,6 +12,7 @@ mod contents;
 mod decide;
 mod inside;
 mod requested;
+mod upload;
 
 use askama::Template;
 use domain::job::{AuditEvent, Job, JobState};
@@ -29,6 +30,7 @@ pub use self::contents::{FieldRow, ResourcePage, ResourceRow, RowsPage};
 pub use self::decide::{ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, OTHER, RejectPage};
 pub use self::inside::{InsidePage, InsidePlace, InsideRow};
 pub use self::requested::PartRow;
+pub use self::upload::{AttachPage, SendPage, UploadPage};
 use crate::pages::filters;
 use crate::pages::queue::identifiers;
 use crate::rejection::Why;
