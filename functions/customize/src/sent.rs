@@ -83,12 +83,12 @@ impl Customize {
             _ => None,
         };
         match (job, restorable) {
-            (_, Some(undo)) => words.text("my-next-restorable", &[("date", &words.deadline(undo.until))]),
+            (_, Some(undo)) => words.text("my-next-restorable", &[("date", &words.moment(undo.until))]),
             (Job::Rejected(rejected), _) if state == JobState::Rejected => {
                 rejection::what_to_do(rejected, &self.settings.pages, words)
             }
             (Job::Complete(complete), _) if state == JobState::Complete && !is_for_app => {
-                words.text("my-next-complete", &[("date", &words.deadline(complete.expires_at))])
+                words.text("my-next-complete", &[("date", &words.moment(complete.expires_at))])
             }
             _ => {
                 let key = if is_for_app { "next" } else { "my-next" };

@@ -83,14 +83,14 @@ impl My {
     pub(crate) fn next(&self, job: &Job, is_own: bool) -> String {
         let (words, now) = (request_context::words(), self.clock.now());
         if let Some(until) = restorable_until(job, now) {
-            return words.text("my-next-restorable", &[("date", &words.deadline(until))]);
+            return words.text("my-next-restorable", &[("date", &words.moment(until))]);
         }
         let until = match job {
             Job::Rejected(_) if !is_own => String::new(),
             Job::Rejected(rejected) if !job.has_expired(now) => {
                 return rejection::what_to_do(rejected, &self.settings.pages, &words);
             }
-            Job::Complete(complete) => words.deadline(complete.expires_at),
+            Job::Complete(complete) => words.moment(complete.expires_at),
             _ => String::new(),
         };
         let state = state_of(job, now);

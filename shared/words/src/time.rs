@@ -11,14 +11,8 @@ impl Words {
         self.civil(at.to_zoned(self.zone.clone()).date())
     }
 
-    /// Formats the date and the time of a timestamp, without seconds.
+    /// Formats the date and the time of a timestamp, without seconds, with the time zone.
     pub fn moment(&self, at: Timestamp) -> String {
-        let time = at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string();
-        self.text("date-and-time", &[("date", &self.date(at)), ("time", &time)])
-    }
-
-    /// Formats the date and the time of a deadline, with the time zone.
-    pub fn deadline(&self, at: Timestamp) -> String {
         let time = at.to_zoned(self.zone.clone()).strftime("%H:%M %Z").to_string();
         self.text("date-and-time", &[("date", &self.date(at)), ("time", &time)])
     }

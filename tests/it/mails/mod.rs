@@ -136,14 +136,14 @@ async fn a_patient_gets_each_mail_in_the_language_of_the_form() -> tests::Result
             "en",
             "About your request",
             "We have your request. See it: http://localhost:8888/my\n\nNot you? Call +1 555 0100.\n",
-            "Your copy is ready. Sign in by March 2, 2026, 12:00: http://localhost:8888/my\n",
+            "Your copy is ready. Sign in by March 2, 2026, 12:00 UTC: http://localhost:8888/my\n",
             "A message about your request. Sign in to read it: http://localhost:8888/my\n",
         ),
         (
             "es",
             "Sobre su solicitud",
             "Tenemos su solicitud. Véala: http://localhost:8888/my\n\n¿No fue usted? Llame al +1 555 0100.\n",
-            "Su copia está lista. Inicie sesión antes del 2 de marzo de 2026, 12:00: http://localhost:8888/my\n",
+            "Su copia está lista. Inicie sesión antes del 2 de marzo de 2026, 12:00 UTC: http://localhost:8888/my\n",
             "Hay un mensaje sobre su solicitud. Inicie sesión para leerlo: http://localhost:8888/my\n",
         ),
     ] {

@@ -38,7 +38,7 @@ fn the_texts_are_those_of_the_catalogue_in_the_language_of_the_form() {
         (
             NoticeKind::Ready,
             "en",
-            "Your copy is ready. Sign in by March 2, 2026, 17:30: https://ehi.example.org/my",
+            "Your copy is ready. Sign in by March 2, 2026, 17:30 UTC: https://ehi.example.org/my",
         ),
         (
             NoticeKind::Message,

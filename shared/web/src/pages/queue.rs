@@ -105,7 +105,7 @@ impl QueueRow {
             look: stored.job.state().ehi_status(),
             state: restorable_until(&stored.job, now).map_or_else(
                 || state(&words, stored.job.state()),
-                |until| words.text("queue-deleted-until", &[("time", &words.deadline(until))]),
+                |until| words.text("queue-deleted-until", &[("time", &words.moment(until))]),
             ),
             asked: words.date(header.created_at),
             due: due(&words, &stored.job, settings.pages.due_days, now)?,

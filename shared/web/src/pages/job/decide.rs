@@ -176,7 +176,7 @@ impl DeletedPage {
         let history = &gone.header.history;
         let (deletion, undo, can_undo) = match (gone.restorable(now), gone.undo_end()) {
             (Some(undo), _) => {
-                let until = words.text("deleted-until", &[("time", &words.deadline(undo.until))]);
+                let until = words.text("deleted-until", &[("time", &words.moment(undo.until))]);
                 (history.last()?, until, true)
             }
             (None, Some((end, event))) => {
