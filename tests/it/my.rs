@@ -10,7 +10,7 @@ mod issuers;
 mod left_out;
 mod names;
 mod rejected;
-mod zip;
+pub(crate) mod zip;
 
 use http::StatusCode;
 use tests::{TestResponse, World};

@@ -1,6 +1,7 @@
 //! The caller: staff by cookie or by a token, with the role that a route needs, or the owner of jobs by token. The settings say
 //! at each request which roles a member has, so that a session does not keep a role that was taken away.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -105,6 +106,19 @@ async fn page_member_with(role: Role, parts: &Parts, state: &Admin) -> Result<St
         },
         error => PageError(error).into_response(),
     })
+}
+
+/// Anybody. If a member of staff is signed in, the next step of an error page is one of the pages that their roles permit.
+pub(crate) struct Anybody;
+
+impl FromRequestParts<Admin> for Anybody {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, Infallible> {
+        // Whoever cannot be recognized gets the same error as everybody.
+        let _ = Known::of(parts, state).await;
+        Ok(Self)
+    }
 }
 
 /// Defines extractors of a member of staff with a role, by name: for the API, and for pages.

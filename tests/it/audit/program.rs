@@ -31,7 +31,7 @@ fn audit(state: &Path, arguments: &[&str]) -> Output {
     run(ehi().arg("audit").args(arguments).arg("--state").arg(state))
 }
 
-fn tampered(state: &Path, statement: &str) {
+pub(crate) fn tampered(state: &Path, statement: &str) {
     let database = Connection::open(state.join("audit.db")).expect("a database");
     database.execute_batch("DROP TRIGGER IF EXISTS entries_are_final").expect("dropped");
     database.execute_batch(statement).expect("done");

@@ -7,7 +7,7 @@ use http::StatusCode;
 use local::Local;
 use serde_json::json;
 use settings::Settings;
-use tests::{PASSWORD, TestResponse, World, settings};
+use tests::{PASSWORD, TestResponse, World, both_hosts, settings};
 
 use crate::admin::in_review;
 use crate::tokens::{Issuer, claims};
@@ -103,6 +103,44 @@ async fn a_page_for_another_role_says_so() {
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{page}");
         assert!(page.contains("Your account does not have the role that this needs."), "{page}");
         assert!(page.contains(&format!("class=\"button\" href=\"{own}\"")), "{page}");
+    }
+}
+
+/// So does the next step of an address at which there is nothing.
+#[both_hosts(alone)]
+async fn an_unknown_address_leads_to_a_page_of_the_role(world: World) {
+    let reviewer = world.staff().await;
+    let unknown = async |session: Option<&TestResponse>, path: &str| {
+        let call = world.get(path).header("accept", "text/html");
+        let call = match session {
+            Some(session) => call.cookie(session),
+            None => call,
+        };
+        let page = call.send().await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}: {}", page.text());
+        page.text()
+    };
+    for path in ["/staff/nothing", "/staff/jobs/x/y/z", "/staff/jobs/not-an-id"] {
+        let page = unknown(Some(&reviewer), path).await;
+        assert!(page.contains("class=\"button\" href=\"/staff\""), "{path}: {page}");
+    }
+    let page = unknown(None, "/staff/nothing").await;
+    assert!(page.contains("class=\"button\" href=\"/staff\""), "{page}");
+    let asked = world.get("/staff/nothing").header("accept", "application/json").send().await;
+    assert_eq!(asked.json()["resourceType"], "OperationOutcome", "{}", asked.text());
+}
+
+#[tokio::test]
+async fn an_unknown_address_leads_auditors_and_administrators_to_their_pages() {
+    let world = World::of(&with_members(""), &ehi::defaults::sample_records());
+    for (name, own) in [("auditor", "/staff/audit"), ("administrator", "/staff/settings")] {
+        let session = signed_in(&world, name).await;
+        for path in ["/staff/nothing", "/staff/jobs/x/y/z", "/staff/audit/nothing"] {
+            let page = world.get(path).cookie(&session).header("accept", "text/html").send().await;
+            assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+            let link = format!("class=\"button\" href=\"{own}\"");
+            assert!(page.text().contains(&link), "{path}: {}", page.text());
+        }
     }
 }
 

@@ -1,15 +1,20 @@
 //! The pages in a real browser. `cargo xtask browser` starts it; plain `cargo test` ignores these stories.
 
 mod again;
+mod auditor;
 mod colours;
+mod confirmations;
 mod errors;
 mod helpers;
 mod my;
 mod offline;
 mod patient;
+mod print;
 mod review;
 mod session;
+mod spanish;
 mod staff;
+mod started;
 mod states;
 
 use tests::browser::{Audience, Browser, Key, Look, Page, Script, Site, inspect};
@@ -54,4 +59,26 @@ fn assert_none<T: ToString>(wrong: &[T]) {
 /// Checks that a page has none of the problems that every page must avoid.
 async fn passes(page: &Page, name: &str, audience: Audience) {
     assert_none(&inspect(page, name, audience).await);
+}
+
+/// Follows a link by the keyboard.
+async fn follow(page: &Page, name: &str) {
+    page.tab_to("link", name).await;
+    page.leads(page.press(Key::Enter)).await;
+}
+
+/// Presses a button by the keyboard.
+async fn press(page: &Page, name: &str) {
+    page.tab_to("button", name).await;
+    page.leads(page.press(Key::Enter)).await;
+}
+
+/// Checks a page of staff in every appearance, if it may run the scripts of the check, and loads it again: the check leaves the text
+/// twice as large.
+async fn checked(page: &Page, script: Script, name: &str) {
+    if script == Script::On {
+        passes(page, name, Audience::Staff).await;
+        page.look(Look::DESK).await;
+        page.open(&page.url().await).await;
+    }
 }

@@ -3,7 +3,7 @@
 use tests::browser::{Audience, Key, Look, Page, Review, Script, Site};
 use tests::in_browser;
 
-use super::{assert_none, opened, passes};
+use super::{assert_none, follow, opened, passes, press};
 
 /// Opens the page of an export in review.
 async fn reviewed(site: &Site, page: &Page) -> Review {
@@ -11,18 +11,6 @@ async fn reviewed(site: &Site, page: &Page) -> Review {
     site.sign_staff_in(page).await;
     page.open(&site.at(&format!("/staff/jobs/{}", review.id))).await;
     review
-}
-
-/// Follows a link by the keyboard.
-async fn follow(page: &Page, name: &str) {
-    page.tab_to("link", name).await;
-    page.leads(page.press(Key::Enter)).await;
-}
-
-/// Presses a button by the keyboard.
-async fn press(page: &Page, name: &str) {
-    page.tab_to("button", name).await;
-    page.leads(page.press(Key::Enter)).await;
 }
 
 /// Opens the first resource of a file, from the page of the export.

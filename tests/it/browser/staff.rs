@@ -117,11 +117,11 @@ async fn the_pages_of_several_approvals_pass_in_every_appearance() {
         page.press(Key::Tab).await;
     }
     page.leads(page.click("button", "Approve 2")).await;
-    passes(&page, "staff-approve", Audience::Staff).await;
+    passes(&page, "staff-approve-several", Audience::Staff).await;
     let staff = site.world.staff().await;
     site.world.post(&format!("/admin{}/approve", review.job)).cookie(&staff).send().await;
     page.leads(page.click("button", "Approve 2")).await;
-    passes(&page, "staff-approved", Audience::Staff).await;
+    passes(&page, "staff-approved-several", Audience::Staff).await;
 }
 
 #[in_browser]

@@ -76,6 +76,11 @@ impl Page {
         self.ask(&format!("contrast({}, {})", json!(front), json!(back))).await
     }
 
+    /// Returns what a printed page must not have; see [`Page::print`].
+    pub async fn unprintable(&self) -> Vec<String> {
+        self.ask("unprintable()").await
+    }
+
     /// Returns the fields and buttons whose edges have too little contrast with their background.
     pub async fn faint_edges(&self) -> Vec<String> {
         self.ask("faintEdges()").await

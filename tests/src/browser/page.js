@@ -141,6 +141,17 @@
       return all(TARGETS).filter((element) => inSight(element) && small(element) && !inSentence(element)).map(shown);
     },
 
+    // Returns what a printed page must not have: navigation, buttons and filters, closed details, and other colours than black on white.
+    unprintable() {
+      const visible = all("nav, button, .button, .filters, .alone:not(td .alone), input[type=file], input[type=search], [type=submit]");
+      const closed = [...document.querySelectorAll("details > :not(summary)")].filter((element) => !element.checkVisibility());
+      const hasText = (element) => [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+      const isBlack = (element) => painted([...grounds(element), style(element).color]).every((part) => part === 0);
+      const isWhite = (element) => painted(grounds(element)).every((part) => part === 255);
+      const coloured = all("body *").filter((element) => hasText(element) && !(isBlack(element) && isWhite(element)));
+      return [["visible", visible], ["closed", closed], ["coloured", coloured]].flatMap(([what, found]) => found.map((element) => `${what}: ${words(element)}`));
+    },
+
     // Returns the contrast of two colours of the page's style sheet.
     contrast: (front, back) => ratio(painted([resolved("Canvas"), resolved(back), resolved(front)]), painted([resolved("Canvas"), resolved(back)])),
 

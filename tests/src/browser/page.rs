@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::protocol::{Connection, Event};
-use super::{Look, Script, screenshots};
+use super::{Look, Scheme, Script, screenshots};
 use crate::text;
 
 /// The JavaScript functions that the tests call in a page.
@@ -53,7 +53,13 @@ impl Page {
         self.call("Emulation.setDeviceMetricsOverride", window).await;
         let scheme = json!({ "name": "prefers-color-scheme", "value": look.scheme.name() });
         let calm = json!({ "name": "prefers-reduced-motion", "value": "reduce" });
-        self.call("Emulation.setEmulatedMedia", json!({ "features": [scheme, calm] })).await;
+        self.call("Emulation.setEmulatedMedia", json!({ "media": "", "features": [scheme, calm] })).await;
+    }
+
+    /// Shows the page as it is printed, until [`Page::look`] is called. The person prefers this colour scheme on the screen.
+    pub async fn print(&self, scheme: Scheme) {
+        let scheme = json!({ "name": "prefers-color-scheme", "value": scheme.name() });
+        self.call("Emulation.setEmulatedMedia", json!({ "media": "print", "features": [scheme] })).await;
     }
 
     /// Opens a URL as if it were typed.
@@ -96,6 +102,14 @@ impl Page {
         action.await;
         let begun = self.connection.event(before, &self.session, "Page.downloadWillBegin").await;
         text(&begun.expect("a download begins").params["url"])
+    }
+
+    /// Chooses a file in the first field for files, as the dialog of the browser does.
+    pub async fn choose_file(&self, path: &std::path::Path) {
+        let field = json!({ "expression": "document.querySelector('input[type=file]')" });
+        let field = self.call("Runtime.evaluate", field).await;
+        let chosen = json!({ "files": [path], "objectId": field["result"]["objectId"] });
+        self.call("DOM.setFileInputFiles", chosen).await;
     }
 
     /// Runs a script in every page that is opened from now on, before the scripts of the page.

@@ -37,15 +37,16 @@ struct Prepared {
 }
 
 impl Prepared {
-    async fn new(more: &str, records: &Path) -> Self {
+    /// `text` has all settings, apart from the app. `make` makes a World of them.
+    async fn new(text: &str, make: impl FnOnce(&str) -> World) -> Self {
         let (listener, base) = listen().await;
         let (app_listener, app) = listen().await;
         let client = format!(
             "[[clients]]\nid = \"{APP}\"\nname = \"Pocket Health\"\nredirect_uris = [\"{app}/callback\"]\nscopes = \
              \"launch/patient offline_access openid fhirUser patient/$ehi-export patient/*.rs\"\n"
         );
-        let text = settings(more).replacen(BASE_URL, &base, 1) + &client;
-        let world = World::of(&text, records);
+        let text = text.replacen(BASE_URL, &base, 1) + &client;
+        let world = make(&text);
         let serving = vec![serve(app_listener, Router::new().fallback(back_in_the_app))];
         Self { world, base, listener, app, serving }
     }
@@ -75,7 +76,12 @@ impl Site {
 
     /// Returns a site with additional settings and other records.
     pub async fn over(more: &str, records: &Path) -> Self {
-        let Prepared { world, base, listener, app, serving } = Prepared::new(more, records).await;
+        Self::of(&settings(more), |text| World::of(text, records)).await
+    }
+
+    /// Returns a site with the text of all settings. `make` makes the World, from the settings with the address of the site.
+    pub async fn of(text: &str, make: impl FnOnce(&str) -> World) -> Self {
+        let Prepared { world, base, listener, app, serving } = Prepared::new(text, make).await;
         let server = Server::start(world.platform().clone(), listener, 0).await.expect("a server");
         Self { world, base, app, _server: Some(server), serving }
     }
@@ -84,7 +90,7 @@ impl Site {
     pub async fn with_router(router: impl FnOnce(&World) -> Router) -> Self {
         let records = ehi::defaults::sample_records();
         let Prepared { world, base, listener, app, mut serving } =
-            Prepared::new("sandbox = true", &records).await;
+            Prepared::new(&settings("sandbox = true"), |text| World::of(text, &records)).await;
         serving.push(serve(listener, router(&world)));
         Self { world, base, app, _server: None, serving }
     }
@@ -163,10 +169,15 @@ impl Site {
         Review { job, id }
     }
 
-    /// Signs staff in, by the keyboard.
+    /// Signs a member of staff with all roles in, by the keyboard.
     pub async fn sign_staff_in(&self, page: &Page) {
+        self.sign_in_as(page, "admin").await;
+    }
+
+    /// Signs a member of staff in, by the keyboard.
+    pub async fn sign_in_as(&self, page: &Page, username: &str) {
         page.open(&self.at("/staff/login")).await;
-        page.fill("User name", "admin").await;
+        page.fill("User name", username).await;
         page.fill("Password", PASSWORD).await;
         page.leads(page.press(super::Key::Enter)).await;
     }
