@@ -14,7 +14,7 @@ use domain::ports::records::Part;
 use fhir::attachments::{Link, LinkedAttachment, Target};
 use fhir::references::Reference;
 
-use crate::references::format_key;
+use crate::keys::format_key;
 
 /// The references to the documents of one patient.
 pub(crate) struct Claims<'p> {

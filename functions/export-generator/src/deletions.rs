@@ -10,7 +10,7 @@ use domain::selector::Selector;
 use fhir::date::Span;
 use serde::{Deserialize, Serialize};
 
-use crate::references::format_key;
+use crate::keys::format_key;
 
 /// The maximum number of unusable lines and files that are named.
 const MAX_PROBLEMS: usize = 100;

@@ -10,8 +10,8 @@ use fhir::head::Plain;
 
 use crate::associated::Associated;
 use crate::documents::PatientDocuments;
+use crate::keys::format_key;
 use crate::linked::linked;
-use crate::references::format_key;
 use crate::tombstones::Tombstones;
 use crate::unserved::without_documents;
 use crate::versions::{Reads, TOO_MANY, Version, Versions};

@@ -1,14 +1,38 @@
 //! The references of one record, each once. They are held until the record is read, because the resources that they mean
 //! may follow in it. They share one buffer, so that a reference needs no memory of its own.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use domain::filter::ReferredBy;
-use fhir::references::Reference;
+use fhir::belonging::can_be_shared;
+use fhir::json::string;
+use fhir::references::{Reference, parse, reference_values};
 use foldhash::fast::RandomState;
 
 use crate::keys::key_hash;
-use crate::references::leaving;
+
+/// Visits the references of a line, in its plain spelling, to resources that may be in `shared/`. References that begin
+/// with `skipped` are skipped, if it is not empty.
+///
+/// The server of an absolute URL does not matter. `ehi load` keeps the absolute references of records from another
+/// server, and places resources by them, so they name resources in `shared/`. To ignore them would lose parts of the
+/// record.
+pub(crate) fn leaving(text: &[u8], skipped: &[u8], mut visit: impl FnMut(Reference<'_>)) {
+    reference_values(text, |value| {
+        // Fast path: nearly all references are to the patient and the encounter.
+        let inside = &text[value.start + 1..];
+        if inside.starts_with(b"Patient/") || (!skipped.is_empty() && inside.starts_with(skipped)) {
+            return;
+        }
+        if let Some(Cow::Borrowed(reference)) = string(text, value)
+            && let Some(reference) = parse(reference)
+            && can_be_shared(reference.resource_type)
+        {
+            visit(reference);
+        }
+    });
+}
 
 /// The references of a record.
 #[derive(Default)]

@@ -5,7 +5,6 @@
 //! patient (Condition, Device), it is dropped. If not (Organization), `shared/` may have the resource as well, which
 //! other records need; but it is not reported if it does not.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::error::Result;
@@ -14,10 +13,7 @@ use domain::lines::{Lines, StreamReader};
 use domain::pack::{Location, SMALL};
 use domain::ports::files::{FileWriter, Files};
 use domain::ports::records::Records;
-use fhir::belonging::can_be_shared;
 use fhir::compartments::can_have_patient;
-use fhir::json::string;
-use fhir::references::{Reference, parse, reference_values};
 use foldhash::fast::RandomState;
 use storage::packs;
 
@@ -52,37 +48,6 @@ impl Mention {
             Self::InRecord | Self::Exported => ReferredBy::Exported,
         }
     }
-}
-
-/// Formats the reference to a resource.
-pub(crate) fn format_key(resource_type: &str, id: &str) -> String {
-    let mut key = String::with_capacity(resource_type.len() + id.len() + 1);
-    key.push_str(resource_type);
-    key.push('/');
-    key.push_str(id);
-    key
-}
-
-/// Visits the references of a line, in its plain spelling, to resources that may be in `shared/`. References that begin
-/// with `skipped` are skipped, if it is not empty.
-///
-/// The server of an absolute URL does not matter. `ehi load` keeps the absolute references of records from another
-/// server, and places resources by them, so they name resources in `shared/`. To ignore them would lose parts of the
-/// record.
-pub(crate) fn leaving(text: &[u8], skipped: &[u8], mut visit: impl FnMut(Reference<'_>)) {
-    reference_values(text, |value| {
-        // Fast path: nearly all references are to the patient and the encounter.
-        let inside = &text[value.start + 1..];
-        if inside.starts_with(b"Patient/") || (!skipped.is_empty() && inside.starts_with(skipped)) {
-            return;
-        }
-        if let Some(Cow::Borrowed(reference)) = string(text, value)
-            && let Some(reference) = parse(reference)
-            && can_be_shared(reference.resource_type)
-        {
-            visit(reference);
-        }
-    });
 }
 
 /// Returns whether resources of the type of a reference can be in a patient's record because of the patient.

@@ -9,7 +9,8 @@ use fhir::compartments::can_have_patient;
 use fhir::json;
 use fhir::spelling::plainly;
 
-use crate::references::{Mention, leaving};
+use crate::mentions::leaving;
+use crate::references::Mention;
 
 /// The referenced resources. Each is held once, about 100 bytes.
 #[derive(Default)]
