@@ -1,4 +1,6 @@
-//! The documentation: every link has a target, and the tables match the code.
+//! The documentation: every link has a target, the tables match the code, and so do [`numbers`].
+
+mod numbers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
