@@ -51,6 +51,20 @@ async fn revoking_either_token_revokes_both(world: World) {
     assert_eq!(unknown.status, StatusCode::OK);
 }
 
+/// The holder of a token cannot fill the audit trail.
+#[tokio::test]
+async fn a_token_that_is_revoked_again_leaves_no_further_entry() {
+    let world = World::new();
+    let tokens = world.tokens("app", ANNA).await;
+    for name in ["refresh_token", "refresh_token", "access_token"] {
+        let fields = [("token", text(&tokens[name])), ("client_id", "app".to_owned())];
+        assert_eq!(world.post("/auth/revoke").form(&fields).send().await.status, StatusCode::OK, "{name}");
+    }
+    let auditor = world.staff().await;
+    let entries = world.get("/admin/audit?action=token-revoked").cookie(&auditor).send().await;
+    assert_eq!(entries.lines().len(), 1, "{}", entries.text());
+}
+
 async fn introspected(world: &World, bearer: &str, token: &str) -> Value {
     world.post("/auth/introspect").bearer(bearer).form(&[("token", token)]).send().await.json()
 }

@@ -77,8 +77,11 @@ pub(crate) async fn revoke(
     };
     if let Some(refresh) = state.refresh_grant(token).await? {
         if may_revoke(&refresh.client, None) {
-            let event = Event::new(Actor::client(&refresh.client), Action::TokenRevoked);
-            state.audit.record(event.of_patient(&refresh.sign_in.patient)).await?;
+            // A second revocation leaves no entry, so that the holder of a token cannot fill the audit trail.
+            if state.is_authorized(&refresh).await? {
+                let event = Event::new(Actor::client(&refresh.client), Action::TokenRevoked);
+                state.audit.record(event.of_patient(&refresh.sign_in.patient)).await?;
+            }
             state.end_family(&refresh.family).await?;
             let patient = &refresh.sign_in.patient;
             state.authorizations().forget(patient, std::slice::from_ref(&refresh.family)).await?;
@@ -171,6 +174,11 @@ impl Authorize {
     }
 
     async fn is_alive(&self, refresh: &RefreshGrant) -> Result<bool, OAuthError> {
-        Ok(!refresh.used && self.expiring.get(EntryKind::Family, &refresh.family).await?.is_some())
+        Ok(!refresh.used && self.is_authorized(refresh).await?)
+    }
+
+    /// Returns whether the authorization of a refresh token has not ended.
+    async fn is_authorized(&self, refresh: &RefreshGrant) -> Result<bool, OAuthError> {
+        Ok(self.expiring.get(EntryKind::Family, &refresh.family).await?.is_some())
     }
 }
