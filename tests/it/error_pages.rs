@@ -111,7 +111,7 @@ async fn limits_and_faults_are_pages_for_browsers() {
         assert_eq!(world.get("/fhir/$export").bearer(&token).send().await.status, StatusCode::ACCEPTED);
     }
     let (page, json) = both(|| world.get("/fhir/$export").bearer(&token), None).await;
-    assert_page(&page, StatusCode::TOO_MANY_REQUESTS, "Wait a little, then try again", "/");
+    assert_page(&page, StatusCode::TOO_MANY_REQUESTS, "Too many copies are not ready yet", "/");
     assert_outcome(&json, StatusCode::TOO_MANY_REQUESTS);
 
     let (job, _, staff) = in_review(&world).await;

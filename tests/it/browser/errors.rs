@@ -146,7 +146,7 @@ async fn too_many_requests_get_a_page() {
     }
     page.send_header("Authorization", &format!("Bearer {token}")).await;
     page.open(&site.at("/fhir/$export")).await;
-    assert_error(&page, 429, "Wait a little, then try again").await;
+    assert_error(&page, 429, "Too many copies are not ready yet").await;
     passes(&page, "error-429", Audience::Patients).await;
     assert_none(&page.console_errors());
 }
