@@ -12,7 +12,7 @@ use domain::error::{Result, Store};
 use domain::ids::PatientId;
 use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
-use domain::ports::files::{ByteStream, FileWriter, Files};
+use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm};
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::{BlockReader, Part, Records};
@@ -62,6 +62,17 @@ pub trait Hook: Send + Sync + 'static {
     /// Returns the bytes that a read of a file produces.
     fn read(self: &Arc<Self>, bytes: ByteStream) -> ByteStream {
         bytes
+    }
+
+    /// Returns a form that uploads a file in place of the store's; `None` keeps that of the store.
+    fn upload_form(&self, key: &str, upload: &Announced<'_>) -> Option<UploadForm> {
+        let _ = (key, upload);
+        None
+    }
+
+    /// Returns whether [`Hook::upload_form`] returns forms.
+    fn takes_uploads(&self) -> bool {
+        false
     }
 
     /// Returns the writer of a file, by default the store's own.

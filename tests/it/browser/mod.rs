@@ -2,6 +2,7 @@
 
 mod again;
 mod auditor;
+mod bucket;
 mod colours;
 mod confirmations;
 mod errors;

@@ -119,8 +119,11 @@ async fn the_form_for_files_names_the_limit_of_the_host() {
     assert!(shown.contains("data-max-all=\"4194304\""), "{shown}");
     let large = vec![0; 4_500_000];
     let files = [("a", "text/plain", &large[..])];
-    let refused = world.post(&format!("/staff{job}/add-files")).cookie(&staff).files(&files);
-    assert_eq!(refused.send().await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let refused = world.post(&format!("/staff{job}/add-files")).cookie(&staff).files(&files).send().await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let said = "Nothing was attached. At most 5 files at a time, 4 MB in total.";
+    assert!(refused.text().contains(said), "{}", refused.text());
+    assert!(!shown.contains("Attach a larger file"), "this host has no store that takes files");
     let unlimited = World::with("sandbox = true\nmax_upload_bytes = 1000", &ehi::defaults::sample_records());
     let (job, _, staff) = in_review(&unlimited).await;
     let shown = page(&unlimited, &staff, &format!("/staff{job}")).await;

@@ -86,11 +86,12 @@ impl Site {
         Self { world, base, app, _server: Some(server), serving }
     }
 
-    /// Returns a sandbox whose browsers get another router over its platform, such as one with a fault.
-    pub async fn with_router(router: impl FnOnce(&World) -> Router) -> Self {
+    /// Returns a sandbox with additional settings, whose browsers get another router over its platform, such as one with a fault.
+    pub async fn with_router(more: &str, router: impl FnOnce(&World) -> Router) -> Self {
         let records = ehi::defaults::sample_records();
         let Prepared { world, base, listener, app, mut serving } =
-            Prepared::new(&settings("sandbox = true"), |text| World::of(text, &records)).await;
+            Prepared::new(&settings(&format!("sandbox = true\n{more}")), |text| World::of(text, &records))
+                .await;
         serving.push(serve(listener, router(&world)));
         Self { world, base, app, _server: None, serving }
     }

@@ -150,11 +150,14 @@ impl<H: Hook> Files for Port<dyn Files, H> {
     }
 
     fn takes_uploads(&self) -> bool {
-        self.inner.takes_uploads()
+        self.hook.takes_uploads() || self.inner.takes_uploads()
     }
 
     async fn upload_form(&self, key: &str, upload: Announced<'_>) -> Result<Option<UploadForm>> {
-        self.call(Store::Files, self.inner.upload_form(key, upload)).await
+        match self.hook.upload_form(key, &upload) {
+            Some(form) => Ok(Some(form)),
+            None => self.call(Store::Files, self.inner.upload_form(key, upload)).await,
+        }
     }
 
     async fn remove(&self, key: &str) -> Result<()> {
