@@ -4,7 +4,7 @@ use domain::notice::{Notice, NoticeKind};
 use settings::Settings;
 use words::{Language, Words};
 
-/// The path of the page to which every mail leads. The patient signs in there.
+/// The path of the page to which a mail leads. The patient signs in there. Where patients cannot sign in, a mail names the app instead.
 const PATIENT_PAGES: &str = "/my";
 
 /// The texts of a mail: in the language in which the patient filled in the form, or else in all languages.
@@ -30,20 +30,19 @@ fn words(language: Language, settings: &Settings) -> Words {
 }
 
 fn body(notice: &Notice, words: &Words, settings: &Settings) -> String {
-    let link = settings.url(PATIENT_PAGES);
-    match notice.kind {
-        NoticeKind::Received => {
-            let received = words.text("mail-received", &[("link", &link)]);
-            match &settings.pages.office_phone {
-                Some(phone) => format!("{received}\n\n{}", words.text("mail-not-you", &[("phone", phone)])),
-                None => received,
-            }
+    let (link, date) = (settings.url(PATIENT_PAGES), notice.expires_at.map(|at| words.moment(at)));
+    let (key, key_of_app) = match notice.kind {
+        NoticeKind::Received => ("mail-received", "mail-received-app"),
+        NoticeKind::Ready => ("mail-ready", "mail-ready-app"),
+        NoticeKind::Message => ("mail-message", "mail-message-app"),
+    };
+    let key = if settings.patients_can_sign_in() { key } else { key_of_app };
+    let text = words.text(key, &[("link", &link), ("date", &date.unwrap_or_default())]);
+    match &settings.pages.office_phone {
+        Some(phone) if notice.kind == NoticeKind::Received => {
+            format!("{text}\n\n{}", words.text("mail-not-you", &[("phone", phone)]))
         }
-        NoticeKind::Ready => {
-            let date = notice.expires_at.map(|at| words.moment(at)).unwrap_or_default();
-            words.text("mail-ready", &[("date", &date), ("link", &link)])
-        }
-        NoticeKind::Message => words.text("mail-message", &[("link", &link)]),
+        _ => text,
     }
 }
 

@@ -1132,6 +1132,9 @@ start-before-do = To start another export with the choices below, press the butt
 # A mail contains neither the patient’s name nor a word about health. The subject is the same for all mails.
 mail-subject = About your request
 mail-received = We have your request. See it: { $link }
+mail-received-app = We have your request. See it in your app.
 mail-not-you = Not you? Call { $phone }.
 mail-ready = Your copy is ready. Sign in by { $date }: { $link }
+mail-ready-app = Your copy is ready. Open your app by { $date }.
 mail-message = A message about your request. Sign in to read it: { $link }
+mail-message-app = A message about your request. Open your app to read it.

@@ -1128,6 +1128,9 @@ start-before-do = Para iniciar otra exportación con las opciones de abajo, puls
 
 mail-subject = Sobre su solicitud
 mail-received = Tenemos su solicitud. Véala: { $link }
+mail-received-app = Tenemos su solicitud. Véala en su aplicación.
 mail-not-you = ¿No fue usted? Llame al { $phone }.
 mail-ready = Su copia está lista. Inicie sesión antes del { $date }: { $link }
+mail-ready-app = Su copia está lista. Abra su aplicación antes del { $date }.
 mail-message = Hay un mensaje sobre su solicitud. Inicie sesión para leerlo: { $link }
+mail-message-app = Hay un mensaje sobre su solicitud. Abra su aplicación para leerlo.

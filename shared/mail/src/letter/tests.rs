@@ -4,8 +4,15 @@ use jiff::Timestamp;
 
 use super::*;
 
+const ACCOUNT: &str = "[[accounts]]\nusername = \"anna\"\npatient = \"p1\"\n\
+    password_hash = \"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n";
+
 fn letter(kind: NoticeKind, language: Option<&str>, pages: &str) -> Letter {
-    let text = format!("base_url = \"https://ehi.example.org\"\n{pages}");
+    letter_with(kind, language, &format!("{pages}\n{ACCOUNT}"))
+}
+
+fn letter_with(kind: NoticeKind, language: Option<&str>, settings: &str) -> Letter {
+    let text = format!("base_url = \"https://ehi.example.org\"\n{settings}");
     let settings = Settings::parse(&text, |_| None, None).expect("settings");
     let at = |text: &str| text.parse::<Timestamp>().expect("a time");
     let notice = Notice {
@@ -49,6 +56,21 @@ fn the_texts_are_those_of_the_catalogue_in_the_language_of_the_form() {
         assert_eq!(letter(kind, Some(language), OFFICE).body, body);
     }
     assert_eq!(letter(NoticeKind::Ready, Some("es"), "").subject, "Sobre su solicitud");
+}
+
+#[test]
+fn where_patients_cannot_sign_in_a_mail_names_the_app() {
+    for (kind, language, body) in [
+        (
+            NoticeKind::Received,
+            "en",
+            "We have your request. See it in your app.\n\nNot you? Call +1 555 0100.",
+        ),
+        (NoticeKind::Ready, "en", "Your copy is ready. Open your app by March 2, 2026, 17:30 UTC."),
+        (NoticeKind::Message, "es", "Hay un mensaje sobre su solicitud. Abra su aplicación para leerlo."),
+    ] {
+        assert_eq!(letter_with(kind, Some(language), OFFICE).body, body);
+    }
 }
 
 #[test]
