@@ -1,12 +1,10 @@
-//! The patient's own pages, and the ZIP.
-
-use std::io::{Cursor, Read};
+//! The patient's own pages.
 
 use http::{Method, StatusCode};
 use tests::faults::{Faults, Faulty, Strike};
-use tests::{ANNA, TestResponse, World, both_hosts};
+use tests::{ANNA, TestResponse, World};
 
-use super::{assert_translated, check, visit, world};
+use super::{check, visit, world};
 use crate::my::{approved, requested_copy, signed_in};
 use crate::review::{decide, hidden, left_out};
 use crate::tokens::{Issuer, claims};
@@ -135,44 +133,4 @@ async fn the_copies_of_another_issuer_have_only_texts_of_the_catalogue() {
     visit_copy(&world, &session, &copy, "complete").await;
     world.post(&format!("{copy}/take-back")).cookie(&session).send().await;
     visit_copy(&world, &session, &copy, "cancelled").await;
-}
-
-/// The texts of the ZIP around the record, which is in its own language.
-#[tokio::test]
-async fn the_zip_has_only_texts_of_the_catalogue() {
-    let world = world("sandbox = true");
-    let session = signed_in(&world, ANNA).await;
-    let copy = requested_copy(&world, &session, &["alcoholAndDrug"]).await;
-    world.work().await;
-    approved(&world, &copy).await;
-    let spanish = format!("{}; lang=es", session.cookie());
-    let zip = world.get(&format!("{copy}/zip")).header("cookie", &spanish).send().await;
-    let mut archive = zip::ZipArchive::new(Cursor::new(&zip.body)).expect("a ZIP");
-    let mut text = |name: &str| {
-        let mut text = String::new();
-        archive.by_name(name).expect("a file").read_to_string(&mut text).expect("UTF-8");
-        text
-    };
-    let index = text("index.html");
-    assert!(index.contains("<html lang=\"es\"") && index.contains("⟦zip-lead⟧"), "{index}");
-    for text in super::texts(&index) {
-        assert_translated(&text, "index.html");
-    }
-    let readme = text("README.txt").replace("http://localhost:8888/format", "");
-    assert!(readme.contains("⟦zip-readme-index⟧") && readme.contains("⟦notice-part-2⟧"), "{readme}");
-    assert_translated(&readme, "README.txt");
-}
-
-#[both_hosts]
-async fn the_name_of_the_zip_is_in_the_language_of_the_reader(world: World) {
-    let session = signed_in(&world, ANNA).await;
-    let copy = requested_copy(&world, &session, &[]).await;
-    world.work().await;
-    approved(&world, &copy).await;
-    for (language, name) in [("en", "health-record-"), ("es", "historial-medico-")] {
-        let zip = world.get(&format!("{copy}/zip")).cookie(&session).header("accept-language", language);
-        let zip = zip.send().await;
-        let expected = format!("attachment; filename=\"{name}20");
-        assert!(zip.header("content-disposition").starts_with(&expected), "{:?}", zip.headers);
-    }
 }

@@ -7,6 +7,7 @@ mod copies;
 mod errors;
 mod form;
 mod visible;
+mod zip;
 
 use std::fmt::Write as _;
 
@@ -18,8 +19,9 @@ use self::visible::texts;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 /// What the stories and the settings name.
-const DATA: [&str; 12] = [
+const DATA: [&str; 13] = [
     "UTC",
+    "Some Body",
     "FHIR R4",
     "Bulk Data",
     "NDJSON",
