@@ -6,7 +6,7 @@ use axum::response::Response;
 use crypto::digest_of_lines;
 use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, NO_GROUP, Result};
-use domain::group::{Limits, Named, members_within, text};
+use domain::group::{Limits, Outline, Reader, text};
 use domain::ids::GroupId;
 use domain::ports::records::{Area, Part};
 use domain::request::Cohort;
@@ -75,8 +75,8 @@ pub(crate) async fn ask(
     query: Query,
 ) -> Result<Response, PageError> {
     match state.group_target(&id).await {
-        Err(Error::TooLarge(_)) => state.refuse_large(username, &id).await,
-        target => state.ask_for(username, target?, &query).await,
+        Ok(target) => state.ask_for(username, target, &query).await,
+        Err(error) => state.refuse(username, &id, error).await,
     }
 }
 
@@ -86,23 +86,31 @@ pub(crate) async fn begin(
     StaffForm((PageStaff(username), GroupPath(id)), form): StaffForm<(PageStaff, GroupPath)>,
 ) -> Result<Response, PageError> {
     match state.group_target(&id).await {
-        Err(Error::TooLarge(_)) => state.refuse_large(username, &id).await,
-        target => state.begin_for(username, target?, form).await,
+        Ok(target) => state.begin_for(username, target, form).await,
+        Err(error) => state.refuse(username, &id, error).await,
     }
 }
 
 impl Admin {
     /// Says why a group cannot be exported here, and what to do.
-    async fn refuse_large(&self, username: String, id: &GroupId) -> Result<Response, PageError> {
+    async fn refuse(&self, username: String, id: &GroupId, error: Error) -> Result<Response, PageError> {
+        let (row, status) = match error {
+            Error::TooLarge(_) => (GroupRow::too_large(id), StatusCode::PAYLOAD_TOO_LARGE),
+            Error::NotSupported(_) => {
+                (self.group_row(id).await?.without_list(), StatusCode::UNPROCESSABLE_ENTITY)
+            }
+            error => return Err(error.into()),
+        };
         let event = Event::new(Actor::staff(&username), Action::RecordViewed).about("list of groups");
         self.audit.record(event).await?;
-        let (rows, first) = (vec![GroupRow::too_large(id)], Some("/staff/groups".to_owned()));
-        Ok(html(StatusCode::PAYLOAD_TOO_LARGE, &GroupsPage { username, rows, first, next: None }))
+        let (rows, first) = (vec![row], Some("/staff/groups".to_owned()));
+        Ok(html(status, &GroupsPage { username, rows, first, next: None }))
     }
 
     async fn group_target(&self, id: &GroupId) -> Result<Target> {
         let (now, own) = (self.clock.now(), self.settings.own_bases());
-        let members = members_within(&*self.records, id, now, &own, LIMITS).await?.ok_or(NO_GROUP)?;
+        let reader = Reader { records: &*self.records, now, own: &own, access: None, limits: LIMITS };
+        let members = reader.members(id).await?.ok_or(NO_GROUP)?;
         let name = self.group_row(id).await?.name;
         let version = digest_of_lines([name.as_str()].into_iter().chain(members.lines()));
         Ok(Target {
@@ -134,10 +142,14 @@ impl Admin {
             }
             Err(error) => return Err(error),
         };
-        Ok(match serde_json::from_slice::<Named>(&text) {
+        Ok(match serde_json::from_slice::<Outline>(&text) {
             Ok(group) => {
                 let row = GroupRow::new(id, group.name.as_deref(), group.members() as u64);
-                if group.members() > LIMITS.members { row.with_too_many() } else { row }
+                match group.refusal(id) {
+                    Some(_) => row.without_list(),
+                    None if group.members() > LIMITS.members => row.with_too_many(),
+                    None => row,
+                }
             }
             Err(error) => {
                 tracing::warn!(group.id = %id, line = error.line(), column = error.column(), "a Group cannot be parsed");

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use crypto::digest_of_lines;
 use domain::chunk::Work;
 use domain::error::{Error, Result};
+use domain::group::{Limits, Reader};
 use domain::ids::PatientId;
 use domain::ports::records::{Entries, Entry, Member, Records};
 use domain::request::{Cohort, ExportRequest};
@@ -45,7 +46,10 @@ impl Generator {
             }
             Cohort::Group(group) => {
                 let (now, own) = (self.clock.now(), self.settings.own_bases());
-                let members = domain::group::members(&*self.records, group, now, &own).await?;
+                let access = request.selection.as_ref();
+                let records = &*self.records;
+                let reader = Reader { records, now, own: &own, access, limits: Limits::NONE };
+                let members = reader.members(group).await?;
                 let members = members.ok_or(Error::NotFound("the group is no longer in the record store"))?;
                 if let Some(confirmed) = &request.confirmed_members
                     && *confirmed != digest_of_lines(members.lines())

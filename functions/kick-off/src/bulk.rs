@@ -5,10 +5,11 @@ use axum::response::Response;
 use domain::access::Coverage;
 use domain::dialect::Dialect;
 use domain::error::{Error, NO_GROUP, Result};
-use domain::group;
+use domain::group::{Limits, Reader};
 use domain::ids::{GroupId, PatientId};
 use domain::job::{Job, Owner};
 use domain::request::{Cohort, ExportRequest, OutputOptions};
+use domain::selection::Selection;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue};
@@ -158,7 +159,7 @@ impl KickOff {
                 }
                 Cohort::of(vec![own])
             }
-            None => self.cohort(level, group, patients, headers.lenient, &mut selection.ignored).await?,
+            None => self.cohort(level, group, patients, headers.lenient, &mut selection).await?,
         };
         let output = OutputOptions { separate_status: headers.separate_status, ..output };
         let base = operation.dialect.base;
@@ -203,19 +204,16 @@ impl KickOff {
         group: Option<GroupId>,
         patients: Option<Vec<PatientId>>,
         lenient: bool,
-        ignored: &mut Vec<String>,
+        selection: &mut Selection,
     ) -> Result<Cohort> {
+        let (records, now, own) = (&*self.records, self.clock.now(), self.settings.own_bases());
+        let reader = Reader { records, now, own: &own, access: Some(&*selection), limits: Limits::NONE };
         let members = match (&group, &patients) {
             (Some(group), None) => {
-                return match group::exists(&*self.records, group).await? {
-                    true => Ok(Cohort::Group(group.clone())),
-                    false => Err(NO_GROUP),
-                };
+                reader.check(group).await?.ok_or(NO_GROUP)?;
+                return Ok(Cohort::Group(group.clone()));
             }
-            (Some(group), Some(_)) => {
-                let (now, own) = (self.clock.now(), self.settings.own_bases());
-                Some(group::members(&*self.records, group, now, &own).await?.ok_or(NO_GROUP)?)
-            }
+            (Some(group), Some(_)) => Some(reader.members(group).await?.ok_or(NO_GROUP)?),
             (None, _) => None,
         };
         let Some(patients) = patients.filter(|_| level != ExportLevel::System) else {
@@ -238,7 +236,7 @@ impl KickOff {
             if !lenient {
                 return Err(Error::invalid(text));
             }
-            ignored.push(format!("{text}; it was ignored"));
+            selection.ignored.push(format!("{text}; it was ignored"));
         }
         match known.is_empty() {
             true => Err(Error::invalid("'patient' names no patient who can be exported")),

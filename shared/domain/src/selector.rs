@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use fhir::date::Span;
 use fhir::elements::subset;
-use fhir::head::Members;
+use fhir::head::{Members, Plain, head_and_members};
 use fhir::json;
 use fhir::search::evaluate::passes;
 use fhir::type_filter::TypeFilter;
@@ -146,6 +146,18 @@ impl<'s> Selector<'s> {
         !self.selection.grants(resource_type)
             || !self.has_tag(line, members)
             || rules.is_some_and(|rules| !passes_any(line, members, &rules.constraints))
+    }
+
+    /// Returns whether the token gives access to the members of a Group: the Group has one of the token's tags and meets
+    /// one of the token's constraints on Group, if there are any. A token without a scope for Group has none.
+    pub fn reaches_group(&self, text: &[u8]) -> bool {
+        if self.covers_all_of("Group") {
+            return true;
+        }
+        let constraints = self.rules.get("Group").map_or(&[][..], |rules| &rules.constraints);
+        head_and_members(text, &mut Plain::default()).is_ok_and(|(head, members)| {
+            self.has_tag(head.text, &members) && passes_any(head.text, &members, constraints)
+        })
     }
 
     /// Returns whether the token covers all resources of a type.

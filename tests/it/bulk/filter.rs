@@ -231,6 +231,17 @@ fn any_request() -> impl Strategy<Value = BulkRequest> {
     )
 }
 
+/// Adds the tag of the token to the groups that are exported: without it they do not exist for the token.
+fn open_groups(lake: &mut Lake) {
+    for id in ["all", "nested"] {
+        let is_it = |resource: &&mut Value| resource["resourceType"] == "Group" && resource["id"] == id;
+        let group = lake.resources.iter_mut().find(is_it).expect("the group");
+        group["meta"] = json!({ "security": [{ "code": "open" }] });
+        std::fs::write(lake.directory.path().join(format!("Group/{id}.json")), group.to_string())
+            .expect("written");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -239,7 +250,8 @@ proptest! {
     fn an_export_is_a_plain_filter_over_the_lake(request in any_request()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let lake = Lake::new();
+            let mut lake = Lake::new();
+            open_groups(&mut lake);
             let world = lake.world(&format!("chunk_bytes = {}", request.chunk_bytes));
             let scopes = if request.open_only { "system/*.rs access/open.read" } else { EVERYTHING };
             let token = world.service("service", scopes).await;

@@ -3,15 +3,16 @@
 //! - [`content`]: their content; [`deletions`]: many deletions; [`filter`]: random requests, compared with a plain filter over the lake.
 //! - [`helix`]: parameter values of Helix; [`protocol`]: the protocol: errors, dialects, progress.
 //! - [`manifests`]: formats, signed links, pages.
-//! - [`access`]: access and limits; [`groups`]: large groups.
+//! - [`access`]: access and limits; [`groups`]: large groups; [`cohorts`]: which patients a group has.
 
 mod access;
+mod cohorts;
 mod content;
 mod delay;
 mod deletions;
 mod filter;
-mod groups;
 mod filter_examples;
+mod groups;
 mod helix;
 mod manifests;
 mod protocol;

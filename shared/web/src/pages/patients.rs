@@ -117,6 +117,13 @@ impl GroupRow {
         Self::unread(id).with_too_many()
     }
 
+    /// The same group, which does not list its members, so that nobody can export it.
+    #[must_use]
+    pub fn without_list(self) -> Self {
+        let note = request_context::words().text("groups-without-list", &[]);
+        Self { note: Some(note), can_start: false, ..self }
+    }
+
     /// The same group, which has too many members for an export that staff start.
     #[must_use]
     pub fn with_too_many(self) -> Self {
@@ -160,7 +167,7 @@ pub enum StartOf {
         members: u64,
         /// Members who cannot be exported.
         others: u64,
-        /// Groups inside the group that are missing or cannot be read.
+        /// Groups inside the group that are missing or cannot be exported, and groups that do not list all their members.
         unread: u64,
         /// A digest of the name and the members.
         version: String,

@@ -48,6 +48,8 @@ pub(super) struct RandomLake {
     pub(super) shared: Vec<Node>,
     /// The days on which ann and bob joined the Group, one for each of their entries in it.
     pub(super) joined: [Vec<Option<&'static str>>; 2],
+    /// The days on which that Group joined the Group that is exported, one for each of its entries in it.
+    pub(super) inner_joined: Vec<Option<&'static str>>,
 }
 
 pub(super) const PATIENTS: [&str; 2] = ["ann", "bob"];
@@ -157,8 +159,14 @@ impl RandomLake {
             })
         });
         let members: Vec<_> = members.collect();
-        let group = json!({ "resourceType": "Group", "id": "all", "meta": { "security": [{ "code": "open" }] }, "type": "person", "actual": true, "member": members });
-        resources.push(("Group/all.json".to_owned(), group));
+        let group = json!({ "resourceType": "Group", "id": "inner", "meta": { "security": [{ "code": "open" }] }, "type": "person", "actual": true, "member": members });
+        resources.push(("Group/inner.json".to_owned(), group.clone()));
+        let inner = self.inner_joined.iter();
+        let inner = inner
+            .map(|start| json!({ "entity": { "reference": "Group/inner" }, "period": { "start": start } }));
+        let mut outer = group;
+        (outer["id"], outer["member"]) = (json!("all"), inner.collect());
+        resources.push(("Group/all.json".to_owned(), outer));
         lake(&resources)
     }
 }
@@ -239,7 +247,13 @@ pub(super) fn random_lake() -> impl Strategy<Value = RandomLake> {
             nodes(&IN_RECORDS, records, shared, target(records, shared, [1, 6, 3])),
             nodes(&IN_SHARED, shared, shared, target(records, shared, [1, 1, 24])),
             [joined(), joined()],
+            joined(),
         )
-            .prop_map(|(records, shared, joined)| RandomLake { records, shared, joined })
+            .prop_map(|(records, shared, joined, inner_joined)| RandomLake {
+                records,
+                shared,
+                joined,
+                inner_joined,
+            })
     })
 }

@@ -87,10 +87,12 @@ impl BulkRequest {
         (0..lake.shared.len()).filter(is_misplaced).count()
     }
 
-    /// Returns whether all data of the patient are exported, because the patient joined the Group after `_since`.
+    /// Returns whether all data of the patient are exported, because the patient, or the Group of the patients, joined the Group after
+    /// `_since`. If there are several entries, the last one counts.
     fn is_whole(&self, lake: &RandomLake, patient: &str) -> bool {
         let joined = PATIENTS.iter().position(|name| *name == patient).map(|number| &lake.joined[number]);
-        let is_new = |since: &str| joined.into_iter().flatten().flatten().any(|day| *day > since);
+        let joined = joined.into_iter().flatten().chain(&lake.inner_joined);
+        let is_new = |since: &str| joined.flatten().any(|day| *day > since);
         self.of_group && self.whole_record_of_new_members && self.since.is_some_and(is_new)
     }
 
