@@ -150,7 +150,8 @@ fn files(lake: &Path) -> BTreeMap<String, BTreeSet<String>> {
         for entry in std::fs::read_dir(directory).expect("a directory") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
-                open.push(path);
+                // The index has no resources.
+                open.extend((path != lake.join("index")).then_some(path));
                 continue;
             }
             let name = path.strip_prefix(lake).expect("within").display().to_string();

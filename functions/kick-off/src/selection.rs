@@ -8,7 +8,7 @@ use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::request::OutputOptions;
 use domain::selection::{Element, Provenance, Selection};
-use fhir::compartments::has_compartment;
+use fhir::compartments::can_have_patient;
 use fhir::date::{first_moment, instant};
 use fhir::references::{self, OwnBases};
 use fhir::search::compile::{self as search, split};
@@ -206,7 +206,7 @@ impl ParameterReader<'_> {
         if !is_given {
             requested.extend(self.context.dialect.default_types.iter().map(|name| (*name).to_owned()));
         }
-        let in_compartments = |types: &BTreeSet<String>| types.iter().any(|name| has_compartment(name));
+        let in_compartments = |types: &BTreeSet<String>| types.iter().any(|name| can_have_patient(name));
         if self.context.level != ExportLevel::System && !requested.is_empty() && !in_compartments(&requested)
         {
             return Err(Error::invalid(

@@ -27,7 +27,8 @@ use crate::server::Signals;
 mod publish;
 mod runs;
 
-use self::publish::{Before, generation};
+use self::publish::Before;
+pub(crate) use self::publish::generation;
 use self::runs::Runs;
 
 #[derive(Args)]
@@ -57,6 +58,8 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let bar = progress();
     let lake = Lake::open(&options.lake).await?;
+    // This command is for lakes whose records another program has written.
+    crate::load::forget_homes(&*lake.files).await?;
     let made = tokio::select! {
         made = lake.index_all(&bar) => made,
         // The temporary directory is removed with the future that is dropped.

@@ -156,7 +156,8 @@ pub struct Merged<'f, R> {
 }
 
 impl<'f, R: Row> Merged<'f, R> {
-    async fn open(files: &'f dyn Files, keys: Vec<String>) -> Result<Self> {
+    /// Merges sorted files of a store.
+    pub async fn open(files: &'f dyn Files, keys: Vec<String>) -> Result<Self> {
         let (mut inputs, mut heap) = (Vec::new(), BinaryHeap::new());
         for (number, key) in keys.iter().enumerate() {
             let mut input = Input(Lines::new(Box::new(StreamReader(files.open(key, None).await?))));

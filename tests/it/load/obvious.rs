@@ -82,7 +82,13 @@ fn resource() -> impl Strategy<Value = Value> {
                 "payload": [{ "contentAttachment": { "url": format!("./Binary/{binary}?_format=json") } }] })
         }),
         (0..3_u8).prop_map(|id| json!({ "resourceType": "Organization", "id": id.to_string() })),
-        (0..2_u8).prop_map(|id| json!({ "resourceType": "Group", "id": id.to_string() })),
+        // Elements outside the table: of R4, and of R5 in a type that has another element in R4.
+        (0..3_u8, subject()).prop_map(|(id, subject)| json!({ "resourceType": "Task", "id": id.to_string(), "for": subject })),
+        (0..3_u8, proptest::option::of(patient()), proptest::option::of(subject())).prop_map(|(id, patient, subject)| {
+            json!({ "resourceType": "NutritionOrder", "id": id.to_string(), "patient": patient, "subject": subject })
+        }),
+        (0..2_u8, patient()).prop_map(|(id, focus)| json!({ "resourceType": "MessageHeader", "id": id.to_string(), "focus": [focus] })),
+        (0..2_u8, patient()).prop_map(|(id, subject)| json!({ "resourceType": "Group", "id": id.to_string(), "subject": subject })),
     ];
     (kinds, 0..4_u8, any::<u8>()).prop_map(|(mut resource, day, note)| {
         if day > 0 {
@@ -137,9 +143,14 @@ fn kept(inputs: &[Input], spellings: &[usize]) -> BTreeMap<String, Value> {
     }
     let patients: Vec<_> =
         stays.values().filter(|resource| resource["resourceType"] == "Patient").cloned().collect();
-    for resource in stays.values_mut() {
-        if let Some(subject) = resource.get_mut("subject") {
-            find_patient(subject, &patients);
+    for resource in stays.values_mut().filter(|resource| resource["resourceType"] != "Group") {
+        // The subject of a NutritionOrder counts only if its patient is not known.
+        let has_patient =
+            resource["patient"]["reference"].as_str().is_some_and(|text| !text.starts_with("urn:"));
+        for member in ["subject", "for"] {
+            if let Some(element) = resource.get_mut(member).filter(|_| !has_patient) {
+                find_patient(element, &patients);
+            }
         }
         for participant in resource.get_mut("participant").and_then(Value::as_array_mut).into_iter().flatten()
         {
@@ -281,8 +292,15 @@ fn resolve(value: &mut Value, named: &BTreeSet<String>) {
 
 /// Returns the patients that a resource itself refers to as its owners.
 fn patients(resource: &Value) -> BTreeSet<String> {
-    let own = ["subject", "securityContext"].map(|member| resource[member]["reference"].clone());
-    let mut references = own.to_vec();
+    if resource["resourceType"] == "Group" {
+        return BTreeSet::new();
+    }
+    let named = |member: &str| resource[member]["reference"].clone();
+    let mut references = vec![named("subject"), named("securityContext"), named("for")];
+    // The subject of a NutritionOrder counts only if its patient is not known.
+    if named("patient").as_str().and_then(short).is_some() {
+        references = vec![named("patient")];
+    }
     for (list, member) in [("participant", Some("actor")), ("target", None)] {
         for element in resource[list].as_array().into_iter().flatten() {
             references.push(member.map_or(element, |member| &element[member])["reference"].clone());
@@ -303,19 +321,29 @@ fn is_unmatched(resource: &Value) -> bool {
     let actors = resource["participant"].as_array().into_iter().flatten();
     let searches =
         |actor: &Value| actor["reference"].as_str().is_some_and(|text| text.starts_with("Patient?"));
-    let names_one = resource["subject"].is_object()
+    let names_one = ["subject", "for", "patient"].iter().any(|member| resource[*member].is_object())
         || actors.into_iter().any(|participant| searches(&participant["actor"]));
-    names_one && patients(resource).is_empty()
+    // The subject of a NutritionOrder is in its record, and its patient was not found.
+    let patient = &resource["patient"];
+    let is_unresolved = patient.is_object() && patient["reference"].as_str().and_then(short).is_none();
+    names_one && (patients(resource).is_empty() || is_unresolved) && resource["resourceType"] != "Group"
 }
 
-fn lake(root: &Path) -> BTreeMap<String, Vec<Value>> {
+/// Returns whether a line of `shared/` refers to a patient.
+fn is_referring(resource: &Value) -> bool {
+    let text = resource.to_string();
+    text.contains("\"reference\":\"Patient/") || text.contains("\"reference\":\"http://h/fhir/Patient/")
+}
+
+/// Returns the resources of each file of a lake, without its index.
+pub(super) fn lake(root: &Path) -> BTreeMap<String, Vec<Value>> {
     let mut found = BTreeMap::new();
     let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(directory).expect("a directory") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
-                directories.push(path);
+                directories.extend((path != root.join("index")).then_some(path));
             } else {
                 let name = path.strip_prefix(root).expect("below").to_string_lossy().into_owned();
                 found.insert(name, json_lines(&path));
@@ -348,6 +376,8 @@ proptest! {
         // The counts match the expected resources.
         let lines: usize = expected.values().map(Vec::len).sum();
         prop_assert_eq!(loaded.resources + loaded.shared + loaded.groups, lines as u64);
+        let shared = expected.iter().filter(|(path, _)| path.starts_with("shared/")).flat_map(|(_, lines)| lines);
+        prop_assert_eq!(loaded.referring.count, shared.filter(|line| is_referring(line)).count() as u64);
         let unplaced = expected.get("shared/Binary.ndjson").map_or(0, Vec::len);
         prop_assert_eq!(loaded.unplaced.count, unplaced as u64);
         // Loading twice changes nothing.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ehi::load::{Loaded, load as load_into};
-use fhir::compartments::paths;
+use fhir::compartments::{FURTHER_PATHS, paths};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
@@ -120,7 +120,8 @@ fn texts(lake: &Path) -> Vec<(String, String)> {
         for entry in std::fs::read_dir(directory).expect("a directory") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
-                open.push(path);
+                // The index has no resources.
+                open.extend((path != lake.join("index")).then_some(path));
             } else {
                 let name = path.strip_prefix(lake).expect("within").display().to_string();
                 texts.push((name, std::fs::read_to_string(&path).expect("a file")));
@@ -138,7 +139,7 @@ fn belongs(tree: &Tree, files: &BTreeMap<String, BTreeSet<String>>) {
     if resource_type == "Provenance" {
         return;
     }
-    let mut expected = BTreeSet::new();
+    let (mut expected, mut more) = (BTreeSet::new(), BTreeSet::new());
     if resource_type == "Patient" {
         expected.insert(format!("Patient/{id}/records.ndjson"));
     }
@@ -153,6 +154,15 @@ fn belongs(tree: &Tree, files: &BTreeMap<String, BTreeSet<String>>) {
             }
         }
     }
+    // Elements outside the table count if no element of the table names a patient.
+    let further = FURTHER_PATHS.iter().flat_map(|name| tree.all(name)).flat_map(Tree::elements);
+    let further: Vec<_> =
+        further.flat_map(|element| element.all("reference")).filter_map(Tree::as_text).collect();
+    for reference in further.into_iter().filter(|_| expected.is_empty()) {
+        let patient = reference.strip_prefix("Patient/").filter(|id| id.is_ascii());
+        more.extend(patient.map(|patient| format!("Patient/{patient}/records.ndjson")));
+    }
+    expected.extend(more);
     if expected.is_empty() {
         expected.insert(format!("shared/{resource_type}.ndjson"));
     }

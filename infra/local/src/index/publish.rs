@@ -88,7 +88,7 @@ fn give_modes(lake: &Path, made: &Current) -> std::io::Result<()> {
 }
 
 /// The name of a new generation, and its time. Later ones have later names.
-pub(super) fn generation() -> (String, jiff::Timestamp) {
+pub(crate) fn generation() -> (String, jiff::Timestamp) {
     let now = SystemClock.now();
     let attempt: String =
         OsRandom.attempt().to_string().chars().filter(char::is_ascii_alphanumeric).collect();

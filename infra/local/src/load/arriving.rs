@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use fhir::compartments::paths;
+use fhir::compartments::{further_paths, paths};
 use fhir::head::Members;
 use fhir::ids::is_fhir_id;
 use fhir::json;
@@ -43,6 +43,28 @@ pub(super) struct Belongs {
 }
 
 impl Belongs {
+    /// Adds what the elements at a dotted path name.
+    fn read(&mut self, resource: &Arriving<'_>, path: &str) {
+        let text = resource.plain;
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let Some(value) = resource.members.get(name.as_bytes()) else { return };
+        elements_at(text, value, rest, &mut |element| {
+            let value = json::member(text, element.clone(), b"reference");
+            let target = value.and_then(|value| json::string(text, value));
+            // The value of a search can look like a `Type/id`.
+            match target.as_deref().filter(|target| !target.contains('?')).and_then(parse) {
+                Some(reference) if reference.resource_type == "Patient" => {
+                    self.homes.push(reference.id.to_owned());
+                }
+                Some(reference) if matches!(resource.resource_type, "Binary" | "Provenance") => {
+                    self.follows.push(reference.text.to_owned());
+                }
+                Some(_) => {}
+                None => self.mentions.extend(Mention::read(resource, path, element)),
+            }
+        });
+    }
+
     /// Returns whether the resource names a patient, but only in a way that is not a reference.
     pub(super) fn names_nobody_else(&self) -> bool {
         let has_none = self.homes.is_empty() && self.follows.is_empty();
@@ -57,37 +79,25 @@ pub(super) fn key_of(resource_type: &str, id: &str) -> Vec<u8> {
 
 /// Returns the patients of a resource, as far as the resource itself names them.
 pub(super) fn belongs(resource: &Arriving<'_>) -> Belongs {
-    let Belongs { mut homes, mut follows, mut mentions } = Belongs::default();
+    let mut found = Belongs::default();
     if resource.resource_type == "Patient" {
-        homes.push(resource.id.to_owned());
+        found.homes.push(resource.id.to_owned());
     }
-    let text = resource.plain;
     // This element names the resource that determines the access to a Binary (FHIR R4, Binary.securityContext).
     let own: &[&str] = if resource.resource_type == "Binary" { &["securityContext"] } else { &[] };
     for path in paths(resource.resource_type).iter().chain(own) {
-        let (name, rest) = path.split_once('.').map_or((*path, None), |(name, rest)| (name, Some(rest)));
-        let Some(value) = resource.members.get(name.as_bytes()) else { continue };
-        elements_at(text, value, rest, &mut |element| {
-            let value = json::member(text, element.clone(), b"reference");
-            let target = value.and_then(|value| json::string(text, value));
-            // The value of a search can look like a `Type/id`.
-            match target.as_deref().filter(|target| !target.contains('?')).and_then(parse) {
-                Some(reference) if reference.resource_type == "Patient" => {
-                    homes.push(reference.id.to_owned());
-                }
-                Some(reference) if matches!(resource.resource_type, "Binary" | "Provenance") => {
-                    follows.push(reference.text.to_owned());
-                }
-                Some(_) => {}
-                None => mentions.extend(Mention::read(resource, path, element)),
-            }
-        });
+        found.read(resource, path);
     }
-    homes.sort_unstable();
-    homes.dedup();
-    follows.sort_unstable();
-    follows.dedup();
-    Belongs { homes, follows, mentions }
+    if found.homes.is_empty() {
+        for path in further_paths(resource.resource_type) {
+            found.read(resource, path);
+        }
+    }
+    found.homes.sort_unstable();
+    found.homes.dedup();
+    found.follows.sort_unstable();
+    found.follows.dedup();
+    found
 }
 
 /// Passes the elements at the rest of a dotted path to `show`. The function searches lists on the path.

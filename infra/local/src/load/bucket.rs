@@ -18,7 +18,8 @@ use indicatif::ProgressBar;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 
-use super::earlier::{Earlier, Show, each_patient};
+use super::earlier::{Earlier, Show, Work, each_patient};
+use super::homes;
 use super::{Loaded, Options, fill, private};
 use crate::Failure;
 
@@ -63,6 +64,10 @@ pub(super) async fn load(
             bucket.remove(key).await?;
         }
     }
+    if !lakes.is_empty() {
+        // The index does not have the records that are uploaded without being read.
+        homes::forget(&*bucket).await?;
+    }
     for lake in &lakes {
         for entry in std::fs::read_dir(lake.join("Patient"))? {
             loaded.patients += 1;
@@ -84,7 +89,43 @@ struct InBucket {
 
 impl Earlier for InBucket {
     fn fetch(&self, patients: &[String]) -> Result<(), Failure> {
-        self.runtime.block_on(fetch(&*self.files, patients, &self.into))
+        let prefixes = match patients {
+            [] => vec!["shared/".to_owned()],
+            patients => patients.iter().map(|patient| format!("Patient/{patient}/")).collect(),
+        };
+        self.runtime.block_on(async {
+            let keys = keys_below(&*self.files, prefixes).await?;
+            fetch(&*self.files, keys, &self.into).await
+        })
+    }
+
+    fn fetch_groups(&self, groups: &[String]) -> Result<(), Failure> {
+        let is_there = |group: &String| {
+            let key = format!("Group/{group}.json");
+            async move { Ok::<_, Failure>(self.files.size(&key).await?.map(|_| key)) }
+        };
+        self.runtime.block_on(async {
+            let found = stream::iter(groups.iter().map(is_there)).buffer_unordered(AT_ONCE);
+            let found: Vec<Option<String>> = found.try_collect().await?;
+            fetch(&*self.files, found.into_iter().flatten().collect(), &self.into).await
+        })
+    }
+
+    fn run(&self, work: Work<'_>) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let records = match self.records.members(None, 1).await {
+                Ok(page) if page.members.is_empty() => None,
+                Ok(_) => Some(self.records.clone()),
+                // The port refuses a lake without patients.
+                Err(_) if self.files.list("Patient/").await?.is_empty() => None,
+                Err(error) => return Err(error.into()),
+            };
+            work(records, self.files.clone()).await
+        })
+    }
+
+    fn share(&self, _: &str) -> Result<(), Failure> {
+        Ok(())
     }
 
     fn each_patient(&self, show: Show<'_>) -> Result<(), Failure> {
@@ -103,12 +144,8 @@ impl Earlier for InBucket {
 /// The name of the file in the staging directory that lists the fetched keys.
 const FETCHED: &str = "fetched.txt";
 
-/// Fetches the records of these patients from the bucket, or the shared resources if the list is empty.
-async fn fetch(bucket: &dyn Files, patients: &[String], into: &Path) -> Result<(), Failure> {
-    let prefixes = match patients {
-        [] => vec!["shared/".to_owned()],
-        patients => patients.iter().map(|patient| format!("Patient/{patient}/")).collect(),
-    };
+/// Returns the keys of the NDJSON files below these prefixes.
+async fn keys_below(bucket: &dyn Files, prefixes: Vec<String>) -> Result<Vec<String>, Failure> {
     let list = |prefix: String| async move {
         let names = bucket.list(&prefix).await?;
         let records = |name: &String| name.trim_end_matches(".gz").ends_with(".ndjson");
@@ -116,7 +153,11 @@ async fn fetch(bucket: &dyn Files, patients: &[String], into: &Path) -> Result<(
             names.into_iter().filter(records).map(|name| format!("{prefix}{name}")).collect::<Vec<_>>(),
         )
     };
-    let keys: Vec<String> = stream::iter(prefixes).map(list).buffer_unordered(AT_ONCE).try_concat().await?;
+    stream::iter(prefixes).map(list).buffer_unordered(AT_ONCE).try_concat().await
+}
+
+/// Fetches files from the bucket.
+async fn fetch(bucket: &dyn Files, keys: Vec<String>, into: &Path) -> Result<(), Failure> {
     let get = |key: &String| {
         let (key, path) = (key.clone(), into.join(key));
         async move {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use fhir::compartments::FURTHER_PATHS;
 use fhir::head::Members;
 use fhir::ids::is_type_name;
 use fhir::json;
@@ -13,8 +14,15 @@ use super::arriving::Arriving;
 use super::report::shortened;
 use super::spill::put_text;
 
-/// The elements of the compartment table that name the subject of a resource. Others, such as performers, often name somebody else.
-const SUBJECTS: [&str; 5] = ["subject", "patient", "beneficiary", "candidate", "individual"];
+/// The elements that name the subject of a resource, besides the [`FURTHER_PATHS`]. Others, such as performers, often name somebody else.
+const SUBJECTS: [&str; 1] = ["candidate"];
+
+/// Returns whether the subject of a type is often not a patient: that of a contract, of a product, or of a definition.
+fn has_other_subjects(resource_type: &str) -> bool {
+    let is_definition =
+        resource_type.ends_with("Definition") || resource_type.starts_with("MedicinalProduct");
+    is_definition || matches!(resource_type, "Contract" | "Library" | "Measure")
+}
 
 /// An identifier with system and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,8 +126,11 @@ impl Mention {
         if of.as_ref().is_some_and(|of| of.rsplit('/').next() != Some("Patient")) {
             return None;
         }
-        let is_subject = path.rsplit('.').next().is_some_and(|name| SUBJECTS.contains(&name));
-        let is_of_patient = of.is_some() || is_subject;
+        let is_subject = path
+            .rsplit('.')
+            .next()
+            .is_some_and(|name| SUBJECTS.contains(&name) || FURTHER_PATHS.contains(&name));
+        let is_of_patient = of.is_some() || (is_subject && !has_other_subjects(resource.resource_type));
         let own = || Identifier::read(text, value(b"identifier")?);
         let identifier = match reference {
             Some(reference) if reference.starts_with('#') => None,

@@ -4,6 +4,7 @@
 //! - [`mod@sort`] reads each resource once ([`arriving`]) and appends it to a partition on disk ([`spill`], [`streams`]),
 //!   by a hash of its patient.
 //! - [`matching`] finds the patients whom resources name by an identifier ([`mention`]), also in the lake as it was ([`earlier`]).
+//! - [`homes`] finds the records of the lake that have earlier versions.
 //! - [`settle`] makes the decisions that need all resources, such as the patients of a Binary ([`follows`]).
 //! - [`mod@write`] sorts the partitions one by one and writes them to the lake, and [`report`] prints the result.
 //!
@@ -16,6 +17,7 @@ mod bucket;
 mod earlier;
 mod files;
 mod follows;
+mod homes;
 mod input;
 mod links;
 mod matching;
@@ -34,9 +36,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
+use fhir::ids::is_fhir_id;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::earlier::{Directory, Earlier};
+use self::homes::Homes;
+pub(crate) use self::homes::forget as forget_homes;
 use self::input::Inputs;
 pub use self::report::{Changed, Loaded, Noted};
 use self::report::{Notes, Place};
@@ -184,6 +189,8 @@ fn fill(
     read(&load, workers, &inputs, directory.path(), "incoming", Priority::Incoming, bar, &mut notes)?;
     bar.set_message("finding patients by identifiers");
     notes.add(matching::resolve(&load, workers, earlier, directory.path())?);
+    bar.set_message("finding existing records");
+    let homes = Homes::find(&load, earlier, directory.path())?;
     bar.set_message("reading existing records");
     let damaged = existing(&load, workers, into, directory.path(), &mut notes, earlier)?;
     bar.set_message("sorting");
@@ -191,10 +198,12 @@ fn fill(
     notes.add(more);
     notes.add(matching::unmatched(&load, &losers)?);
     notes.add(settle::follow(&load, workers, &losers, &stream("followed", partitions))?);
+    homes.add(&load, earlier)?;
     bar.set_message("writing");
     notes.add(write::patients(&load, workers, into, &losers, &damaged)?);
     notes.add(write::shared(&load, workers, into, &losers, &damaged, &stream("runs", load.shared.len()))?);
     let mut loaded = notes.loaded(&inputs);
+    loaded.scanned = homes.scanned;
     written_patients(&load, &mut loaded.changed)?;
     Ok(loaded)
 }
@@ -240,7 +249,8 @@ fn read(
     Ok(damaged)
 }
 
-/// Reads the existing records of the same patients and the existing shared resources. They are treated like an input, but of two versions
+/// Reads the existing records of the same patients, of patients who have other versions of the same resources, and the existing shared
+/// resources and groups. They are treated like an input, but of two versions
 /// with the same time the incoming one is kept. Therefore a second load of the same input changes nothing. If these resources also belong
 /// to other patients, the records of those patients are read too.
 fn existing(
@@ -256,6 +266,7 @@ fn existing(
     let hidden = ProgressBar::hidden();
     earlier.fetch(&[])?;
     let mut files = write::records_in(&into.join("shared"))?;
+    files.extend(groups(load, into, earlier)?);
     for round in 0_u64.. {
         let patients = new_patients(load, &mut known)?;
         if !patients.is_empty() {
@@ -274,6 +285,22 @@ fn existing(
         damaged.extend(read(load, workers, &inputs, directory, &round, Priority::Existing, &hidden, notes)?);
     }
     Ok(damaged)
+}
+
+/// Returns the files of the existing Group resources that the input has as well.
+fn groups(load: &Load<'_>, into: &Path, earlier: &dyn Earlier) -> Result<Vec<PathBuf>, Failure> {
+    let mut ids = BTreeSet::new();
+    for index in 0..load.versions.len() {
+        let bytes = load.versions.read(index)?;
+        let id = |key: &[u8]| Some(std::str::from_utf8(key.strip_prefix(b"Group/")?).ok()?.to_owned());
+        ids.extend(settle::keys(&bytes)?.into_iter().filter_map(id).filter(|id| is_fhir_id(id)));
+    }
+    let ids: Vec<_> = ids.into_iter().collect();
+    if !ids.is_empty() {
+        earlier.fetch_groups(&ids)?;
+    }
+    let paths = ids.iter().map(|id| into.join("Group").join(format!("{id}.json")));
+    Ok(paths.filter(|path| path.is_file()).collect())
 }
 
 /// Returns the patients that were not known before, sorted by id.

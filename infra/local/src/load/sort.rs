@@ -14,6 +14,7 @@ use super::arriving::{
     Arriving, Belongs, belongs, id_of, insert_id, is_deletion, is_manifest, key_of, updated,
 };
 use super::follows::{Role, put_follow};
+use super::homes::key_hash;
 use super::input::{Found, Piece};
 use super::links::Links;
 use super::objects::entries;
@@ -44,6 +45,7 @@ pub(super) struct Sorter<'l> {
     shared: Writer<'l>,
     versions: Writer<'l>,
     patients: Writer<'l>,
+    homes: Writer<'l>,
     followers: Writer<'l>,
     follows: Writer<'l>,
     names: Writer<'l>,
@@ -75,6 +77,7 @@ impl<'l> Sorter<'l> {
             shared: Writer::new(&load.shared),
             versions: Writer::new(&load.versions),
             patients: Writer::new(&load.patients),
+            homes: Writer::new(&load.homes),
             followers: Writer::new(&load.followers),
             follows: Writer::new(&load.follows),
             names: Writer::new(&load.names),
@@ -98,9 +101,9 @@ impl<'l> Sorter<'l> {
     /// used completely.
     pub(super) fn finish(self) -> Result<(Notes, BTreeSet<PathBuf>), Failure> {
         let Self { texts, shared, versions, patients, followers, follows, names, unnamed, uses, .. } = self;
-        let Self { identities, waiting, wanted, unmatched, links, .. } = self;
+        let Self { identities, waiting, wanted, unmatched, links, homes, .. } = self;
         let known = [texts, shared, versions, patients, followers, follows, names, unnamed, uses];
-        for writer in known.into_iter().chain([identities, waiting, wanted, unmatched]) {
+        for writer in known.into_iter().chain([identities, waiting, wanted, unmatched, homes]) {
             writer.finish()?;
         }
         links.finish()?;
@@ -272,7 +275,8 @@ impl<'l> Sorter<'l> {
         if resource.resource_type == "Binary" || !follows.is_empty() {
             return self.follow(resource, &key, &homes, &follows);
         }
-        self.place(resource.number, resource.resource_type, resource.id, resource.text, &homes)
+        let directory = resource.directory.as_deref();
+        self.place(resource.number, resource.resource_type, resource.id, resource.text, &homes, directory)
     }
 
     /// Stores a resource that belongs to the patients of other resources until these are known.
@@ -300,7 +304,8 @@ impl<'l> Sorter<'l> {
         })
     }
 
-    /// Writes a resource to the records of its patients, or to the shared resources if it has none.
+    /// Writes a resource to the records of its patients, or to the shared resources if it has none. `directory` is the patient in whose
+    /// record of the lake it was found, so that the index of homes has this one already.
     pub(super) fn place<T: AsRef<[u8]>>(
         &mut self,
         number: u64,
@@ -308,7 +313,9 @@ impl<'l> Sorter<'l> {
         id: &str,
         text: &[u8],
         homes: &[T],
+        directory: Option<&str>,
     ) -> Result<(), Failure> {
+        let key = key_hash(&key_of(resource_type, id));
         let (resource_type, id) = (resource_type.as_bytes(), id.as_bytes());
         let head = spill::Head { number, home: b"", resource_type, id };
         if homes.is_empty() {
@@ -318,6 +325,12 @@ impl<'l> Sorter<'l> {
             let home = home.as_ref();
             self.texts
                 .push(hash(home), |buffer| put_resource(buffer, &spill::Head { home, ..head }, text))?;
+            if directory.is_none_or(|directory| directory.as_bytes() != home) {
+                self.homes.push(key, |buffer| {
+                    put_number(buffer, key);
+                    put_text(buffer, home);
+                })?;
+            }
         }
         Ok(())
     }

@@ -23,6 +23,8 @@ pub(super) struct Load<'l> {
     pub(super) versions: Stream,
     /// The ids of patients that have resources, by the id.
     pub(super) patients: Stream,
+    /// The rows of the index of homes: hashes of resources with their patients.
+    pub(super) homes: Stream,
     /// References and Binaries of attachments, by their target.
     pub(super) links: Stream,
     /// Resources that belong to the patients of other resources (Provenance, Binary), by their number.
@@ -75,6 +77,7 @@ impl<'l> Load<'l> {
             shared: Stream::new(directory, "shared", partitions.min(MAX_OPEN)),
             versions: stream("versions"),
             patients: stream("patients"),
+            homes: stream("homes"),
             links: stream("links"),
             followers: stream("followers"),
             follows: stream("follows"),

@@ -1,17 +1,20 @@
 //! Writes the resources to the files of the lake layout. Each file gets its final name when it is complete.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use fhir::ids::{is_fhir_id, is_type_name};
+use fhir::json;
+use fhir::references::{parse, reference_values};
+use fhir::spelling::plainly;
 
 use super::report::{Kind, Notes};
 use super::settle::{Losers, parallel};
-use super::spill::{Run, Stream, Writer, put_resource};
-use super::streams::Load;
+use super::spill::{Fields, Head, Run, Stream, Writer, put_resource};
+use super::streams::{Load, hash};
 use crate::Failure;
 
 /// Returns the NDJSON files of a directory, without those of its subdirectories. Hidden files are not part of a lake.
@@ -46,11 +49,12 @@ pub(super) fn patients(
         load.check_interrupted()?;
         let mut texts = load.texts.texts(index)?;
         texts.sort(|number| losers.contains(number));
-        let mut current: Option<Record> = None;
+        let (mut current, mut written): (Option<Record>, _) = (None, HashSet::new());
         texts.each(|head, text| {
             if current.as_ref().is_none_or(|record| record.patient.as_bytes() != head.home) {
                 close(current.take(), notes, damaged)?;
                 current = Some(Record::new(into, head.home)?);
+                written.insert(hash(head.home));
             }
             if let Some(record) = &mut current {
                 record.has_patient |= head.resource_type == b"Patient" && head.id == head.home;
@@ -61,6 +65,7 @@ pub(super) fn patients(
         })?;
         close(current, notes, damaged)?;
         load.texts.remove(index);
+        remove_emptied(load, index, into, &written, damaged)?;
         Ok(())
     })?;
     let mut notes = Notes::default();
@@ -68,6 +73,35 @@ pub(super) fn patients(
         notes.add(more);
     }
     Ok(notes)
+}
+
+/// Removes the records of patients in a partition whose resources are all in other records now. `written` are the others.
+fn remove_emptied(
+    load: &Load<'_>,
+    index: usize,
+    into: &Path,
+    written: &HashSet<u64>,
+    damaged: &BTreeSet<PathBuf>,
+) -> Result<(), Failure> {
+    // This stream has the same partitions as the resources.
+    let bytes = load.patients.read(index)?;
+    let mut fields = Fields(&bytes);
+    while !fields.is_empty() {
+        let patient = fields.text()?;
+        let id = std::str::from_utf8(patient).ok().filter(|id| is_fhir_id(id));
+        let Some(id) = id.filter(|_| !written.contains(&hash(patient))) else { continue };
+        let directory = into.join("Patient").join(id);
+        let files = records_in(&directory)?;
+        if files.is_empty() || files.iter().any(|file| damaged.contains(file)) {
+            continue;
+        }
+        for file in files {
+            std::fs::remove_file(&file).map_err(|error| Failure::of_path(&file, &error))?;
+        }
+        // The directory stays if it has documents.
+        let _ = std::fs::remove_dir(&directory);
+    }
+    Ok(())
 }
 
 /// The records of one patient that are being written.
@@ -130,19 +164,25 @@ pub(super) fn shared(
     let sorted = parallel(
         workers,
         load.shared.len(),
-        || Writer::new(runs),
-        |writer, index| {
+        || (Writer::new(runs), Notes::default()),
+        |(writer, notes), index| {
             load.check_interrupted()?;
             let mut texts = load.shared.texts(index)?;
             texts.sort(|number| losers.contains(number));
             // Each partition becomes the run with the same number.
             let run = index as u64;
-            texts.each(|head, text| writer.push(run, |buffer| put_resource(buffer, &head, text)))?;
+            texts.each(|head, text| {
+                note_referring(&head, text, notes);
+                writer.push(run, |buffer| put_resource(buffer, &head, text))
+            })?;
             load.shared.remove(index);
             Ok(())
         },
     )?;
-    sorted.into_iter().try_for_each(Writer::finish)?;
+    for (writer, more) in sorted {
+        writer.finish()?;
+        notes.add(more);
+    }
     let mut files = Vec::new();
     let mut current: Option<(Vec<u8>, Pending)> = None;
     merge(runs, |resource_type, id, text| {
@@ -170,6 +210,29 @@ pub(super) fn shared(
     files.extend(current.map(|(_, pending)| pending));
     replace(&records_in(&into.join("shared"))?, files, damaged)?;
     Ok(notes)
+}
+
+/// Records a resource of `shared/` that refers to a patient. Groups are not in `shared/`.
+fn note_referring(head: &Head<'_>, text: &[u8], notes: &mut Notes) {
+    if head.resource_type == b"Group" {
+        return;
+    }
+    let (text, mut patient) = (plainly(text), None);
+    reference_values(&text, |value| {
+        if patient.is_none()
+            && let Some(value) = json::string(&text, value)
+            && let Some(reference) = parse(&value)
+            && reference.resource_type == "Patient"
+        {
+            patient = Some(reference.text.to_owned());
+        }
+    });
+    if let Some(patient) = patient {
+        let name = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        notes.record(Kind::Referring, None, None, 1, || {
+            format!("{}/{}: {patient}", name(head.resource_type), name(head.id))
+        });
+    }
 }
 
 /// Merges sorted runs, and passes the type, the id and the text of each resource to `show`.

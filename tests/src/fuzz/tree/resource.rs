@@ -18,6 +18,7 @@ pub(in crate::fuzz) fn resource(source: &mut Source<'_>) -> Tree {
         "Basic",
         "Appointment",
         "Encounter",
+        "Task",
     ]);
     let mut members = vec![
         ("resourceType".to_owned(), Tree::text(resource_type)),

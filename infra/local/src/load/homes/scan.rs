@@ -1,0 +1,79 @@
+//! Makes the index of homes of a lake that has none: reads all records once.
+
+use domain::error::{Error, Result};
+use domain::ids::PatientId;
+use domain::lines::Lines;
+use domain::ports::files::Files;
+use domain::ports::records::{Entry, Part, Records};
+use fhir::head::{Plain, head};
+use fhir::json::without_mark;
+use futures_util::stream::{self, StreamExt};
+use storage::sorter::Sorter;
+
+use super::{ALL, LIMITS, Row, key_hash, write};
+use crate::Failure;
+use crate::load::arriving::key_of;
+
+/// The number of patients whose records are listed at once.
+const LISTED_AT_ONCE: usize = 500;
+/// The number of records that are read at the same time.
+const READ_AT_ONCE: usize = 16;
+
+/// Makes the index of all records. Returns the number of patients.
+pub(super) async fn scan(
+    records: &dyn Records,
+    files: &dyn Files,
+    temporary: &dyn Files,
+) -> Result<u64, Failure> {
+    let mut sorter = Sorter::new(temporary, "scanned/", LIMITS);
+    let (mut entries, mut patients, mut count) = (records.entries(None), Vec::new(), 0);
+    loop {
+        patients.clear();
+        while patients.len() < LISTED_AT_ONCE
+            && let Some(entry) = entries.next().await?
+        {
+            if let Entry::Patient(member) = entry {
+                patients.push(member.patient);
+            }
+        }
+        if patients.is_empty() {
+            break;
+        }
+        count += patients.len() as u64;
+        let mut read =
+            stream::iter(patients.iter().map(|patient| rows_of(records, patient))).buffered(READ_AT_ONCE);
+        while let Some(rows) = read.next().await {
+            for row in rows? {
+                sorter.push(row).await?;
+            }
+        }
+    }
+    write(files, ALL, sorter.finish().await?).await?;
+    Ok(count)
+}
+
+/// Returns the rows of a patient's record. A part of the record that cannot be read has none: the load names it when it reads the record.
+async fn rows_of(records: &dyn Records, patient: &PatientId) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for part in records.parts(patient).await?.records {
+        match add(records, patient, &part, &mut rows).await {
+            Ok(()) | Err(Error::Damaged(_) | Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(rows)
+}
+
+async fn add(records: &dyn Records, patient: &PatientId, part: &Part, rows: &mut Vec<Row>) -> Result<()> {
+    let mut lines = Lines::new(records.open_records(patient, part).await?);
+    while let Some(line) = lines.next().await? {
+        let Some(text) = line.text else { continue };
+        let mut plain = Plain::default();
+        if let Ok(head) = head(without_mark(text), &mut plain)
+            && let Some(id) = head.id
+        {
+            rows.push(Row::new(key_hash(&key_of(head.resource_type, id)), patient.as_str()));
+        }
+    }
+    Ok(())
+}
