@@ -7,8 +7,9 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use tests::{World, reference, text};
+use tests::{ANNA, World, reference, text};
 
+use crate::crash::{before_or_after, begin_everyone, work_until_struck};
 use crate::supporting::{lake, of_patient};
 
 /// Returns a lake with the patient ann and these resources in her record.
@@ -87,6 +88,23 @@ async fn the_label_of_one_version_withholds_all_of_them() {
             assert_eq!(found, ["Patient/ann"], "{labels:?} {updated:?}");
             assert_eq!(ledger["withheld"], json!({ "mentalHealth": 2 }), "the Condition and its Provenance");
             assert_eq!((&ledger["read"], &ledger["duplicates"]), (&json!(4), &json!(1)));
+        }
+    }
+}
+
+/// Other systems have ids that are not FHIR ids.
+#[tokio::test]
+async fn any_id_is_compared() {
+    for id in [json!("a_b"), json!(5), json!("")] {
+        for (label, expected) in [(Some("PSY"), 0), (None, 1)] {
+            let mut both = [version(1, "", None), version(2, "", label)];
+            for version in &mut both {
+                version["id"] = id.clone();
+            }
+            let lake = record(&both);
+            let (found, ledger) = by_form(lake.path()).await;
+            assert_eq!(versions(&found), vec!["2"; expected], "{id}");
+            assert_eq!(ledger["duplicates"], 1, "{id}");
         }
     }
 }
@@ -184,4 +202,28 @@ async fn documents_of_earlier_versions_are_not_exported() {
             "{labels:?}"
         );
     }
+}
+
+/// The files of the first attempt are removed, and those of the second one are listed once.
+#[tokio::test]
+async fn a_chunk_that_is_collected_again_survives_a_crash_at_every_call() {
+    let resources =
+        [json!({ "resourceType": "Patient", "id": ANNA }), version(1, "", None), version(2, "", None)];
+    let lake = lake(&resources.map(|resource| of_patient(ANNA, resource)));
+    let mut crashes = 0;
+    for call in 0.. {
+        let world = World::with("sandbox = true", lake.path());
+        let job = begin_everyone(&world).await;
+        let faults = before_or_after(call);
+        work_until_struck(world.platform(), &faults).await;
+        if !faults.has_struck() {
+            break;
+        }
+        crashes += 1;
+        world.advance(61);
+        world.work().await;
+        let found = world.resources(&world.token(ANNA).await, &job).await;
+        assert_eq!((versions(&found), found.len()), (vec!["2".to_owned()], 2), "call {call}");
+    }
+    assert!(crashes > 15, "{crashes}");
 }

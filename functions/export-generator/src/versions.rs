@@ -8,11 +8,13 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use domain::error::{Error, Result};
 use domain::filter::{Filter, Refusal, Resource};
 use fhir::head::Plain;
+use fhir::json;
 use foldhash::fast::RandomState;
 
 use crate::keys::{key_hash, wide_hash};
@@ -117,8 +119,8 @@ impl Versions {
 
     /// Compares a line with the earlier lines of its key.
     fn compare(&mut self, filter: &Filter<'_>, resource: &Resource<'_>) {
-        let Some(id) = resource.head.id else { return };
-        let key = wide_hash(resource.head.resource_type, id);
+        let Some(id) = id(resource) else { return };
+        let key = wide_hash(resource.head.resource_type, &id);
         let (changed, refusal) = (changed(resource), filter.refusal_of_version(resource));
         if let Some(latest) = self.several.get_mut(&key) {
             latest.is_repeated = true;
@@ -138,10 +140,10 @@ impl Versions {
 
     /// Compares the current line with the other lines of its key.
     pub(crate) fn version(&mut self, resource: &Resource<'_>) -> Version {
-        let Some(id) = resource.head.id else { return Version::Current(None) };
-        let hash = key_hash(resource.head.resource_type, id);
+        let Some(id) = id(resource) else { return Version::Current(None) };
+        let hash = key_hash(resource.head.resource_type, &id);
         if !self.several.is_empty()
-            && let Some(latest) = self.several.get(&wide_hash(resource.head.resource_type, id))
+            && let Some(latest) = self.several.get(&wide_hash(resource.head.resource_type, &id))
         {
             self.seen.insert(hash);
             if (latest.place, latest.changed) != (self.place, changed(resource)) {
@@ -178,6 +180,16 @@ impl Versions {
             false => Err(Error::conflict("a record was changed while its chunk was collected")),
         }
     }
+}
+
+/// Returns the id of a resource. If it is not a FHIR id, such as `"a_b"`, it is returned as it is written.
+fn id<'r>(resource: &Resource<'r>) -> Option<Cow<'r, str>> {
+    let head = &resource.head;
+    if let Some(id) = head.id {
+        return Some(Cow::Borrowed(id));
+    }
+    let written = json::member(head.text, 0..head.text.len(), b"id")?;
+    Some(String::from_utf8_lossy(&head.text[written]))
 }
 
 /// Returns when a version changed, in microseconds. One without a time is earlier than all others.
