@@ -29,13 +29,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::any;
 use domain::error::Result;
 use platform::Platform;
 use storage::packs::Attachments;
 use web::conditional::IfNoneMatch;
 use web::describe::{self as described, json};
-use web::routes::{Access, Below, FORM, JSON, JSON_OR_FORM, MULTIPART, Route, Routes};
+use web::routes::{Access, Below, FORM, JSON, JSON_OR_FORM, MULTIPART, Route, Routes, undeclared};
 
 web::ports! {
     /// The ports of this function.
@@ -218,7 +217,7 @@ fn declared() -> Routes<Admin> {
 pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {
     let state = Admin::of(platform)?;
     // An address that is not declared is no route. The host's fallback does not know who is signed in.
-    let unknown = Router::new().route("/staff/{*unknown}", any(pages::unknown)).with_state(state.clone());
+    let unknown = undeclared("/staff", pages::unknown).with_state(state.clone());
     // The size of an upload is checked while it is read. Every other body is read with its own limit.
     Ok(declared().with_state(state).merge(unknown).layer(DefaultBodyLimit::disable()))
 }

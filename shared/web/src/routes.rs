@@ -2,6 +2,7 @@
 //! the CORS rules, the route in the log, the OpenAPI document, the tables in the documentation and the tests use these declarations.
 
 mod method_not_allowed;
+mod undeclared;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,6 +16,7 @@ use http::Method;
 use tower::{Layer, Service};
 
 use self::method_not_allowed::MethodNotAllowed;
+pub use self::undeclared::undeclared;
 use crate::describe::{Parameter, Returned};
 use crate::request_context;
 

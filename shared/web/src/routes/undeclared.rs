@@ -1,0 +1,16 @@
+//! The addresses that no function declares.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::any;
+
+/// Returns a router for all addresses below `path` that no route has. These are no routes: the log, the OpenAPI document and the tests of
+/// all routes do not have them.
+pub fn undeclared<H, T, S>(path: &str, handler: H) -> Router<S>
+where
+    H: Handler<T, S>,
+    T: 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new().route(&format!("{path}/{{*undeclared}}"), any(handler))
+}
