@@ -58,7 +58,7 @@ async fn deleted_exports_are_listed_until_their_deletion_cannot_be_undone() {
 
 #[tokio::test]
 async fn deleted_exports_have_pages_and_are_found_among_many_cancelled_ones() {
-    let world = World::new();
+    let world = World::with("sandbox = true\nmax_running_exports = 100", &ehi::defaults::sample_records());
     let (token, mut jobs) = (world.token(ANNA).await, Vec::new());
     for _ in 0..30 {
         jobs.push(world.kick_off(&token, "/no-form", ANNA).await);

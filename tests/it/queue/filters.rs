@@ -7,7 +7,7 @@ use super::{list, listed};
 
 #[tokio::test]
 async fn a_list_has_pages_and_keeps_its_filters() {
-    let world = World::new();
+    let world = World::with("sandbox = true\nmax_running_exports = 100", &ehi::defaults::sample_records());
     let mut jobs = Vec::new();
     for _ in 0..60 {
         let token = world.token(ANNA).await;
