@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ::http::{Request, StatusCode};
 use axum::body::Body;
+use domain::ids::JobId;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
@@ -23,6 +24,17 @@ pub struct Deployed {
     /// The paths of the jobs that this World started.
     jobs: Mutex<BTreeSet<String>>,
     staff: tokio::sync::OnceCell<String>,
+}
+
+/// The jobs of Worlds that have ended. The next request deletes them: a client may have only some unfinished exports of a patient, and all
+/// stories share the deployment.
+static LEFT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+impl Drop for Deployed {
+    fn drop(&mut self) {
+        let jobs = std::mem::take(self.jobs.get_mut().unwrap_or_else(PoisonError::into_inner));
+        LEFT.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
+    }
 }
 
 /// Returns a variable that `cargo xtask test` sets.
@@ -54,6 +66,17 @@ impl Deployed {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> TestResponse {
+        let left = std::mem::take(&mut *LEFT.lock().unwrap_or_else(PoisonError::into_inner));
+        for job in left {
+            let cookie = self.staff.get_or_init(|| self.sign_in()).await;
+            let delete = Request::delete(format!("/admin{job}")).header("cookie", cookie).body(Body::empty());
+            // Most of them are deleted already, or have ended.
+            self.exchange(delete.expect("a request")).await;
+        }
+        self.exchange(request).await
+    }
+
+    async fn exchange(&self, request: Request<Body>) -> TestResponse {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         let response = self
@@ -67,13 +90,17 @@ impl Deployed {
         let (status, headers) = (response.status(), response.headers().clone());
         let response =
             TestResponse { status, headers, body: response.bytes().await.expect("a body").to_vec() };
-        if status == StatusCode::ACCEPTED
-            && let Some(job) = response.header("content-location").strip_prefix(BASE_URL)
+        let started = match status {
+            StatusCode::ACCEPTED => response.header("content-location"),
+            // The form without an app leads to the page of the export.
+            StatusCode::SEE_OTHER => response.header("location"),
+            _ => "",
+        };
+        // In every dialect, one of the segments is the id.
+        if let Some(path) = started.strip_prefix(BASE_URL)
+            && let Some(id) = path.split(['/', '?']).find(|part| JobId::parse(part).is_ok())
         {
-            // In every dialect, one of the segments is the id.
-            let id = job.split('/').find(|part| part.len() == 36).expect("a job's id");
-            let job = format!("/jobs/{id}");
-            self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
+            self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("/jobs/{id}"));
         }
         response
     }
@@ -94,7 +121,7 @@ impl Deployed {
     async fn status(&self, job: &str) -> String {
         let cookie = self.staff.get_or_init(|| self.sign_in()).await;
         let get = Request::get(format!("/admin{job}")).header("cookie", cookie).body(Body::empty());
-        let response = self.send(get.expect("a request")).await;
+        let response = self.exchange(get.expect("a request")).await;
         if response.status == StatusCode::NOT_FOUND {
             return String::new();
         }
@@ -105,7 +132,7 @@ impl Deployed {
     async fn sign_in(&self) -> String {
         let body = serde_json::json!({ "username": "admin", "password": PASSWORD }).to_string();
         let post = Request::post("/admin/login").header("content-type", "application/json").body(body.into());
-        let response = self.send(post.expect("a request")).await;
+        let response = self.exchange(post.expect("a request")).await;
         assert_eq!(response.status, StatusCode::OK, "{}", response.text());
         response.cookie()
     }
