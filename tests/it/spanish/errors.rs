@@ -12,7 +12,8 @@ use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, Call, Launch, World, parameter};
 
 use super::{BROWSER, check, world};
-use crate::my::signed_in;
+use crate::browsing::Browser;
+use crate::my::{requested_copy, signed_in};
 
 fn app(world: &World, faults: Arc<Faults>) -> Router {
     let faulty = Faulty::new(world.platform().clone(), faults);
@@ -92,4 +93,25 @@ async fn limits_and_faults_have_only_texts_of_the_catalogue() {
         assert_eq!(world.get("/fhir/$export").bearer(&token).send().await.status, StatusCode::ACCEPTED);
     }
     assert_error(world.get("/fhir/$export").bearer(&token), &cookie, 429, None).await;
+}
+
+/// A patient who has asked for too many copies reads why the next one does not begin.
+#[tokio::test]
+async fn the_limit_of_copies_has_only_texts_of_the_catalogue() {
+    let world = world("sandbox = true\nmax_running_exports = 2");
+    let session = signed_in(&world, ANNA).await;
+    for _ in 0..2 {
+        requested_copy(&world, &session, &[]).await;
+    }
+    let form = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=my");
+    let mut browser = Browser::signed_in(&world, ANNA, &form).await;
+    browser.cookie += "; lang=es";
+    browser.press("next", &[]).await;
+    browser.press("next", &[]).await;
+    let mut refused = browser.submit("send", &[]).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text());
+    let number = refused.header("x-request-id").to_owned();
+    refused.body = refused.text().replace(&number, "").into_bytes();
+    let shown = check(&refused, "too many copies");
+    assert!(shown.contains("⟦error-exports⟧") && shown.contains("href=\"/my\""), "{shown}");
 }

@@ -42,7 +42,8 @@ pub(crate) fn settings(more: &str) -> String {
     let mut settings = tests::settings(more) + "[pages.words.es]\n";
     for key in Language::ENGLISH.keys().filter(is_text) {
         let variables = Language::ENGLISH.variables(key).unwrap_or_default();
-        let shown: String = variables.iter().map(|name| format!(" {{ ${name} }}")).collect();
+        let shown: Vec<_> = variables.iter().map(|name| format!(" {{ ${name} }}")).collect();
+        let shown = shown.concat();
         writeln!(settings, "{key} = \"⟦{key}⟧{shown}\"").expect("a String");
     }
     settings
