@@ -106,7 +106,8 @@ mod tests {
         fn what_an_encoder_writes_has_the_original_among_its_readings(original: String) {
             let of_a_form = url::form_urlencoded::byte_serialize(original.as_bytes()).collect::<String>();
             prop_assert_eq!(&readings(&of_a_form)[0], &original);
-            let each_byte = original.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+            let encode = |byte: u8| format!("%{byte:02X}");
+            let each_byte = original.bytes().map(encode).collect::<String>();
             prop_assert_eq!(readings(&each_byte), vec![original]);
         }
 

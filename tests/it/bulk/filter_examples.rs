@@ -24,7 +24,7 @@ async fn the_example_of_the_specification_is_exported() -> tests::Result {
         prescription("earlier", "completed", "2018-06-30"),
         prescription("stopped", "stopped", "2019-01-01"),
     ];
-    let lines: String = all.iter().map(|resource| format!("{resource}\n")).collect();
+    let lines = all.each_ref().map(ToString::to_string).join("\n") + "\n";
     std::fs::write(lake.path().join("Patient/p1/prescriptions.ndjson"), lines)?;
     let world = lake.world("");
     let token = world.service("service", EVERYTHING).await;
