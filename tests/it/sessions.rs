@@ -14,7 +14,7 @@ use crate::authorize::refresh;
 use crate::my::signed_in;
 
 /// Returns a World over a state directory with these settings, as after a restart.
-fn open(state: &Path, settings: &str) -> World {
+pub(crate) fn open(state: &Path, settings: &str) -> World {
     let settings = Settings::parse(settings, |_| None, None).expect("settings");
     let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
     let (now, random) = (Arc::new(clock.clone()), Arc::new(SeededRandom::new(5)));

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use security::authorizations::{Authorization, Authorizations, NOTED};
 use serde_json::{Value, json};
 use settings::Client;
-use web::patient_session::is_signed_in;
+use web::patient_session::sign_in_lasts;
 use web::respond::OAuthError;
 use web::session::LONGEST;
 
@@ -35,8 +35,29 @@ impl Authorize {
         sign_in: &SignIn,
         expires_at: Timestamp,
     ) -> domain::error::Result<()> {
-        self.expiring.put(EntryKind::Family, family, self.noted_now(false), expires_at).await?;
+        self.store_consent(EntryKind::Family, family, self.noted_now(false), expires_at).await?;
         self.note_use(client, scopes, sign_in, family, expires_at, false).await
+    }
+
+    /// Stores an entry of a consent. If the entry of an attempt that failed exists, it is replaced, so that it has the new expiry. An
+    /// authorization whose code was exchanged stays as it is.
+    pub(crate) async fn store_consent(
+        &self,
+        kind: EntryKind,
+        key: &str,
+        value: Value,
+        expires_at: Timestamp,
+    ) -> domain::error::Result<()> {
+        // If another click has stored the entry in the meantime, that one is as new.
+        match self.expiring.get(kind, key).await? {
+            None => self.expiring.put(kind, key, value, expires_at).await?,
+            Some(known) if known.value["exchanged"] == true => false,
+            Some(known) => {
+                let renewed = ExpiringEntry { value, expires_at, ..known };
+                self.expiring.replace(kind, key, &renewed).await?
+            }
+        };
+        Ok(())
     }
 
     /// Creates the authorization of a code from an earlier version, which did not create it with the consent. The code is marked first,
@@ -68,9 +89,14 @@ impl Authorize {
         Ok(self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?)
     }
 
-    /// Returns whether the sign-in of an authorization still holds: the patient could sign in in the same way, and is still signed in if the
-    /// app may act only as long. An operator who corrects an account, or turns the sandbox off, ends the authorizations that came from it.
-    pub(crate) async fn holds(&self, sign_in: &SignIn, scopes: &Scopes) -> OAuthResult<bool> {
+    /// Returns whether the sign-in of an authorization still holds: the patient could sign in in the same way, and has not signed out if
+    /// the app may act only as long, by what the patient agreed to or by what its client is still registered for. An operator who corrects an account, or turns the sandbox off, ends the authorizations that came from it.
+    pub(crate) async fn holds(
+        &self,
+        sign_in: &SignIn,
+        granted: &Scopes,
+        registered: &Scopes,
+    ) -> OAuthResult<bool> {
         let settings = &*self.settings;
         let can_sign_in = match &sign_in.method {
             Some(method) => settings.can_sign_in(method, &sign_in.patient),
@@ -78,11 +104,12 @@ impl Authorize {
                 settings.sandbox || settings.accounts.iter().any(|account| account.patient == sign_in.patient)
             }
         };
-        if !can_sign_in || !scopes.end_with_session() {
+        let ends_with_session = granted.end_with_session() || registered.end_with_session();
+        if !can_sign_in || !ends_with_session {
             return Ok(can_sign_in);
         }
         match &sign_in.session {
-            Some(key) => Ok(is_signed_in(key, &*self.expiring, settings).await?),
+            Some(key) => Ok(sign_in_lasts(key, &*self.expiring, settings).await?),
             None => Ok(false),
         }
     }
@@ -115,7 +142,7 @@ impl Authorize {
             self.end_replayed(family, &grant.client, &grant.sign_in, Action::TokenIssued).await?;
             return Ok(None);
         }
-        if !self.holds(&grant.sign_in, scopes).await? {
+        if !self.holds(&grant.sign_in, &grant.scopes, scopes).await? {
             self.end_family(family).await?;
             return Ok(None);
         }

@@ -131,7 +131,7 @@ impl Authorize {
         }
     }
 
-    /// Creates the authorization and its code, if they do not exist yet.
+    /// Creates the authorization and its code. Those of an attempt that failed get the lifetime of new ones.
     async fn grant(&self, request: &str, pending: &AuthorizationRequest, by: SignedIn) -> Result<()> {
         let (family, expires_at) = (fingerprint(&self.code(request, pending)), self.after(CODE_LIFETIME)?);
         let pending = pending.clone();
@@ -151,8 +151,7 @@ impl Authorize {
             listed: true,
         };
         self.begin_family(&family, &grant.client, &grant.scopes, &grant.sign_in, expires_at).await?;
-        self.expiring.put(EntryKind::Code, &family, json!(grant), expires_at).await?;
-        Ok(())
+        self.store_consent(EntryKind::Code, &family, json!(grant), expires_at).await
     }
 
     /// Removes what [`Self::grant`] has created for a request that was refused in the end.

@@ -18,10 +18,10 @@ use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::own_page::is_own_page;
 use web::pages::PatientLoginPage;
-use web::patient_session::sign_in;
+use web::patient_session::{sign_in, sign_out};
 use web::request_context;
 use web::respond::{PageError, html, see_other};
-use web::session::{Cookies, PATIENT, PatientSession, end};
+use web::session::{Cookies, PatientSession};
 
 use crate::{AuthorizationRequest, Authorize};
 
@@ -65,6 +65,7 @@ pub(crate) async fn show(State(state): State<Authorize>, query: Query) -> Result
 
 pub(crate) async fn submit(
     State(state): State<Authorize>,
+    cookies: Cookies,
     SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
     let (request, next) = (form.get("request"), form.get("next"));
@@ -82,7 +83,7 @@ pub(crate) async fn submit(
     let words = request_context::words();
     let mut wait = None;
     let (status, error) = match patient {
-        Ok(Some(patient)) => return state.begin_session(patient, request, next, pending).await,
+        Ok(Some(patient)) => return state.begin_session(patient, &cookies, (request, next), pending).await,
         Ok(None) if state.settings.sandbox => (StatusCode::UNAUTHORIZED, words.text("pick-wrong", &[])),
         Ok(None) => (StatusCode::UNAUTHORIZED, words.text("sign-in-wrong", &[])),
         Err(Error::Throttled { retry_after }) => {
@@ -112,8 +113,7 @@ pub(crate) async fn leave(
     cookies: Cookies,
     _: SameSiteForm,
 ) -> Result<Response, PageError> {
-    let (session, cookie) =
-        end::<PatientSession>(PATIENT, &cookies, &*state.expiring, &state.settings).await?;
+    let (session, cookie) = sign_out(&cookies, &*state.expiring, &state.settings).await?;
     if let Some(PatientSession { patient, .. }) = session {
         state.audit.record(Event::new(Actor::patient(&patient), Action::SignOut)).await?;
     }
@@ -127,8 +127,8 @@ impl Authorize {
     async fn begin_session(
         &self,
         (patient, method): (PatientId, SignInMethod),
-        request: &str,
-        next: &str,
+        cookies: &Cookies,
+        (request, next): (&str, &str),
         pending: Option<(ExpiringEntry, AuthorizationRequest)>,
     ) -> Result<Response, PageError> {
         self.audit.record(Event::new(Actor::patient(&patient), Action::SignIn)).await?;
@@ -149,7 +149,8 @@ impl Authorize {
         let sources = (&*self.clock, &*self.random);
         let named = summary(&*self.records, &patient).await?;
         let name = named.map(|named| named.name).unwrap_or_default();
-        let cookie = sign_in((patient, method), name, &*self.expiring, sources, &self.settings).await?;
+        let expiring = &*self.expiring;
+        let cookie = sign_in((patient, method), name, cookies, expiring, sources, &self.settings).await?;
         let mut response = see_other(&self.settings.url(&target));
         response.headers_mut().insert(SET_COOKIE, cookie);
         Ok(response)

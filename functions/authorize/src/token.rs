@@ -135,7 +135,12 @@ impl Authorize {
         if grant.used {
             return self.replayed(&grant).await;
         }
-        if !self.holds(&grant.sign_in, &granted).await? {
+        if !granted.wants_refresh() {
+            return Err(invalid_grant(
+                "the client is no longer registered for the scopes of a refresh token",
+            ));
+        }
+        if !self.holds(&grant.sign_in, &grant.scopes, &granted).await? {
             return Err(invalid_grant("the patient must sign in and agree again"));
         }
         if !self.prolong(&grant, client, is_reusable).await? {
@@ -145,21 +150,18 @@ impl Authorize {
                 None => Err(unknown()),
             };
         }
-        let refresh_token = match (is_reusable, granted.wants_refresh()) {
-            (true, _) => Some(token.to_owned()),
-            (false, true) => {
-                Some(self.refresh_token(client, &grant.scopes, &grant.sign_in, &grant.family).await?)
-            }
-            (false, false) => None,
-        };
         let sign_in = &grant.sign_in;
+        let refresh_token = match is_reusable {
+            true => token.to_owned(),
+            false => self.refresh_token(client, &grant.scopes, sign_in, &grant.family).await?,
+        };
         let response = self
             .issue(Issued {
                 client,
                 sign_in,
                 scopes,
                 family: &grant.family,
-                refresh_token,
+                refresh_token: Some(refresh_token),
                 id_token: None,
                 action: Action::TokenRefreshed,
             })

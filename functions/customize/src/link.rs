@@ -13,10 +13,10 @@ use http::header::SET_COOKIE;
 use web::caller::living;
 use web::extract::{Form, JobPath, Query};
 use web::pages::GonePage;
-use web::patient_session::current_patient;
+use web::patient_session::{current_patient, sign_out};
 use web::request_context;
 use web::respond::{PageError, found, html, see_other};
-use web::session::{Cookies, FORM, FormSession, PATIENT, PatientSession, begin_below, end, end_below};
+use web::session::{Cookies, FORM, FormSession, PatientSession, begin_below, end_below};
 use web::urls::client_of;
 
 use crate::Customize;
@@ -271,7 +271,7 @@ impl Customize {
         let below = format!("/jobs/{}", stored.job.id());
         let (expiring, settings) = (&*self.expiring, &*self.settings);
         let (_, form) = end_below::<FormSession>(FORM, &below, cookies, expiring, settings).await?;
-        let (session, patient) = end::<PatientSession>(PATIENT, cookies, expiring, settings).await?;
+        let (session, patient) = sign_out(cookies, expiring, settings).await?;
         self.signed_out_by(session).await?;
         let mut response = see_other(&self.settings.url("/"));
         response.headers_mut().append(SET_COOKIE, form);

@@ -21,10 +21,10 @@ use settings::{Client, OWN_PAGES};
 use web::ApiError;
 use web::extract::{Form, PatientPath, Query, SameSiteForm, field};
 use web::pages::GonePage;
-use web::patient_session::{current_patient, glimpse_patient};
+use web::patient_session::{current_patient, glimpse_patient, sign_out};
 use web::request_context;
 use web::respond::{PageError, found, html, see_other};
-use web::session::{Cookies, PATIENT, PatientSession, end};
+use web::session::Cookies;
 
 use crate::draft::{Draft, REPEAT, Returned};
 use crate::place::{Place, Step};
@@ -168,8 +168,7 @@ pub(crate) async fn submit(
         Next::GoTo(address) => Ok(see_other(&state.settings.url(&address))),
         Next::Leave => {
             let mut response = see_other(&state.settings.url("/"));
-            let (session, cookie) =
-                end::<PatientSession>(PATIENT, &cookies, &*state.expiring, &state.settings).await?;
+            let (session, cookie) = sign_out(&cookies, &*state.expiring, &state.settings).await?;
             state.signed_out_by(session).await?;
             response.headers_mut().insert(SET_COOKIE, cookie);
             Ok(response)

@@ -2,7 +2,9 @@
 //! longer sign in as before: the operator has changed the account, or turned the sandbox off ([`SignInMethod`]).
 //!
 //! Signing out everywhere writes an entry with a new id ([`EntryKind::SignOut`]). A session keeps the id that was current when it began,
-//! and is invalid if the current entry has another id. The entry expires later than every session that began before it.
+//! and is invalid if the current entry has another id. The entry expires later than every session and sign-in that began before it.
+
+mod sign_ins;
 
 use std::sync::Arc;
 
@@ -16,20 +18,38 @@ use http::request::Parts;
 use serde_json::json;
 use settings::{Settings, SignInMethod};
 
+pub use self::sign_ins::sign_in_lasts;
 use crate::respond::PageError;
-use crate::session::{Cookies, LIFETIME, PATIENT, PatientSession, begin, find, prolong};
+use crate::session::{
+    Cookies, LIFETIME, LONGEST, PATIENT, PatientSession, begin_with_key, end, find, key_of, prolong,
+};
 
-/// Begins the session of a patient and returns the `Set-Cookie` header.
+/// Begins the session of a patient and returns the `Set-Cookie` header. `cookies` are those of the browser.
 pub async fn sign_in(
     (patient, method): (PatientId, SignInMethod),
     name: String,
+    cookies: &Cookies,
     expiring: &dyn ExpiringStore,
     sources: (&dyn Clock, &dyn Random),
     settings: &Settings,
 ) -> Result<HeaderValue> {
     let sign_out = last_sign_out(&patient, expiring).await?;
     let session = PatientSession { patient, name, method: Some(method), sign_out };
-    begin(PATIENT, &session, expiring, sources, settings).await
+    let (cookie, key) = begin_with_key(PATIENT, "", &session, expiring, sources, settings).await?;
+    sign_ins::begin(&key, session, key_of(PATIENT, cookies), expiring, sources.0).await?;
+    Ok(cookie)
+}
+
+/// Signs the patient out in this browser; returns the session, if there was one, and the header that clears the cookie.
+pub async fn sign_out(
+    cookies: &Cookies,
+    expiring: &dyn ExpiringStore,
+    settings: &Settings,
+) -> Result<(Option<PatientSession>, HeaderValue)> {
+    if let Some(key) = key_of(PATIENT, cookies) {
+        sign_ins::end(key, expiring).await?;
+    }
+    end(PATIENT, cookies, expiring, settings).await
 }
 
 /// Returns the session of the patient who is signed in, and extends it.
@@ -65,12 +85,6 @@ pub async fn glimpse_patient(
     lasting(entry.read()?, expiring, settings).await
 }
 
-/// Returns whether a session has not ended. `key` is the key of its entry.
-pub async fn is_signed_in(key: &str, expiring: &dyn ExpiringStore, settings: &Settings) -> Result<bool> {
-    let Some(entry) = expiring.get(EntryKind::PatientSession, key).await? else { return Ok(false) };
-    Ok(lasting(entry.read()?, expiring, settings).await?.is_some())
-}
-
 /// Returns the session, or `None` if the patient has signed out everywhere since it began, or could no longer sign in as then.
 async fn lasting(
     session: PatientSession,
@@ -96,8 +110,8 @@ pub async fn sign_out_everywhere(
     (clock, random): (&dyn Clock, &dyn Random),
 ) -> Result<()> {
     const TRIES: usize = 5;
-    // The entry must expire later than a session that was used just now.
-    let expires_at = clock.now().saturating_add(LIFETIME + LIFETIME).map_err(Error::internal)?;
+    // The entry must expire later than a sign-in of just now.
+    let expires_at = clock.now().saturating_add(LONGEST + LIFETIME).map_err(Error::internal)?;
     let value = json!(random.secret());
     for _ in 0..TRIES {
         let is_written = match expiring.get(EntryKind::SignOut, patient.as_str()).await? {

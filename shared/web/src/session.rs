@@ -111,16 +111,29 @@ pub async fn begin_below(
     path: &str,
     session: &impl Serialize,
     expiring: &dyn ExpiringStore,
-    (clock, random): (&dyn Clock, &dyn Random),
+    sources: (&dyn Clock, &dyn Random),
     settings: &Settings,
 ) -> Result<HeaderValue> {
+    let (cookie, _) = begin_with_key(kind, path, session, expiring, sources, settings).await?;
+    Ok(cookie)
+}
+
+/// Starts a session like [`begin_below`]; also returns the key of its entry.
+pub(crate) async fn begin_with_key(
+    kind: SessionKind,
+    path: &str,
+    session: &impl Serialize,
+    expiring: &dyn ExpiringStore,
+    (clock, random): (&dyn Clock, &dyn Random),
+    settings: &Settings,
+) -> Result<(HeaderValue, String)> {
     super::request_context::cookie();
     let (secret, now) = (random.secret(), clock.now());
-    let expires_at = now.saturating_add(LIFETIME).map_err(Error::internal)?;
+    let (key, expires_at) = (fingerprint(&secret), now.saturating_add(LIFETIME).map_err(Error::internal)?);
     let mut value = serde_json::to_value(session)?;
     value[BEGUN] = json!(now.as_second());
-    expiring.put(kind.entry, &fingerprint(&secret), value, expires_at).await?;
-    cookie(kind, path, &secret, None, settings)
+    expiring.put(kind.entry, &key, value, expires_at).await?;
+    Ok((cookie(kind, path, &secret, None, settings)?, key))
 }
 
 /// Returns the session of the request's cookie, if it has not expired, and extends it.
@@ -141,9 +154,13 @@ pub(crate) async fn find(
     cookies: &Cookies,
     expiring: &dyn ExpiringStore,
 ) -> Result<Option<(String, ExpiringEntry)>> {
-    let Some(secret) = cookies.get(kind.cookie) else { return Ok(None) };
-    let key = fingerprint(secret);
+    let Some(key) = key_of(kind, cookies) else { return Ok(None) };
     Ok(expiring.get(kind.entry, &key).await?.map(|entry| (key, entry)))
+}
+
+/// Returns the key of the entry for the request's cookie, also if the session has expired.
+pub(crate) fn key_of(kind: SessionKind, cookies: &Cookies) -> Option<String> {
+    cookies.get(kind.cookie).map(fingerprint)
 }
 
 /// The member of a session's entry with the time at which it began, in seconds since 1970.
@@ -196,8 +213,8 @@ pub async fn end_below<T: DeserializeOwned>(
     expiring: &dyn ExpiringStore,
     settings: &Settings,
 ) -> Result<(Option<T>, HeaderValue)> {
-    let entry = match cookies.get(kind.cookie) {
-        Some(secret) => expiring.take(kind.entry, &fingerprint(secret)).await?,
+    let entry = match key_of(kind, cookies) {
+        Some(key) => expiring.take(kind.entry, &key).await?,
         None => None,
     };
     let session = entry.map(|entry| entry.read()).transpose()?;

@@ -42,6 +42,26 @@ async fn a_consent_that_failed_halfway_can_be_given_again() -> tests::Result {
     Ok(())
 }
 
+/// A request is valid longer than a code: the code of the second attempt has its whole lifetime.
+#[tokio::test]
+async fn a_consent_that_is_given_again_later_gives_a_new_lifetime_to_its_code() -> tests::Result {
+    for (change, row, kind) in STEPS {
+        let state = tempfile::tempdir()?;
+        let world = open(state.path(), "");
+        let launch = Launch::new("app");
+        let (request, session) = at_consent(&world, &launch).await;
+        fail_at(state.path(), change, row, kind);
+        assert!(decide(&world, &session, &request, "allow").await.status.is_server_error(), "{kind}");
+        repair(state.path());
+        world.advance(4 * 60);
+        let back = decide(&world, &session, &request, "allow").await.location();
+        world.advance(4 * 60);
+        let tokens = world.redeem(&launch, &parameter(&back, "code").expect("a code")).await;
+        assert_eq!(tokens.status, StatusCode::OK, "{kind}: {}", tokens.text());
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_refusal_after_a_consent_that_failed_leaves_no_app_with_access() -> tests::Result {
     for (change, row, kind) in STEPS {

@@ -21,6 +21,8 @@ pub enum EntryKind {
     /// An access token that was revoked before it expired, by `jti`.
     Revoked,
     PatientSession,
+    /// The sign-in of a patient, by the key of its session. It stays when the session ends because it is not used.
+    PatientSignIn,
     StaffSession,
     /// A session of a person who opened the link to a job's form.
     FormSession,
@@ -58,6 +60,7 @@ impl EntryKind {
             Self::Family => "family",
             Self::Revoked => "revoked",
             Self::PatientSession => "patient-session",
+            Self::PatientSignIn => "patient-sign-in",
             Self::StaffSession => "staff-session",
             Self::FormSession => "form-session",
             Self::SignOut => "sign-out",
