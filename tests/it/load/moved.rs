@@ -141,6 +141,24 @@ fn the_files_of_many_loads_are_merged() -> tests::Result {
 }
 
 #[test]
+fn a_damaged_index_of_homes_stops_the_load() -> tests::Result {
+    let lake = tempfile::tempdir()?;
+    loaded(&[("1.ndjson", lines(&[observation("o", "p1", 1)]))], lake.path());
+    let path = lake.path().join("index/homes").join(&index(lake.path())[0]);
+    let text = std::fs::read_to_string(&path)?;
+    std::fs::write(&path, text.replace("p1", "../p1"))?;
+    let input = lake.path().join("2.ndjson");
+    std::fs::write(&input, lines(&[observation("o", "p2", 2)]))?;
+    let failure =
+        load(std::slice::from_ref(&input), lake.path(), &ProgressBar::hidden()).expect_err("damaged");
+    assert!(failure.to_string().contains("remove the directory index/homes"), "{failure}");
+    std::fs::remove_dir_all(lake.path().join("index/homes"))?;
+    let mended = load(&[input], lake.path(), &ProgressBar::hidden())?;
+    assert_eq!((mended.scanned, mended.moved.count), (Some(1), 1));
+    Ok(())
+}
+
+#[test]
 fn an_older_version_of_a_group_does_not_replace_the_newer_one() -> tests::Result {
     let lake = tempfile::tempdir()?;
     let group = |day: u32, patients: &[&str]| {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::ports::files::Files;
+use indicatif::ProgressBar;
 use storage::layout::INDEX;
 use storage::sorter::{self, Limits, Merged, Sorter};
 
@@ -107,7 +108,12 @@ pub(super) struct Homes {
 impl Homes {
     /// Finds the records of the lake that have versions of the incoming resources, and adds their patients to those whose records are
     /// read. Makes the index first if it is missing. `directory` is for temporary files.
-    pub(super) fn find(load: &Load<'_>, earlier: &dyn Earlier, directory: &Path) -> Result<Self, Failure> {
+    pub(super) fn find(
+        load: &Load<'_>,
+        earlier: &dyn Earlier,
+        directory: &Path,
+        bar: &ProgressBar,
+    ) -> Result<Self, Failure> {
         let mut homes = Self { temporary: local::files_at(directory)?, adds: MORE, scanned: None };
         if load.versions.is_empty() {
             return Ok(homes);
@@ -121,7 +127,8 @@ impl Homes {
                 match records {
                     None if !is_complete => results.adds = ALL,
                     Some(records) if !is_complete => {
-                        results.scanned = Some(scan::scan(&*records, &*files, &*temporary).await?);
+                        results.scanned =
+                            Some(scan::scan(load, &*records, (&*files, &*temporary), bar).await?);
                     }
                     _ => {}
                 }
@@ -205,35 +212,46 @@ async fn search(
                 sorter.push(Row::wanted(key)).await?;
             }
         }
-        match join(sorter.finish().await?, files, &names).await {
-            // Another load has merged the files meanwhile.
-            Err(Error::NotFound(_)) => {}
-            found => return Ok(found?),
+        if let Some(found) = join(load, sorter.finish().await?, files, &names).await? {
+            return Ok(found);
         }
     }
     Err(Failure::new("other programs have changed the index of homes meanwhile: run the load again"))
 }
 
-/// Returns the patients of the rows that are looked up.
+/// Returns the patients of the rows that are looked up; `None` if another load has merged the files meanwhile.
 async fn join(
+    load: &Load<'_>,
     mut wanted: Merged<'_, Row>,
     files: &dyn Files,
     names: &[String],
-) -> Result<BTreeSet<PatientId>> {
-    let (mut found, mut rows) = (BTreeSet::new(), open(files, names).await?);
-    let mut next = wanted.next().await?;
+) -> Result<Option<BTreeSet<PatientId>>, Failure> {
+    let mut rows = match open(files, names).await {
+        Err(Error::NotFound(_)) => return Ok(None),
+        rows => rows?,
+    };
+    let (mut found, mut next) = (BTreeSet::new(), wanted.next().await?);
     while let Some(row) = rows.next().await? {
+        load.check_interrupted()?;
         while next.as_ref().is_some_and(|wanted| wanted.hash() < row.hash()) {
             next = wanted.next().await?;
         }
         match &next {
             None => break,
-            Some(wanted) if wanted.hash() == row.hash() => found.extend(row.patient()),
+            Some(wanted) if wanted.hash() == row.hash() => {
+                found.insert(row.patient().ok_or_else(damaged)?);
+            }
             Some(_) => {}
         }
     }
     wanted.remove().await?;
-    Ok(found)
+    Ok(Some(found))
+}
+
+fn damaged() -> Failure {
+    Failure::new(
+        "the index of homes is damaged: remove the directory index/homes of the lake, then run the load again",
+    )
 }
 
 /// Writes a file of the index.

@@ -190,7 +190,7 @@ fn fill(
     bar.set_message("finding patients by identifiers");
     notes.add(matching::resolve(&load, workers, earlier, directory.path())?);
     bar.set_message("finding existing records");
-    let homes = Homes::find(&load, earlier, directory.path())?;
+    let homes = Homes::find(&load, earlier, directory.path(), bar)?;
     bar.set_message("reading existing records");
     let damaged = existing(&load, workers, into, directory.path(), &mut notes, earlier)?;
     bar.set_message("sorting");

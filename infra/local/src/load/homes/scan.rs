@@ -8,22 +8,25 @@ use domain::ports::records::{Entry, Part, Records};
 use fhir::head::{Plain, head};
 use fhir::json::without_mark;
 use futures_util::stream::{self, StreamExt};
+use indicatif::ProgressBar;
 use storage::sorter::Sorter;
 
 use super::{ALL, LIMITS, Row, key_hash, write};
 use crate::Failure;
 use crate::load::arriving::key_of;
+use crate::load::streams::Load;
 
 /// The number of patients whose records are listed at once.
 const LISTED_AT_ONCE: usize = 500;
 /// The number of records that are read at the same time.
 const READ_AT_ONCE: usize = 16;
 
-/// Makes the index of all records. Returns the number of patients.
+/// Makes the index of all records. Returns the number of patients. The temporary files are in the second store.
 pub(super) async fn scan(
+    load: &Load<'_>,
     records: &dyn Records,
-    files: &dyn Files,
-    temporary: &dyn Files,
+    (files, temporary): (&dyn Files, &dyn Files),
+    bar: &ProgressBar,
 ) -> Result<u64, Failure> {
     let mut sorter = Sorter::new(temporary, "scanned/", LIMITS);
     let (mut entries, mut patients, mut count) = (records.entries(None), Vec::new(), 0);
@@ -39,7 +42,9 @@ pub(super) async fn scan(
         if patients.is_empty() {
             break;
         }
+        load.check_interrupted()?;
         count += patients.len() as u64;
+        bar.set_message(format!("reading all records once, for the index of homes: {count} patients"));
         let mut read =
             stream::iter(patients.iter().map(|patient| rows_of(records, patient))).buffered(READ_AT_ONCE);
         while let Some(rows) = read.next().await {
