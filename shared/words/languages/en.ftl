@@ -303,10 +303,10 @@ zip-more-attachments = The folder "attachments" has more.
 zip-file-name = health-record-{ $date }
 zip-readme-index = index.html: open it in a browser to read your record. It needs no internet.
 zip-readme-data = data: your record as FHIR R4 (hl7.org/fhir/R4), in files of the kind NDJSON. Each line is one entry, in JSON. Programs and other hospitals can read it.
-zip-readme-attachments = attachments: letters, scans and other documents. An entry names a document by an address; the end of the address is the name of the file here.
+zip-readme-attachments = attachments: letters, scans and other documents. An entry names a document by an address. The name of the file here is what follows the last "/" of the address, without a "?" and what is after it.
 zip-readme-manifest = manifest.json: the list of the files, how many entries each has, and an account of what was left out and why.
 zip-readme-sums = SHA256SUMS: the hashes of all files. "sha256sum -c SHA256SUMS" tells whether a file was changed.
-zip-readme-address = The addresses in the entries are those of the server that made this copy. They may not work any more.
+zip-readme-address = The addresses in the entries are those of the server that made this copy. Until the copy is deleted there, an address with "?key=" opens its document for everybody who has the address. They may not work any more.
 zip-readme-safe = Keep this copy in a safe place. Whoever has it can read your record.
 zip-readme-format = More on the format: { $url }
 gone-title = No longer here
@@ -813,13 +813,16 @@ job-attach-limits-all = At most { $count ->
 job-attach-too-large-all = The files are larger than { $size } in total. Choose fewer or smaller ones.
 attach-refused = Nothing was attached. { $limits }
 upload-title = Attach a larger file
-upload-lead = A file of up to { $size } can be sent to the store of this server. It is attached when you have confirmed it.
+upload-lead = A file of up to { $size } can be sent to the store of this server. You confirm it before it is attached.
 upload-name = Name of the file
 upload-name-hint = With its ending, such as “scan.pdf”. The patient sees this name.
 upload-no-name = Type the name of the file.
 upload-send-title = Send { $name }
 upload-file = File to send
-upload-file-hint = At most { $size }. Send it within { $minutes } minutes. If you then see an error of the store, the file is too large or the time is over: go back and begin again.
+upload-file-hint = At most { $size }. Send it within { $minutes ->
+    [one] 1 minute
+   *[other] { $minutes } minutes
+}. If you then see an error of the store, the file is too large or the time is over: go back and begin again.
 upload-too-large = The file is larger than { $size }. Choose a smaller one.
 upload-send = Send the file
 upload-attach-title = Attach { $name }?

@@ -300,10 +300,10 @@ zip-more-attachments = La carpeta "attachments" tiene más.
 zip-file-name = historial-medico-{ $date }
 zip-readme-index = index.html: ábralo en un navegador para leer su historial. No necesita internet.
 zip-readme-data = data: su historial en FHIR R4 (hl7.org/fhir/R4), en archivos del tipo NDJSON. Cada línea es una entrada, en JSON. Los programas y otros hospitales pueden leerlo.
-zip-readme-attachments = attachments: cartas, imágenes y otros documentos. Una entrada nombra un documento por una dirección; el final de la dirección es el nombre del archivo aquí.
+zip-readme-attachments = attachments: cartas, imágenes y otros documentos. Una entrada nombra un documento por una dirección. El nombre del archivo aquí es lo que sigue a la última "/" de la dirección, sin el "?" y lo que viene después.
 zip-readme-manifest = manifest.json: la lista de los archivos, cuántas entradas tiene cada uno, y la cuenta de lo que quedó fuera y por qué.
 zip-readme-sums = SHA256SUMS: las sumas de todos los archivos. "sha256sum -c SHA256SUMS" dice si un archivo cambió.
-zip-readme-address = Las direcciones de las entradas son las del servidor que hizo esta copia. Quizá ya no funcionen.
+zip-readme-address = Las direcciones de las entradas son las del servidor que hizo esta copia. Hasta que la copia se borre allí, una dirección con "?key=" abre su documento a quien la tenga. Quizá ya no funcionen.
 zip-readme-safe = Guarde esta copia en un lugar seguro. Quien la tiene puede leer su historial.
 zip-readme-format = Más sobre el formato: { $url }
 gone-title = Ya no está
@@ -810,13 +810,16 @@ job-attach-limits-all = Como máximo { $count ->
 job-attach-too-large-all = Los archivos superan { $size } en total. Elija menos archivos, o más pequeños.
 attach-refused = No se adjuntó nada. { $limits }
 upload-title = Adjuntar un archivo más grande
-upload-lead = Un archivo de hasta { $size } se puede enviar al almacén de este servidor. Se adjunta cuando usted lo confirma.
+upload-lead = Un archivo de hasta { $size } se puede enviar al almacén de este servidor. Usted lo confirma antes de que se adjunte.
 upload-name = Nombre del archivo
 upload-name-hint = Con su terminación, como “imagen.pdf”. El paciente ve este nombre.
 upload-no-name = Escriba el nombre del archivo.
 upload-send-title = Enviar { $name }
 upload-file = Archivo para enviar
-upload-file-hint = Como máximo { $size }. Envíelo antes de { $minutes } minutos. Si después ve un error del almacén, el archivo es demasiado grande o el tiempo terminó: vuelva atrás y empiece de nuevo.
+upload-file-hint = Como máximo { $size }. Envíelo antes de { $minutes ->
+    [one] 1 minuto
+   *[other] { $minutes } minutos
+}. Si después ve un error del almacén, el archivo es demasiado grande o el tiempo terminó: vuelva atrás y empiece de nuevo.
 upload-too-large = El archivo pasa de { $size }. Elija uno más pequeño.
 upload-send = Enviar el archivo
 upload-attach-title = ¿Adjuntar { $name }?
