@@ -76,13 +76,46 @@ async fn a_key_is_not_in_the_log_and_ends_with_its_export() {
     assert_eq!(log.with(key), Vec::<String>::new());
 }
 
-/// An app that is registered with `signed_urls`. Staff leave out a document and attach a file.
-#[tokio::test]
-async fn attachments_after_the_review_of_staff_need_no_token() {
+/// Returns a World with an app that is registered with `signed_urls`.
+fn with_signed_urls() -> World {
     let registered = "id = \"other-app\"";
     let settings =
         settings("sandbox = true").replacen(registered, &format!("{registered}\nsigned_urls = true"), 1);
-    let world = World::of(&settings, &ehi::defaults::sample_records());
+    World::of(&settings, &ehi::defaults::sample_records())
+}
+
+/// The patient starts the export with the form of the patients' pages; the app finds it among its exports.
+#[tokio::test]
+async fn attachments_of_an_export_that_the_patient_starts_for_an_app_need_no_token() {
+    let world = with_signed_urls();
+    let patient = world.sign_patient_in(ANNA, "/my").await;
+    let form = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=other-app");
+    let fields =
+        ["medicalRecord", "visits", "labs", "other"].map(|part| (format!("parameters.{part}.enabled"), "on"));
+    let fields = fields.each_ref().map(|(name, value)| (name.as_str(), *value));
+    let sent = world.post(&form).cookie(&patient).form(&fields).send().await;
+    assert_eq!(sent.status, StatusCode::OK, "{}", sent.text());
+    world.work().await;
+    let token = text(&world.tokens("other-app", ANNA).await["access_token"]);
+    let found = world.get("/jobs").bearer(&token).send().await.json();
+    let job = format!("/jobs/{}", text(&found[0]["id"]));
+    let staff = world.staff().await;
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let manifest = world.status(&token, &job).await.json();
+    assert_eq!(manifest["requiresAccessToken"], false);
+    let exported = resources(&world, &token, &manifest, "output").await;
+    let files = manifest["output"].as_array().expect("files").iter().map(|file| text(&file["url"]));
+    let urls = files.chain(attachment_urls(&exported)).collect::<Vec<_>>();
+    assert!(urls.iter().any(|url| url.contains("/attachments/")), "{urls:?}");
+    for url in &urls {
+        assert_eq!(world.get(url).send().await.status, StatusCode::OK, "{url}");
+    }
+}
+
+/// Staff leave out a document and attach a file.
+#[tokio::test]
+async fn attachments_after_the_review_of_staff_need_no_token() {
+    let world = with_signed_urls();
     let token = text(&world.tokens("other-app", ANNA).await["access_token"]);
     let job = world.kick_off(&token, "/no-form", ANNA).await;
     world.work().await;

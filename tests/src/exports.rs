@@ -48,7 +48,6 @@ pub fn new_system_export() -> NewExport {
 /// Starts an export on a platform.
 pub async fn begin(platform: &dyn Platform, new: NewExport) -> Job {
     let sources = (&*platform.clock(), &*platform.random());
-    start(new, &*platform.jobs().expect("the port"), &*platform.queue().expect("the port"), sources)
-        .await
-        .expect("started")
+    let (jobs, queue) = (platform.jobs().expect("the port"), platform.queue().expect("the port"));
+    start(new, &*jobs, &*queue, sources, &platform.settings()).await.expect("started")
 }

@@ -173,8 +173,8 @@ impl Admin {
         let event = target.event(&username, Action::ExportStarted).of_job(&number);
         let receiver = form.get(RECEIVER).trim();
         let new = self.new_export((&username, receiver), &target, choices, number.clone())?;
-        let started =
-            start_as(new, (&username, &asked.text), &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
+        let (sources, actor) = ((&*self.clock, &*self.random), (username.as_str(), asked.text.as_str()));
+        let started = start_as(new, actor, &*self.jobs, &*self.queue, sources, &self.settings);
         match self.audit.around(event, started).await {
             Ok(job) => {
                 request_context::started(job.id());

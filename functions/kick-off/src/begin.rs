@@ -45,7 +45,8 @@ impl KickOff {
         self.acquire_slot(&new, &id).await?;
         let event = Event::new(Actor::client(&new.owner.client), Action::ExportStarted).of_job(&id);
         let event = event.of_request(&new.request);
-        let started = start(new, &*self.jobs, &*self.queue, (&*self.clock, &*self.random));
+        let sources = (&*self.clock, &*self.random);
+        let started = start(new, &*self.jobs, &*self.queue, sources, &self.settings);
         match self.audit.around(event, started).await {
             // An identical kick-off at the same time created the job first.
             Err(Error::Conflict(_)) => {

@@ -18,7 +18,6 @@ use security::verify::Caller;
 use web::ApiError;
 use web::caller::Bearer;
 use web::extract::{GroupPath, Unread};
-use web::manifest::attachment_key;
 use web::respond::notice;
 use web::urls::{client_of, status_url};
 
@@ -181,7 +180,6 @@ impl KickOff {
         request.output.one_document_per_file = client.is_some_and(|client| client.one_document_per_file);
         request.output.inline_attachments_bytes = client.map_or(0, |client| client.inline_attachments_bytes);
         request.output.manifest_v4 = client.is_some_and(|client| client.manifest_v4);
-        request.output.attachment_key = attachment_key(&request, client, &*self.random);
         let request_id = web::request_context::request_id();
         NewExport {
             id: None,

@@ -15,7 +15,6 @@ use serde_json::json;
 use web::ApiError;
 use web::caller::Bearer;
 use web::extract::{Content, PatientPath, Query, Unread};
-use web::manifest::attachment_key;
 use web::respond::notice;
 use web::urls::{client_of, interaction_link, status_url};
 
@@ -113,7 +112,7 @@ impl KickOff {
         let owner = caller.owner();
         let client = client_of(&self.settings, &owner);
         let url = format!("{}{}/Patient/{patient}/$ehi-export", shortcut.path, base.path());
-        let mut request = ExportRequest {
+        let request = ExportRequest {
             url: self.settings.url(&url),
             base,
             cohort: Cohort::of(vec![patient]),
@@ -127,7 +126,6 @@ impl KickOff {
                 ..OutputOptions::default()
             },
         };
-        request.output.attachment_key = attachment_key(&request, client, &*self.random);
         Ok(NewExport {
             id: None,
             owner,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::choices::{Choices, Sensitive};
 use crate::clock::Random;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, ManifestStyle};
 use crate::ids::{GroupId, PatientId};
 use crate::selection::Selection;
 
@@ -103,6 +103,11 @@ impl ExportRequest {
     /// Returns the dialect of its status and its manifest.
     pub fn dialect(&self) -> &'static Dialect {
         Dialect::of(if self.selection.is_some() { self.base } else { Base::Fhir })
+    }
+
+    /// Returns whether the dialect requires signed URLs in the manifest.
+    pub fn has_signed_manifest(&self) -> bool {
+        self.dialect().manifest == ManifestStyle::Signed
     }
 }
 

@@ -13,7 +13,7 @@ use domain::ports::files::Files;
 use domain::ports::jobs::{Jobs, StoredJob};
 use domain::ports::queue::{Queue, TaskGroup};
 use domain::ports::records::Records;
-use domain::request::ExportRequest;
+use domain::request::{AttachmentKey, ExportRequest};
 use domain::states::{AwaitingInput, Queued};
 use domain::task::Task;
 use jiff::{SignedDuration, Timestamp};
@@ -64,26 +64,35 @@ pub async fn start(
     jobs: &dyn Jobs,
     queue: &dyn Queue,
     sources: (&dyn Clock, &dyn Random),
+    settings: &Settings,
 ) -> Result<Job> {
     let client = new.owner.client.to_string();
-    start_as(new, (&client, "asked for an export"), jobs, queue, sources).await
+    start_as(new, (&client, "asked for an export"), jobs, queue, sources, settings).await
 }
 
-/// Creates a job. Its history starts with this actor and action.
+/// Creates a job. Its history starts with this actor and action. The attachments get a key if the URLs of the manifest are signed, because
+/// the client needs no token for them either (Bulk Data, attachments).
 pub async fn start_as(
     new: NewExport,
     (actor, action): (&str, &str),
     jobs: &dyn Jobs,
     queue: &dyn Queue,
     (clock, random): (&dyn Clock, &dyn Random),
+    settings: &Settings,
 ) -> Result<Job> {
     let now = clock.now();
+    let mut request = new.request;
+    // A client of another issuer is not the registered client of the same id.
+    let client = settings.client(new.owner.client.as_str()).filter(|_| new.owner.issuer.is_none());
+    if request.has_signed_manifest() || client.is_some_and(|client| client.signed_urls) {
+        request.output.attachment_key = Some(AttachmentKey::new(random));
+    }
     let header = JobHeader {
         id: new.id.unwrap_or_else(|| random.job(now)),
         history: vec![AuditEvent { at: now, actor: actor.to_owned(), action: action.to_owned() }],
         owner: new.owner,
         patient: new.patient,
-        request: new.request,
+        request,
         review: new.review,
         created_at: now,
         changed_at: now,

@@ -3,19 +3,17 @@
 use std::borrow::Cow;
 
 use domain::chunk::Purpose;
-use domain::clock::Random;
 use domain::dialect::ManifestStyle;
 use domain::error::Result;
 use domain::job::Job;
 use domain::ledger::Ledger;
 use domain::manifest::{NamedFile, StoredManifest};
 use domain::ports::files::{Files, read_all};
-use domain::request::{AttachmentKey, ExportRequest};
 use domain::states::Complete;
 use jiff::{SignedDuration, Timestamp};
 use security::keys::Keys;
 use serde_json::{Map, Value, json};
-use settings::{Client, Settings};
+use settings::Settings;
 use words::Words;
 
 use crate::job_json::file_url;
@@ -205,22 +203,7 @@ pub fn is_signed(job: &Job, settings: &Settings) -> bool {
     let header = job.header();
     let registered = client_of(settings, &header.owner).is_some_and(|client| client.signed_urls);
     let request = &header.request;
-    is_signed_dialect(request) || (registered && request.output.attachment_key.is_some())
-}
-
-/// Returns the key of the attachments of a new export: the client of a manifest with signed URLs needs no token for them either (Bulk Data,
-/// attachments). Returns `None` if the URLs are not signed.
-pub fn attachment_key(
-    request: &ExportRequest,
-    client: Option<&Client>,
-    random: &dyn Random,
-) -> Option<AttachmentKey> {
-    let signed = is_signed_dialect(request) || client.is_some_and(|client| client.signed_urls);
-    signed.then(|| AttachmentKey::new(random))
-}
-
-fn is_signed_dialect(request: &ExportRequest) -> bool {
-    request.dialect().manifest == ManifestStyle::Signed
+    request.has_signed_manifest() || (registered && request.output.attachment_key.is_some())
 }
 
 /// Returns a page as the Finish task stored it; `None` before that task, and if there is no such page.
