@@ -58,7 +58,7 @@ impl Authorize {
         let now = self.clock.now();
         let verified = assertion::verify(text, client, &audiences, &self.jwks, &*self.expiring, now).await?;
         if let Err(reason) = verified {
-            attempts::count_failure(Account::Client(client.id.as_str()), &self.guard()).await?;
+            attempts::count_failure(Account::SigningClient(client.id.as_str()), &self.guard()).await?;
             tracing::warn!(client.id = %client.id, reason, "refused a client assertion: it is not valid");
             let event = Event::new(Actor::client(&client.id), Action::SignInFailed);
             self.audit.record(event.with(Outcome::Refused)).await?;

@@ -8,7 +8,9 @@
 //! - for a user from all addresses (`login_attempts_by_user`): it slows down guesses from many addresses. It does not
 //!   apply to addresses from which the user has signed in before, so that strangers cannot lock the user out.
 //!
-//! A failed signature of a client counts as well ([`count_failure`]), so that strangers cannot fill the audit trail.
+//! A failed signature of a client counts as well ([`count_failure`]), so that strangers cannot fill the audit trail. Clients
+//! and people have separate limits for one address: a service with a wrong key does not keep the people behind the same
+//! address out.
 
 mod guard;
 
@@ -26,16 +28,24 @@ use crate::passwords;
 pub enum Account<'a> {
     Staff(&'a str),
     Patient(&'a str),
+    /// A client with a secret.
     Client(&'a str),
+    /// A client that signs assertions.
+    SigningClient(&'a str),
 }
 
 impl<'a> Account<'a> {
+    fn is_client(self) -> bool {
+        matches!(self, Self::Client(_) | Self::SigningClient(_))
+    }
+
     /// Returns the kind and the name of the account.
     fn parts(self) -> (&'static str, &'a str) {
         match self {
             Self::Staff(name) => ("staff", name),
             Self::Patient(name) => ("patient", name),
             Self::Client(name) => ("client", name),
+            Self::SigningClient(name) => ("signing client", name),
         }
     }
 }
@@ -61,7 +71,7 @@ pub async fn verify_any(
     guard: &Guard<'_>,
 ) -> Result<bool> {
     let (kind, name) = account.parts();
-    let is_client = kind == "client";
+    let is_client = account.is_client();
     let secret = |reading: &str| hash.map(|hash| fingerprint(&format!("{hash} {reading}")));
     if is_client {
         let secrets: Vec<String> = readings.iter().filter_map(|reading| secret(reading)).collect();
@@ -69,7 +79,7 @@ pub async fn verify_any(
             return Ok(true);
         }
     }
-    let buckets = guard.buckets(kind, name).await?;
+    let buckets = guard.buckets(account).await?;
     // An attempt that must be refused does not wait for a hash.
     guard.check(&buckets).await?;
     let turn = passwords::turn(guard.limits).await?;
@@ -86,8 +96,7 @@ pub async fn verify_any(
 /// Counts a failed authentication that needed no password, such as a wrong signature. Returns
 /// [`Error::Throttled`](domain::error::Error::Throttled) after too many of them.
 pub async fn count_failure(account: Account<'_>, guard: &Guard<'_>) -> Result<()> {
-    let (kind, name) = account.parts();
-    let buckets = guard.buckets(kind, name).await?;
+    let buckets = guard.buckets(account).await?;
     guard.check(&buckets).await?;
     guard.count(&buckets).await
 }

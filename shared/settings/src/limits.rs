@@ -65,7 +65,7 @@ limits! {
     hashes_waiting: 200, 1..=10_000, "Maximum log-ins that wait for their hash; more are refused (429)";
     login_attempts: 5, 1..=1_000, "Failed log-ins of one user from one address within `login_window_seconds`; more are refused (429) until a part of the window has passed: with 5 attempts, one more after each fifth";
     login_attempts_by_user: 100, 1..=100_000, "Failed log-ins of one user or client within `login_window_seconds`. It does not apply to addresses from which the user signed in within the last 30 days, so that strangers cannot lock the user out";
-    login_attempts_by_address: 50, 1..=100_000, "Failed log-ins from one address within `login_window_seconds`, of all users. A hospital may share one address";
+    login_attempts_by_address: 50, 1..=100_000, "Failed log-ins from one address within `login_window_seconds`, of all users; clients are counted separately. A hospital may share one address";
     login_window_seconds: 300, 10..=86_400, "Seconds after which failed log-ins are forgotten";
     key_set_seconds: 30, 1..=3_600, "Seconds between two fetches of the same key set, also after a failure and for unknown key ids";
     manifest_cache_bytes: 16_777_216, 0..=1_073_741_824, "Bytes of manifests kept in memory for status requests";

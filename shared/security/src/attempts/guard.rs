@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use settings::Limits;
 
+use super::Account;
 use crate::address::network;
 
 /// The time for which an address is remembered after a user signed in from it.
@@ -42,17 +43,20 @@ impl Guard<'_> {
         Bucket { key: fingerprint(name), interval_ms, capacity }
     }
 
-    pub(super) async fn buckets(&self, kind: &str, name: &str) -> Result<Vec<Bucket>> {
-        let limits = self.limits;
+    pub(super) async fn buckets(&self, account: Account<'_>) -> Result<Vec<Bucket>> {
+        let (limits, (kind, name)) = (self.limits, account.parts());
         // If the secret of a client changes, many of its servers may fail at once. Its limit can be higher, because
         // such a secret cannot be guessed.
-        let by_pair = if kind == "client" { limits.login_attempts_by_address } else { limits.login_attempts };
+        let (by_pair, senders) = match account.is_client() {
+            true => (limits.login_attempts_by_address, "clients from"),
+            false => (limits.login_attempts, "from"),
+        };
         let Some(address) = self.address.map(network) else {
             return Ok(vec![self.bucket(&format!("{kind} {name}"), by_pair)]);
         };
         let mut buckets = vec![
             self.bucket(&format!("{kind} {name} from {address}"), by_pair),
-            self.bucket(&format!("from {address}"), limits.login_attempts_by_address),
+            self.bucket(&format!("{senders} {address}"), limits.login_attempts_by_address),
         ];
         let known = self.expiring.get(EntryKind::Failures, &known_key(kind, name, &address)).await?;
         if known.is_none() {
