@@ -65,6 +65,21 @@ async fn an_export_counts_until_it_is_complete_rejected_or_cancelled() {
     assert_eq!(status_of(&world, &token, ANNA).await, 202, "the complete one does not count");
 }
 
+/// Nothing forgets an export that waits for weeks.
+#[tokio::test]
+async fn an_export_counts_as_long_as_it_waits() {
+    let world = limited();
+    for expected in [202, 202, 429] {
+        assert_eq!(status_of(&world, &world.token(ANNA).await, ANNA).await, expected);
+    }
+    world.advance(29 * 24 * 3_600);
+    world.clean().await;
+    assert_eq!(status_of(&world, &world.token(ANNA).await, ANNA).await, 429, "both still wait for the form");
+    world.advance(2 * 24 * 3_600);
+    world.clean().await;
+    assert_eq!(status_of(&world, &world.token(ANNA).await, ANNA).await, 202, "both have expired");
+}
+
 /// A backend service exports many patients at once.
 #[tokio::test]
 async fn the_exports_of_a_service_are_counted_for_each_patient() {

@@ -286,7 +286,11 @@ impl Customize {
             by_patient: false,
             language: Some(request_context::words().language.tag().to_owned()),
         };
-        let slots = ExportSlots { expiring: &*self.expiring, jobs: &*self.jobs };
+        let slots = ExportSlots {
+            expiring: &*self.expiring,
+            jobs: &*self.jobs,
+            unfinished: self.settings.retention.unfinished,
+        };
         let limit = self.settings.max_running_exports_of(Some(client));
         slots.acquire_ehi((&new.owner, &patient), limit, &id, self.clock.now()).await?;
         let sources = (&*self.clock, &*self.random);

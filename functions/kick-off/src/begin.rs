@@ -59,7 +59,11 @@ impl KickOff {
     /// Returns an error if the client has too many unfinished exports.
     async fn acquire_slot(&self, new: &NewExport, id: &JobId) -> Result<()> {
         let limit = self.settings.max_running_exports_of(client_of(&self.settings, &new.owner));
-        let slots = ExportSlots { expiring: &*self.expiring, jobs: &*self.jobs };
+        let slots = ExportSlots {
+            expiring: &*self.expiring,
+            jobs: &*self.jobs,
+            unfinished: self.settings.retention.unfinished,
+        };
         match &new.patient {
             Some(patient) => slots.acquire_ehi((&new.owner, &patient.id), limit, id, self.clock.now()).await,
             None => slots.acquire(&new.owner, limit, id, self.clock.now()).await,

@@ -18,7 +18,7 @@ use serde_json::json;
 
 /// The time for which a slot is held for a job that does not exist yet, because its kick-off may still be running.
 const STARTING: SignedDuration = SignedDuration::from_mins(1);
-/// The time for which the entry of a slot is kept.
+/// The time for which the entry of a slot is kept at least. A running export takes hours.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// The job that holds a slot.
@@ -32,6 +32,8 @@ struct Holder {
 pub struct ExportSlots<'a> {
     pub expiring: &'a dyn ExpiringStore,
     pub jobs: &'a dyn Jobs,
+    /// The time for which an export may wait for the patient or for staff; its slot is held meanwhile.
+    pub unfinished: SignedDuration,
 }
 
 impl ExportSlots<'_> {
@@ -64,7 +66,9 @@ impl ExportSlots<'_> {
 
     async fn take(&self, account: &str, limit: u64, job: &JobId, now: Timestamp) -> Result<bool> {
         let slot = json!(Holder { job: job.clone(), since: now });
-        let expires_at = now.saturating_add(KEPT).unwrap_or(now);
+        // An export waits at most once for the patient and once for staff.
+        let kept = self.unfinished.saturating_add(self.unfinished).saturating_add(KEPT);
+        let expires_at = now.saturating_add(kept).unwrap_or(Timestamp::MAX);
         let keys = keys(account, limit, job);
         let held = try_join_all(keys.iter().map(|key| self.holder(key))).await?;
         if held.iter().flatten().any(|(_, holder)| holder.job == *job) {
