@@ -1,6 +1,8 @@
 //! Records that have several versions of a resource, as a program that only appends to files writes them: the most recent version is
 //! exported, and none of them if access to one of them is refused.
 
+mod shared;
+
 use std::io::Write as _;
 use std::path::Path;
 

@@ -45,7 +45,11 @@ async fn lines_file(
 ) -> Result<()> {
     let mut lines = Lines::new(records.open_area(area, &part.name).await?);
     while let Some(found) = lines.next().await? {
+        export.versions.move_to(0, found.number);
         line(export, area, part, found.number, found.text).await?;
+        if export.versions.is_repeated() {
+            break;
+        }
     }
     Ok(())
 }

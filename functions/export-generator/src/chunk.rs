@@ -147,10 +147,16 @@ impl Generator {
                 let nobody = BTreeSet::from([None]);
                 export.tombstones = self.tombstones(running, export.filter, &nobody).await?;
                 let part = Part { name: name.clone(), bytes: chunk.bytes, changed: None };
+                export.versions.begin_shared(export.filter, records, name).await?;
                 area::export(export, records, Area::Shared, &[part]).await?;
+                if export.versions.is_repeated() {
+                    return Ok(Collected::Repeated);
+                }
+                export.versions.check()?;
             }
             Work::Groups => {
                 let parts = records.area(Area::Groups).await?;
+                export.versions.turn_off();
                 area::export(export, records, Area::Groups, &parts).await?;
             }
             Work::Deleted => removed::export(records, running, export.filter, writer).await?,

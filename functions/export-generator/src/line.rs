@@ -62,15 +62,15 @@ impl<'a> ChunkExport<'a> {
                 return Ok(Some(problem.to_string()));
             }
         };
-        let version =
-            documents.as_deref().map_or(Version::Current(None), |_| self.versions.version(&resource));
-        let refused = match version {
+        let refused = match self.versions.version(&resource) {
             Version::Current(refused) => refused,
             Version::Superseded(refused) => {
                 self.supersede(&resource, refused, documents);
                 return Ok(None);
             }
             Version::Repeated => return Ok(None),
+            // Without labels that refuse access, at most too many versions are exported.
+            Version::TooMany if documents.is_none() && !self.filter.refuses_by_label() => None,
             Version::TooMany => {
                 self.hold_back_mentioned(resource.head.text, documents);
                 return Ok(Some(TOO_MANY.to_owned()));

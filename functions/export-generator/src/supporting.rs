@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use domain::chunk::Chunk;
 use domain::decision::Decision;
 use domain::error::{Damage, Result};
-use domain::filter::{Filter, Origin, Verdict};
+use domain::filter::{Filter, Origin, Refusal, Verdict};
 use domain::pack::Location;
 use domain::ports::jobs::DoneChunk;
 use domain::ports::records::{SharedLine, Supporting};
@@ -114,6 +114,13 @@ fn belongs_to_patient(reference: &str) -> String {
     )
 }
 
+/// Returns the problem of a resource whose versions are too large to be compared.
+fn too_many_versions(reference: &str) -> String {
+    format!(
+        "an exported resource refers to {reference}, of which shared/ has too many versions to compare their labels, so it is not exported: remove the earlier ones"
+    )
+}
+
 /// The state while references are followed.
 struct Wave<'f> {
     filter: &'f Filter<'f>,
@@ -150,6 +157,15 @@ impl Wave<'_> {
         Ok(())
     }
 
+    /// Returns the refusal of access to an earlier version, which refuses access to the resource.
+    fn refusal_of_earlier(&self, found: &SharedLine) -> Option<Refusal> {
+        found.earlier.iter().find_map(|line| {
+            let mut plain = Plain::default();
+            let version = self.filter.read(line, &mut plain).ok()?;
+            self.filter.refusal_of_version(&version)
+        })
+    }
+
     /// Decides on a resource, writes it, and notes its references.
     async fn resource(&mut self, found: &SharedLine, writer: &mut ChunkWriter<'_>) -> Result<()> {
         let Some(by) = self.walk.referred_by(&found.reference) else { return Ok(()) };
@@ -163,7 +179,15 @@ impl Wave<'_> {
             Ok(resource) => resource,
             Err(problem) => return writer.unusable(&format!("{}: {problem}", found.reference)).await,
         };
-        let mut verdict = self.filter.judge(&resource, Origin::Shared(by)).verdict;
+        if !found.is_whole && self.filter.refuses_by_label() {
+            self.walk.settle(found, &Verdict::Unreadable);
+            return writer.unusable(&too_many_versions(&found.reference)).await;
+        }
+        let judgement = self.filter.judge(&resource, Origin::Shared(by));
+        let mut verdict = match self.refusal_of_earlier(found) {
+            Some(refused) => self.filter.refuse_versions(judgement, refused).verdict,
+            None => judgement.verdict,
+        };
         let is_of_other = found.is_of_patient && resource.head.resource_type != "Provenance";
         if let (true, Verdict::PassOver(reason)) = (is_of_other, &verdict) {
             verdict = Verdict::LeaveOut(*reason);

@@ -1,4 +1,4 @@
-//! Finds the versions of one resource in a patient's record. Only the most recent one is exported (Bulk Data 3.0): by
+//! Finds the versions of one resource in a patient's record, or in a file of `shared/`. Only the most recent one is exported (Bulk Data 3.0): by
 //! `meta.lastUpdated`, and among equal times the last line.
 //!
 //! Nearly every record has each resource once, and is read once: a hash of each key is remembered, 8 bytes. If a key
@@ -13,6 +13,8 @@ use std::collections::{HashMap, HashSet};
 
 use domain::error::{Error, Result};
 use domain::filter::{Filter, Refusal, Resource};
+use domain::lines::Lines;
+use domain::ports::records::{Area, Records};
 use fhir::head::Plain;
 use fhir::json;
 use foldhash::fast::RandomState;
@@ -20,10 +22,10 @@ use foldhash::fast::RandomState;
 use crate::keys::{key_hash, wide_hash};
 use crate::reader::PatientReader;
 
-/// The maximum number of resources in one record. Their hashes need 20 MB, and their versions 100 MB.
+/// The maximum number of resources in one record, or one file of `shared/`. Their hashes need 20 MB, and their versions 100 MB.
 const MAX_RESOURCES: usize = 1_800_000;
 /// The problem of a line over [`MAX_RESOURCES`].
-pub(crate) const TOO_MANY: &str = "the record has more than 1,800,000 resources, so this line cannot be compared with the others: divide the record";
+pub(crate) const TOO_MANY: &str = "the record, or the file, has more than 1,800,000 resources, so this line cannot be compared with the others: divide it";
 
 /// How often a chunk reads each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +56,11 @@ struct Latest {
     refusal: Option<Refusal>,
 }
 
-/// The resources of the record that is read.
+/// The resources of the record that is read, or of the file of `shared/`.
 pub(crate) struct Versions {
     reads: Reads,
+    /// Whether lines are not compared at all.
+    is_off: bool,
     limit: usize,
     /// The hashes of all keys so far.
     seen: HashSet<u64, RandomState>,
@@ -73,6 +77,7 @@ impl Versions {
     pub(crate) fn new(reads: Reads) -> Self {
         Self {
             reads,
+            is_off: false,
             limit: MAX_RESOURCES,
             seen: HashSet::default(),
             several: HashMap::default(),
@@ -95,9 +100,40 @@ impl Versions {
                 compared => compared?,
             }
         }
+        self.keep_repeated();
+        Ok(())
+    }
+
+    /// Begins a file of `shared/`. Its lines are not compared with those of other files.
+    pub(crate) async fn begin_shared(
+        &mut self,
+        filter: &Filter<'_>,
+        records: &dyn Records,
+        name: &str,
+    ) -> Result<()> {
+        if self.reads == Reads::Twice {
+            let compared = match records.open_area(Area::Shared, name).await {
+                Ok(reader) => self.compare_lines(filter, Lines::new(reader), 0).await,
+                Err(error) => Err(error),
+            };
+            match compared {
+                // It is reported when the file is exported.
+                Err(Error::Damaged(_) | Error::NotFound(_)) => {}
+                compared => compared?,
+            }
+            self.keep_repeated();
+        }
+        Ok(())
+    }
+
+    /// From now on, lines are not compared.
+    pub(crate) fn turn_off(&mut self) {
+        self.is_off = true;
+    }
+
+    fn keep_repeated(&mut self) {
         self.several.retain(|_, latest| latest.is_repeated);
         self.several.shrink_to_fit();
-        Ok(())
     }
 
     async fn compare_file(
@@ -106,7 +142,11 @@ impl Versions {
         reader: &mut PatientReader,
         file: usize,
     ) -> Result<()> {
-        let mut lines = reader.lines(file).await?;
+        let lines = reader.lines(file).await?;
+        self.compare_lines(filter, lines, file).await
+    }
+
+    async fn compare_lines(&mut self, filter: &Filter<'_>, mut lines: Lines, file: usize) -> Result<()> {
         while let Some(line) = lines.next().await? {
             self.move_to(file, line.number);
             let mut plain = Plain::default();
@@ -140,7 +180,7 @@ impl Versions {
 
     /// Compares the current line with the other lines of its key.
     pub(crate) fn version(&mut self, resource: &Resource<'_>) -> Version {
-        let Some(id) = id(resource) else { return Version::Current(None) };
+        let Some(id) = id(resource).filter(|_| !self.is_off) else { return Version::Current(None) };
         let hash = key_hash(resource.head.resource_type, &id);
         if !self.several.is_empty()
             && let Some(latest) = self.several.get(&wide_hash(resource.head.resource_type, &id))

@@ -2,19 +2,22 @@
 //! the few lines that it needs, and its cost does not grow with the store. The index also has the targets of Provenance
 //! resources, with 24 bytes per target and the id once, so that no line must be read to find the Provenance of a resource.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use domain::error::Damage;
 use domain::ports::records::{ProvenanceCounts, SharedLine, Supporting};
+use domain::selector::Selector;
 use fhir::belonging::{can_be_shared, may_belong_to_patient};
 use fhir::compartments::can_have_patient;
 use fhir::head::{Plain, head};
-use fhir::json::without_mark;
+use fhir::json::{member, without_mark};
 use fhir::references::{parse, target_values};
 
 /// The problem of a line over [`fhir::MAX_LINE`].
 pub const TOO_LONG: &str = "the line is longer than 16 MiB";
+/// The maximum size of the earlier versions in one result, in bytes.
+const MAX_EARLIER: usize = 64 * 1024 * 1024;
 
 /// A resource: the hash of `Type/id`, and the place of its line in the decompressed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -227,16 +230,19 @@ impl Unusable {
 #[derive(Debug)]
 pub struct Taken<'i> {
     index: &'i SharedIndex,
-    lines: BTreeMap<String, SharedLine>,
+    /// The lines, and when each changed, in microseconds.
+    lines: BTreeMap<String, (i64, SharedLine)>,
+    /// The number of bytes that earlier versions may still have.
+    room: usize,
 }
 
 impl<'i> Taken<'i> {
     pub fn new(index: &'i SharedIndex) -> Self {
-        Self { index, lines: BTreeMap::new() }
+        Self { index, lines: BTreeMap::new(), room: MAX_EARLIER }
     }
 
-    /// Keeps the line if it is the resource of this reference. If there are duplicates, the last line is kept, and the
-    /// others are counted.
+    /// Keeps the line if it is the resource of this reference. If there are several, the most recent one is the resource, and the others
+    /// are its earlier versions.
     pub fn take(&mut self, reference: &str, mut line: Vec<u8>) {
         line.truncate(line.trim_ascii_end().len());
         line.drain(..line.len() - without_mark(&line).len());
@@ -252,16 +258,40 @@ impl<'i> Taken<'i> {
             }
             _ => self.index.is_of_patient(hash(reference)),
         };
-        let duplicates = self.lines.get(reference).map_or(0, |known| known.duplicates + 1);
-        let taken = SharedLine { reference: reference.to_owned(), line, duplicates, is_of_patient };
-        self.lines.insert(reference.to_owned(), taken);
+        let meta = member(head.text, 0..head.text.len(), b"meta");
+        // A version without a time is earlier than all others.
+        let changed = meta.and_then(|meta| Selector::last_updated(head.text, meta)).unwrap_or(i64::MIN);
+        match self.lines.entry(reference.to_owned()) {
+            btree_map::Entry::Vacant(place) => {
+                let (reference, earlier) = (reference.to_owned(), Vec::new());
+                let taken =
+                    SharedLine { reference, line, duplicates: 0, earlier, is_whole: true, is_of_patient };
+                place.insert((changed, taken));
+            }
+            btree_map::Entry::Occupied(mut place) => {
+                let (latest, known) = place.get_mut();
+                known.duplicates += 1;
+                known.is_of_patient |= is_of_patient;
+                if changed >= *latest {
+                    *latest = changed;
+                    std::mem::swap(&mut known.line, &mut line);
+                }
+                match self.room.checked_sub(line.len()) {
+                    Some(room) => {
+                        self.room = room;
+                        known.earlier.push(line);
+                    }
+                    None => known.is_whole = false,
+                }
+            }
+        }
     }
 
     /// Returns the result for the store whose damaged files these are.
     pub fn supporting(self, damaged: Vec<Damage>) -> Supporting {
-        let Self { index, lines } = self;
+        let Self { index, lines, .. } = self;
         Supporting {
-            lines: lines.into_values().collect(),
+            lines: lines.into_values().map(|(_, line)| line).collect(),
             damaged,
             provenance: index.provenance,
             types: index.types.clone(),

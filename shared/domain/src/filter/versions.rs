@@ -18,6 +18,15 @@ impl Filter<'_> {
         }
     }
 
+    /// Returns whether labels can refuse access to a resource.
+    pub fn refuses_by_label(&self) -> bool {
+        match self {
+            Self::Everything => false,
+            Self::Choices(_) => true,
+            Self::Selection(selector) => selector.selection().tags.is_some(),
+        }
+    }
+
     /// Returns the judgement of the most recent version if access to a version is refused.
     pub fn refuse_versions(&self, judgement: Judgement, refused: Refusal) -> Judgement {
         let by_form = matches!(self, Self::Choices(_));

@@ -193,10 +193,14 @@ pub struct ProvenanceCounts {
 pub struct SharedLine {
     /// `Type/id`.
     pub reference: String,
-    /// The line of the resource; the last one if there are duplicates.
+    /// The line of the resource. If there are several, it is the most recent one: by `meta.lastUpdated`, and among equal times the last.
     pub line: Vec<u8>,
-    /// The number of earlier lines with the same reference.
+    /// The number of other lines with the same reference.
     pub duplicates: u64,
+    /// These other lines.
+    pub earlier: Vec<Vec<u8>>,
+    /// Whether `earlier` has all of them; otherwise they are too large.
+    pub is_whole: bool,
     /// Whether the resource may belong to a patient ([`fhir::belonging`]), or is Provenance about such a resource or
     /// about a resource of a record.
     pub is_of_patient: bool,
