@@ -133,7 +133,9 @@ fn choices() -> impl Strategy<Value = Value> {
         Just(json!("2020"))
     ];
     let group = (any::<bool>(), day).prop_map(|(enabled, from)| json!({ "enabled": enabled, "from": from }));
-    let groups = prop::collection::vec(group, 10);
+    let groups = prop::collection::vec(group, 10).prop_filter("a form selects at least one part", |groups| {
+        groups.iter().any(|group| group["enabled"] == true)
+    });
     let given = prop::collection::vec(any::<bool>(), 8);
     (groups, given).prop_map(|(groups, given)| {
         let parameters: BTreeMap<_, _> =

@@ -85,6 +85,5 @@ mod undescribed;
 mod unfinished;
 mod unset;
 mod versions;
-mod versions;
 mod walk;
 mod withheld;

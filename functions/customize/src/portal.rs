@@ -294,7 +294,7 @@ impl Customize {
         let limit = self.settings.max_running_exports_of(Some(client));
         slots.acquire_ehi((&new.owner, &patient), limit, &id, self.clock.now()).await?;
         let sources = (&*self.clock, &*self.random);
-        let started = start(new, &*self.jobs, &*self.queue, sources, &self.settings);
+        let started = Box::pin(start(new, &*self.jobs, &*self.queue, sources, &self.settings));
         let job = self.audit.around(event, started).await?;
         request_context::started(job.id());
         Ok(job)

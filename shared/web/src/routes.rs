@@ -126,7 +126,7 @@ pub const PARAMETERS: &[&str] = &["application/fhir+json", "application/json"];
 
 /// Routes and their handlers, without their state.
 pub struct Routes<S> {
-    routes: Vec<Route>,
+    declared: Vec<Route>,
     handlers: Vec<MethodRouter<S>>,
     /// The paths of the GET routes that change state.
     acting: Vec<String>,
@@ -141,7 +141,7 @@ pub struct At<S> {
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[expect(clippy::new_without_default, reason = "a list without routes is only the beginning of one")]
     pub fn new() -> Self {
-        Self { routes: Vec::new(), handlers: Vec::new(), acting: Vec::new() }
+        Self { declared: Vec::new(), handlers: Vec::new(), acting: Vec::new() }
     }
 
     /// Declares routes with a common base.
@@ -151,12 +151,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// Returns the declarations.
     pub fn list(self) -> Vec<Route> {
-        self.routes
+        self.declared
     }
 
     /// Builds the router.
     pub fn with_state(self, state: S) -> Router {
-        let Self { routes, handlers, acting } = self;
+        let Self { declared: routes, handlers, acting } = self;
         let declared = routes.clone();
         let add = |router: Router<S>, (route, handler): (Route, MethodRouter<S>)| {
             let acts = route.method == Method::GET && acting.contains(&route.path);
@@ -198,7 +198,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
             path if path.is_empty() => "/".to_owned(),
             path => path,
         };
-        self.all.routes.push(Route {
+        self.all.declared.push(Route {
             method,
             path,
             below: self.below,
@@ -215,13 +215,13 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
 
     /// Marks the GET route declared last as one that changes state. Its HEAD is refused, because HEAD must be safe (RFC 9110, 9.2.1).
     pub fn that_acts(mut self) -> Self {
-        self.all.acting.extend(self.all.routes.last().map(|route| route.path.clone()));
+        self.all.acting.extend(self.all.declared.last().map(|route| route.path.clone()));
         self
     }
 
     /// Sets the media types that the route declared last accepts.
     pub fn taking(mut self, takes: &'static [&'static str]) -> Self {
-        if let Some(route) = self.all.routes.last_mut() {
+        if let Some(route) = self.all.declared.last_mut() {
             route.takes = takes;
         }
         self
@@ -229,7 +229,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
 
     /// Adds parameters to the route declared last.
     pub fn reading(mut self, parameters: &[Parameter]) -> Self {
-        if let Some(route) = self.all.routes.last_mut() {
+        if let Some(route) = self.all.declared.last_mut() {
             route.parameters.extend(parameters);
         }
         self
@@ -237,7 +237,7 @@ impl<S: Clone + Send + Sync + 'static> At<S> {
 
     /// Adds response bodies to the route declared last.
     pub fn returning(mut self, returns: &[Returned]) -> Self {
-        if let Some(route) = self.all.routes.last_mut() {
+        if let Some(route) = self.all.declared.last_mut() {
             route.returns.extend(returns);
         }
         self

@@ -291,7 +291,9 @@ impl Loaded {
             ),
             (&self.without_patient, "patients have resources, but no Patient resource"),
         ];
-        kinds.into_iter().for_each(|(noted, what)| noted.print(what));
+        for (noted, what) in kinds {
+            noted.print(what);
+        }
         if let Some(patients) = self.scanned.filter(|patients| *patients > 0) {
             eprintln!(
                 "The records of {patients} patients were read to make the index of homes, which was missing; the next load does not need this (see infra/docs/records.md)"
