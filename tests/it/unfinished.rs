@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{ANNA, BRUNO, TestResponse, World, settings, text};
+use tests::{ANNA, BRUNO, Call, TestResponse, World, settings, text};
 
 use crate::browsing::Browser;
 
@@ -102,7 +102,7 @@ async fn the_same_key_is_the_same_export() {
     let path = format!("/fhir/Patient/{ANNA}/$ehi-export");
     let ask = |key: &str, body: Option<Value>| {
         let request = world.post(&path).bearer(&token).header("idempotency-key", key);
-        body.iter().fold(request, |request, body| request.json(body)).send()
+        body.iter().fold(request, Call::json).send()
     };
     let choices = |group: &str| {
         let enabled = json!({ "name": "enabled", "valueBoolean": true });

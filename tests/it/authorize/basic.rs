@@ -31,10 +31,11 @@ fn world(limits: &str) -> (World, Vec<(String, &'static str)>) {
     for (number, secret) in SECRETS.into_iter().enumerate() {
         let hash = security::passwords::hash(secret, &SeededRandom::new(1)).expect("a hash");
         for id in [format!("client-{number}"), format!("{number}{ID}").replace(':', "")] {
-            all += &format!(
+            let client = format!(
                 "[[clients]]\nid = '{id}'\nscopes = \"system/Patient.r\"\nsecret_hash = \"{hash}\"\n\
                  introspects = true\n"
             );
+            all.push_str(&client);
             clients.push((id, secret));
         }
     }

@@ -74,7 +74,9 @@ fn in_circles(mut uses: BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> 
         let before = uses.len();
         uses.retain(|module, uses| !uses.is_empty() && used.contains(module));
         let left: BTreeSet<_> = uses.keys().cloned().collect();
-        uses.values_mut().for_each(|uses| uses.retain(|module| left.contains(module)));
+        for uses in uses.values_mut() {
+            uses.retain(|module| left.contains(module));
+        }
         if uses.len() == before {
             return left;
         }
