@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use domain::ids::PatientId;
 use domain::patient::resource;
 use domain::ports::files::Files;
-use domain::ports::records::{Entry, Records};
+use domain::ports::records::{Entries, Entry, Records};
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, StreamExt};
 
@@ -97,20 +98,13 @@ impl Earlier for Directory<'_> {
 /// The number of patients whose records are listed at once.
 const LISTED_AT_ONCE: usize = 500;
 /// The number of records that are read at the same time.
-const READ_AT_ONCE: usize = 16;
+pub(super) const READ_AT_ONCE: usize = 16;
 
 /// Passes the Patient resource of each patient to `show`.
 pub(super) async fn each_patient(records: &dyn Records, show: Show<'_>) -> Result<(), Failure> {
-    let (mut entries, mut patients) = (records.entries(None), Vec::new());
+    let mut entries = records.entries(None);
     loop {
-        patients.clear();
-        while patients.len() < LISTED_AT_ONCE
-            && let Some(entry) = entries.next().await?
-        {
-            if let Entry::Patient(member) = entry {
-                patients.push(member.patient);
-            }
-        }
+        let patients = next_patients(&mut *entries).await?;
         if patients.is_empty() {
             return Ok(());
         }
@@ -122,4 +116,17 @@ pub(super) async fn each_patient(records: &dyn Records, show: Show<'_>) -> Resul
             }
         }
     }
+}
+
+/// Returns the next patients of a listing, or none at its end.
+pub(super) async fn next_patients(entries: &mut dyn Entries) -> domain::error::Result<Vec<PatientId>> {
+    let mut patients = Vec::new();
+    while patients.len() < LISTED_AT_ONCE
+        && let Some(entry) = entries.next().await?
+    {
+        if let Entry::Patient(member) = entry {
+            patients.push(member.patient);
+        }
+    }
+    Ok(patients)
 }

@@ -4,7 +4,7 @@ use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::lines::Lines;
 use domain::ports::files::Files;
-use domain::ports::records::{Entry, Part, Records};
+use domain::ports::records::{Part, Records};
 use fhir::head::{Plain, head};
 use fhir::json::without_mark;
 use futures_util::stream::{self, StreamExt};
@@ -14,12 +14,8 @@ use storage::sorter::Sorter;
 use super::{ALL, LIMITS, Row, key_hash, write};
 use crate::Failure;
 use crate::load::arriving::key_of;
+use crate::load::earlier::{READ_AT_ONCE, next_patients};
 use crate::load::streams::Load;
-
-/// The number of patients whose records are listed at once.
-const LISTED_AT_ONCE: usize = 500;
-/// The number of records that are read at the same time.
-const READ_AT_ONCE: usize = 16;
 
 /// Makes the index of all records. Returns the number of patients. The temporary files are in the second store.
 pub(super) async fn scan(
@@ -29,16 +25,9 @@ pub(super) async fn scan(
     bar: &ProgressBar,
 ) -> Result<u64, Failure> {
     let mut sorter = Sorter::new(temporary, "scanned/", LIMITS);
-    let (mut entries, mut patients, mut count) = (records.entries(None), Vec::new(), 0);
+    let (mut entries, mut count) = (records.entries(None), 0);
     loop {
-        patients.clear();
-        while patients.len() < LISTED_AT_ONCE
-            && let Some(entry) = entries.next().await?
-        {
-            if let Entry::Patient(member) = entry {
-                patients.push(member.patient);
-            }
-        }
+        let patients = next_patients(&mut *entries).await?;
         if patients.is_empty() {
             break;
         }
