@@ -65,7 +65,7 @@ async fn an_export_counts_until_it_is_complete_rejected_or_cancelled() {
     assert_eq!(status_of(&world, &token, ANNA).await, 202, "the complete one does not count");
 }
 
-/// Nothing forgets an export that waits for weeks.
+/// An export that waits for weeks still counts.
 #[tokio::test]
 async fn an_export_counts_as_long_as_it_waits() {
     let world = limited();

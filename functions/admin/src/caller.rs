@@ -115,7 +115,7 @@ impl FromRequestParts<Admin> for Anybody {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, Infallible> {
-        // Whoever cannot be recognized gets the same error as everybody.
+        // A caller who cannot be recognized gets the same error as everybody else.
         let _ = Known::of(parts, state).await;
         Ok(Self)
     }

@@ -89,8 +89,9 @@ impl Authorize {
         Ok(self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?)
     }
 
-    /// Returns whether the sign-in of an authorization still holds: the patient could sign in in the same way, and has not signed out if
-    /// the app may act only as long, by what the patient agreed to or by what its client is still registered for. An operator who corrects an account, or turns the sandbox off, ends the authorizations that came from it.
+    /// Returns whether the sign-in of an authorization is still valid: the patient could still sign in in the same way. If the scopes that
+    /// the patient agreed to, or those of the client's registration, end with the session, the patient must not have signed out either. An
+    /// operator who corrects an account, or turns the sandbox off, ends the authorizations that came from it.
     pub(crate) async fn holds(
         &self,
         sign_in: &SignIn,

@@ -1,4 +1,4 @@
-//! `Authorization: Basic …` (RFC 7617). OAuth clients urlencode the id and the secret before (RFC 6749, 2.3.1), but many do not.
+//! `Authorization: Basic …` (RFC 7617). OAuth clients must urlencode the id and the secret (RFC 6749, 2.3.1), but many do not.
 #![expect(clippy::disallowed_types, reason = "a part of an extractor")]
 
 use base64::Engine;

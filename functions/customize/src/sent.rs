@@ -93,7 +93,7 @@ impl Customize {
             _ => {
                 let key = if is_for_app { "next" } else { "my-next" };
                 let key = format!("{key}-{}", state.name());
-                // Nobody can do it here, if nobody can sign in.
+                // If nobody can sign in, the text must not say that the patient can do it here.
                 let of_app = format!("{key}-app");
                 let is_of_app = !self.settings.patients_can_sign_in() && words.has(&of_app);
                 words.text(if is_of_app { &of_app } else { &key }, &[])

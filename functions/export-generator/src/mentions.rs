@@ -16,8 +16,8 @@ use crate::keys::key_hash;
 /// with `skipped` are skipped, if it is not empty.
 ///
 /// The server of an absolute URL does not matter. `ehi load` keeps the absolute references of records from another
-/// server, and places resources by them, so they name resources in `shared/`. To ignore them would lose parts of the
-/// record.
+/// server, and places resources by them, so they name resources in `shared/`. If they were ignored, parts of the
+/// record would be missing.
 pub(crate) fn leaving(text: &[u8], skipped: &[u8], mut visit: impl FnMut(Reference<'_>)) {
     reference_values(text, |value| {
         // Fast path: nearly all references are to the patient and the encounter.

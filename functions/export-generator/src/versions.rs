@@ -1,7 +1,7 @@
-//! Finds the versions of one resource in a patient's record, or in a file of `shared/`. Only the most recent one is exported (Bulk Data 3.0): by
-//! `meta.lastUpdated`, and among equal times the last line.
+//! Finds the versions of one resource in a patient's record, or in a file of `shared/`. Only the most recent one is
+//! exported (Bulk Data 3.0): by `meta.lastUpdated`, and among equal times the last line.
 //!
-//! Nearly every record has each resource once, and is read once: a hash of each key is remembered, 8 bytes. If a key
+//! Nearly every record has each resource once, and is read once: a hash of 8 bytes is kept for each key. If a key
 //! occurs again, an earlier version may be in the output already. The chunk is then collected again, and each of its
 //! records is read twice: first to compare the versions, then to export.
 
@@ -24,7 +24,7 @@ use crate::reader::PatientReader;
 
 /// The maximum number of resources in one record, or one file of `shared/`. Their hashes need 20 MB, and their versions 100 MB.
 const MAX_RESOURCES: usize = 1_800_000;
-/// The problem of a line over [`MAX_RESOURCES`].
+/// The problem of a line after the first [`MAX_RESOURCES`].
 pub(crate) const TOO_MANY: &str = "the record, or the file, has more than 1,800,000 resources, so this line cannot be compared with the others: divide it";
 
 /// How often a chunk reads each record.

@@ -60,7 +60,7 @@ impl Walk {
         !can_have_patient(resource_type) || self.types.contains(resource_type)
     }
 
-    /// Wants a resource that resources of patients' records refer to.
+    /// Adds a resource that resources of patients' records refer to.
     pub(crate) fn want_mentioned(&mut self, reference: &str, mention: Mention) {
         self.want(reference, mention.by());
         if let Some(known) = self.known.get_mut(reference) {

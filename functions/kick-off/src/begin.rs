@@ -29,7 +29,7 @@ struct Repeatable {
 }
 
 impl KickOff {
-    /// Starts the export, or returns the job of an earlier kick-off with the same key. `content` is what the request says besides its URL.
+    /// Starts the export, or returns the job of an earlier kick-off with the same key. `content` is the request without its URL.
     pub(crate) async fn begin_once(
         &self,
         mut new: NewExport,

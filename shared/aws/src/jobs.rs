@@ -137,8 +137,9 @@ impl Jobs for AwsJobs {
     }
 
     async fn is_running(&self, id: &JobId) -> Result<bool> {
-        // Workers ask every few seconds whether their job still runs, and nearly always it does: then half a read unit is
-        // enough. An older state may say that a job that has just started does not run, so the other result is confirmed.
+        // Workers check every few seconds whether their job is still running, and nearly always it is: then half a read
+        // unit is enough. The state that was read may be older than the start of the job, so a consistent read confirms
+        // the result "not running".
         Ok(self.reads_as_running(id, false).await? || self.reads_as_running(id, true).await?)
     }
 

@@ -1,7 +1,8 @@
-//! Limits the number of concurrent exports of a client (contract, sections 1 and 2, 429). Bulk exports of a client are counted together, EHI
-//! exports for each patient.
+//! Limits the number of concurrent exports of a client (contract, sections 1 and 2, 429). Bulk exports of a client are counted
+//! together; EHI exports are counted for each patient.
 //!
-//! A slot is an expiring entry that names its job. It is free again when that job is finished, so that it never has to be released. If two jobs race for the last slot, the version of the entry decides which of them gets it.
+//! A slot is an expiring entry that names its job. It is free again when that job is finished, so that it never has to be released.
+//! If two jobs race for the last slot, the version of the entry decides which of them gets it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -9,8 +9,8 @@
 //!   apply to addresses from which the user has signed in before, so that strangers cannot lock the user out.
 //!
 //! A failed signature of a client counts as well ([`count_failure`]), so that strangers cannot fill the audit trail. Clients
-//! and people have separate limits for one address: a service with a wrong key does not keep the people behind the same
-//! address out.
+//! and people have separate limits for one address: a service with a wrong key does not lock out the people behind the
+//! same address.
 
 mod guard;
 

@@ -4,8 +4,8 @@
 //! and at least `limits.key_set_seconds` between two requests, even if the last one failed or `Cache-Control` allows no
 //! caching.
 //!
-//! A request to a URL runs in a task of its own. So a caller who closes the connection does not cancel it, and the set is
-//! there for the callers who come after.
+//! A request to a URL runs in a task of its own. So a caller who closes the connection does not cancel it, and later
+//! callers get the set.
 
 mod fetch;
 

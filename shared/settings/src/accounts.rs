@@ -32,13 +32,13 @@ pub struct PatientAccount {
 }
 
 /// How a patient was identified when a session or an authorization began. It is stored with them, so that they end when the patient could
-/// no longer sign in like that.
+/// no longer sign in in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SignInMethod {
     /// The patient was picked from the list of a sandbox.
     Sandbox,
-    /// With the account that has this digest.
+    /// The patient signed in with the account that has this digest.
     Account(String),
 }
 

@@ -85,7 +85,7 @@ pub async fn glimpse_patient(
     lasting(entry.read()?, expiring, settings).await
 }
 
-/// Returns the session, or `None` if the patient has signed out everywhere since it began, or could no longer sign in as then.
+/// Returns the session, or `None` if the patient has signed out everywhere since it began, or could no longer sign in the same way.
 async fn lasting(
     session: PatientSession,
     expiring: &dyn ExpiringStore,

@@ -5,7 +5,7 @@ use domain::states::Rejected;
 use settings::Pages;
 use words::Words;
 
-/// Stands for a variable while its sentence is made. No catalogue and no reason has this character.
+/// A placeholder for a variable while the sentence is formatted. No message and no reason contains this character.
 const VALUE: &str = "\u{fffc}";
 
 /// The sentence with the reason for a rejection, in the reader's language. The text that staff typed is as they typed it. The

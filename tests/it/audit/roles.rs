@@ -106,7 +106,7 @@ async fn a_page_for_another_role_says_so() {
     }
 }
 
-/// So does the next step of an address at which there is nothing.
+/// The error page of an address at which there is nothing leads to a page that the role permits.
 #[both_hosts(alone)]
 async fn an_unknown_address_leads_to_a_page_of_the_role(world: World) {
     let reviewer = world.staff().await;

@@ -45,7 +45,7 @@ async fn strangers_cannot_fill_the_audit_trail_with_assertions() {
         let expected = [vec![StatusCode::BAD_REQUEST; 6], vec![StatusCode::TOO_MANY_REQUESTS; 14]].concat();
         assert_eq!(statuses, expected, "{path}");
         assert_eq!(recorded(&world).await, 6, "{path}");
-        // More addresses together get a little further.
+        // Attempts from many addresses are stopped by the limit of the client, which is a little higher.
         for host in 1..=20 {
             assert_as_service(&world, path, &format!("203.0.113.{host}"), true).await;
         }
@@ -54,7 +54,7 @@ async fn strangers_cannot_fill_the_audit_trail_with_assertions() {
         for _ in 0..20 {
             assert_eq!(assert_as_service(&world, path, STRANGER, false).await, StatusCode::OK, "{path}");
         }
-        // Nor are the people behind that address.
+        // The people behind that address are not affected either.
         let fields = [("username", "admin"), ("password", PASSWORD)];
         let staff = world.post("/admin/login").from(STRANGER).form(&fields).send().await;
         assert_eq!(staff.status, StatusCode::OK, "{path}");

@@ -4,7 +4,7 @@ use domain::scopes::MAX_REQUESTED;
 use http::StatusCode;
 use tests::{Launch, World, both_hosts, parameter};
 
-/// Returns so many bytes of different words.
+/// Returns a text of different words with this number of bytes.
 fn words(bytes: usize) -> String {
     let words: Vec<String> = (0..).map(|number| format!("w{number}")).take(bytes).collect();
     words.join(" ")[..bytes].to_owned()

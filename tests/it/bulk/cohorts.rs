@@ -195,7 +195,7 @@ async fn a_member_of_an_inner_group_has_joined_when_both_memberships_had_begun()
     let (_directory, world) = world(vec![
         group("outer", json!({ "member": [since("Group/inner", "2025-06-01"), member("Patient/bob")] })),
         group("inner", json!({ "member": [since("Patient/ann", "2010-01-01"), member("Group/outer")] })),
-        // Reached twice, and the later time is found last or first.
+        // The patient is found twice: with the later time first, or last.
         group("two", json!({ "member": [since("Group/x", "2025-06-01"), since("Group/y", "2000-01-01")] })),
         group("owt", json!({ "member": [since("Group/y", "2000-01-01"), since("Group/x", "2025-06-01")] })),
         group("x", json!({ "member": [member("Group/deep")] })),

@@ -28,7 +28,7 @@ fn a_resource_leaves_the_record_of_its_former_patient() -> tests::Result {
         json!({"resourceType":"Binary","id":"b"}),
     ];
     loaded(&[("1.ndjson", lines(&first))], lake.path());
-    // The delta of the night names only the new patient.
+    // The nightly delta names only the new patient.
     let moved = loaded(&[("2.ndjson", lines(&[observation("o1", "p2", 2)]))], lake.path());
     assert_eq!(
         of(lake.path(), "Patient/p1/records.ndjson"),
@@ -223,7 +223,7 @@ fn node() -> impl Strategy<Value = Node> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
-    /// Whatever the loads are: each resource is in the records of the patients of its newest version, and nowhere else.
+    /// After any sequence of loads, each resource is in the records of the patients of its newest version, and nowhere else.
     #[test]
     fn every_load_leaves_only_the_newest_versions(loads in prop::collection::vec(prop::collection::vec(node(), 0..8), 1..5)) {
         let lake = tempfile::tempdir().expect("a directory");

@@ -32,7 +32,7 @@ async fn decided(world: &World, copy: &str, decision: &str, fields: &[(&str, &st
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{decision}: {}", done.text());
 }
 
-/// Visits the page of a copy, that of its form, and the question before it ends.
+/// Visits the page of a copy, the page of its form, and the page that asks before the copy ends.
 async fn visit_copy(world: &World, session: &TestResponse, copy: &str, state: &str) {
     let cookie = session.cookie();
     for path in [copy.to_owned(), copy.replace("/my/exports/", "/jobs/") + "/customize", "/my".to_owned()] {

@@ -18,7 +18,7 @@ use words::Language;
 use self::visible::texts;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-/// What the stories and the settings name.
+/// Names and other data in the stories and the settings.
 const DATA: [&str; 13] = [
     "UTC",
     "Some Body",

@@ -1,7 +1,7 @@
 //! Attaches a file that is too large for a request, in a browser that may run no scripts.
 //!
-//! The page asks for the name of the file, and then has a form that sends the file to the store. The store leads back to the same
-//! address, which asks before the file is attached. [`crate::direct`] does the same for programs.
+//! The page asks for the name of the file, and then has a form that sends the file to the store. The store redirects the browser to
+//! the same address, and the page there asks before the file is attached. [`crate::direct`] does the same for programs.
 
 use axum::response::Response;
 use domain::error::Error;

@@ -3,7 +3,7 @@
 //!
 //! The index consists of sorted files of rows `HASH PATIENT`, below `index/homes/` of the lake. A load adds a file with the rows of its
 //! resources before it writes any record. So there is a row for each resource of each record, even if a load is interrupted. Rows of
-//! resources that are no longer there only cost time. An index without a file `all-…` is not complete.
+//! resources that are no longer there cost only time. An index without a file `all-…` is not complete.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -86,7 +86,7 @@ impl sorter::Row for Row {
 }
 
 /// Returns the hash of `Type/id` that is stored. It must never change: a lake has the hashes of all earlier loads. If two resources have
-/// the same hash, a record more is read.
+/// the same hash, one more record is read.
 pub(super) fn key_hash(key: &[u8]) -> u64 {
     let of_bytes = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

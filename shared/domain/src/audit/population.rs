@@ -1,4 +1,4 @@
-//! Whose records an export has. The entries of the audit trail say so themselves, because an export is removed long before them
+//! Whose records an export has. Each entry of the audit trail has this itself, because an export is removed long before its entries
 //! (45 CFR 164.528).
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ impl Population {
 }
 
 impl Event {
-    /// Adds whose records an export has.
+    /// Adds the patients or the population whose records an export has.
     #[must_use]
     pub fn of_request(self, request: &ExportRequest) -> Self {
         let exports_all = request.selection.as_ref().is_some_and(|selection| selection.all_shared);

@@ -30,7 +30,7 @@ pub struct Outline {
     member: Counted,
 }
 
-/// A modifier extension. FHIR forbids to ignore one that is not understood, and this server understands none.
+/// A modifier extension. FHIR forbids ignoring one that is not understood, and this server understands none.
 #[derive(Debug, Deserialize)]
 struct Modifier {
     #[serde(default)]

@@ -21,7 +21,7 @@ pub enum EntryKind {
     /// An access token that was revoked before it expired, by `jti`.
     Revoked,
     PatientSession,
-    /// The sign-in of a patient, by the key of its session. It stays when the session ends because it is not used.
+    /// The sign-in of a patient, by the key of its session. It remains when the session ends because it was not used.
     PatientSignIn,
     StaffSession,
     /// A session of a person who opened the link to a job's form.

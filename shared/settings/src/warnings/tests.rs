@@ -47,7 +47,7 @@ fn a_review_without_staff_is_named() {
         (issuer.to_owned(), 1),
         (format!("{issuer}staff = true"), 0),
     ] {
-        // The account comes first, because the issuer of the last case goes on.
+        // The account comes first, because the last case adds a key to the table of the issuer.
         let text = if text.starts_with('[') { format!("{ACCOUNT}{text}") } else { text };
         assert_eq!(warnings(&text).len(), count, "{text}");
     }

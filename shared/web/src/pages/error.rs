@@ -73,7 +73,7 @@ fn messages(status: u16, text: &str, reader: &Reader) -> (String, String) {
         // Only forms have a body. The response to another request can be too large.
         413 if reader.here.is_some() => "error-413-get".to_owned(),
         401 | 403 | 404 | 405 | 409 | 413 | 500 => format!("error-{status}"),
-        // Only exports are limited without a time to wait.
+        // Only the limit of exports has no number of seconds to wait.
         429 => "error-exports".to_owned(),
         503 => return ("error-503".to_owned(), "error-500-do".to_owned()),
         501.. => "error-500".to_owned(),

@@ -1,6 +1,6 @@
 //! The sign-ins of patients. A session ends when it is not used for some minutes; its sign-in lasts until the patient signs out, and for
-//! [`LONGEST`] at most. The access of an app with `online_access` is bound to the sign-in: an app refreshes its token later than a session
-//! lasts in which the patient opens no page.
+//! [`LONGEST`] at most. The access of an app with `online_access` is bound to the sign-in: when an app refreshes its token, the session
+//! may have ended, because the patient has opened no page.
 
 use domain::clock::Clock;
 use domain::error::{Error, Result};
@@ -62,7 +62,7 @@ pub(super) async fn end(key: String, expiring: &dyn ExpiringStore) -> Result<()>
     Ok(())
 }
 
-/// Returns whether the patient has not signed out since a session began, and could still sign in as then. `key` is the key of the session,
+/// Returns whether the patient has not signed out since a session began, and could still sign in that way. `key` is the key of the session,
 /// which may have ended because it was not used.
 pub async fn sign_in_lasts(key: &str, expiring: &dyn ExpiringStore, settings: &Settings) -> Result<bool> {
     let Some(sign_in) = get(key, expiring).await? else { return Ok(false) };

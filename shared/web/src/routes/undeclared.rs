@@ -4,8 +4,8 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::routing::any;
 
-/// Returns a router for all addresses below `path` that no route has. These are no routes: the log, the OpenAPI document and the tests of
-/// all routes do not have them.
+/// Returns a router for all addresses below `path` that no route has. They are not routes: the log, the OpenAPI document and the tests
+/// of all routes do not contain them.
 pub fn undeclared<H, T, S>(path: &str, handler: H) -> Router<S>
 where
     H: Handler<T, S>,

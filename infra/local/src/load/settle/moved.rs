@@ -15,7 +15,7 @@ pub(super) fn note(
     for version in versions.iter().filter(|version| version.place.piece == Place::LAKE) {
         let is_replacing = |best: &&&Version<'_>| best.place.piece != Place::LAKE;
         let Some(best) = stays.get(version.key).filter(is_replacing) else { continue };
-        // The patients of these are those of other resources, which are not known here.
+        // The patients of a Provenance or a Binary are those of other resources, which are not known here.
         if version.key.starts_with(b"Provenance/") || version.key.starts_with(b"Binary/") {
             continue;
         }

@@ -1,4 +1,4 @@
-//! The group of a task: the workers that handle it, and the client in whose share of them it is.
+//! The group of a task: its size, which selects the queue, and the client that shares the workers of this queue with others.
 
 use crate::job::JobHeader;
 use crate::request::SizeClass;
@@ -7,8 +7,8 @@ use crate::request::SizeClass;
 ///
 /// A queue that is fair shares its workers between the groups of the tasks that wait. In the queue of large exports, all exports of a
 /// client are one group, so that ten exports of one client get no larger share than one export of another. In the queue of small
-/// exports, the exports of each patient are a group, because one app may export the records of many patients who do not know of
-/// each other; the exports of many patients are grouped by client there as well.
+/// exports, the exports of each patient are a group, because one app may export the records of many patients, and none of them should
+/// wait for the others. Exports of several patients are grouped by client there as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskGroup {
     pub size: SizeClass,
