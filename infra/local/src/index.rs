@@ -36,6 +36,9 @@ pub struct Options {
     /// The records directory, or s3://bucket/prefix
     #[arg(value_name = "LAKE")]
     pub lake: String,
+    /// Keep the index of homes: no other program than `ehi load` has written records
+    #[arg(long)]
+    pub keep_homes: bool,
 }
 
 /// The number of patients whose files are listed at once.
@@ -58,12 +61,14 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let bar = progress();
     let lake = Lake::open(&options.lake).await?;
-    // This command is for lakes whose records another program has written.
-    crate::load::forget_homes(&*lake.files).await?;
+    if !options.keep_homes {
+        // Another program may have written records, whose resources are not in the index of homes.
+        crate::load::forget_homes(&*lake.files).await?;
+    }
     let made = tokio::select! {
         made = lake.index_all(&bar) => made,
         // The temporary directory is removed with the future that is dropped.
-        () = signals.received() => Err(Failure::new("interrupted: the index is as it was before")),
+        () = signals.received() => Err(Failure::new("interrupted: the index of patients is as it was before")),
     };
     bar.finish_and_clear();
     let Current { patients, without_name, .. } = made?;
@@ -149,7 +154,7 @@ impl Lake {
         };
         renewed.map(|_| ()).map_err(|error| {
             Failure::new(format!(
-                "the records are loaded, but the index of patients was not renewed: {error}; run 'ehi index {}'",
+                "the records are loaded, but the index of patients was not renewed: {error}; run 'ehi index --keep-homes {}'",
                 self.name
             ))
         })

@@ -15,6 +15,7 @@ use domain::ports::files::Files;
 use domain::ports::records::Records;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use indicatif::ProgressBar;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 
@@ -59,10 +60,8 @@ pub(super) async fn load(
             .map(str::to_owned)
             .collect();
         std::fs::remove_file(staging.path().join(FETCHED))?;
-        send(&bucket, staging.path()).await?;
-        for key in before.iter().filter(|key| !staging.path().join(key).exists()) {
-            bucket.remove(key).await?;
-        }
+        let gone = before.into_iter().filter(|key| !staging.path().join(key).exists()).collect();
+        upload(&bucket, url, staging, gone).await?;
     }
     if !lakes.is_empty() {
         // The index does not have the records that are uploaded without being read.
@@ -76,6 +75,34 @@ pub(super) async fn load(
         send(&bucket, lake).await?;
     }
     Ok(loaded)
+}
+
+/// Uploads the files of the staging directory, and removes the objects that it has no more. If this stops, resources may be in no record of
+/// the bucket: those that move from a record that was uploaded to one that was not. So the directory is kept, from which the upload can be
+/// completed.
+async fn upload(
+    bucket: &Arc<dyn Files>,
+    url: &str,
+    staging: TempDir,
+    gone: Vec<String>,
+) -> Result<(), Failure> {
+    let sent = async {
+        send(bucket, staging.path()).await?;
+        for key in &gone {
+            bucket.remove(key).await?;
+        }
+        Ok::<_, Failure>(())
+    };
+    let Err(failure) = sent.await else { return Ok(()) };
+    let directory = staging.keep();
+    let list = directory.join(GONE);
+    std::fs::write(&list, gone.join("\n"))?;
+    Err(Failure::new(format!(
+        "{failure}; the upload is not complete: run 'ehi load {} --into {url}', remove the objects from the bucket that {} lists, and \
+         then remove this directory",
+        directory.display(),
+        list.display()
+    )))
 }
 
 /// A lake in a bucket.
@@ -141,6 +168,8 @@ impl Earlier for InBucket {
     }
 }
 
+/// The name of the file in a staging directory that lists the keys of objects to remove.
+const GONE: &str = "removed.txt";
 /// The name of the file in the staging directory that lists the fetched keys.
 const FETCHED: &str = "fetched.txt";
 

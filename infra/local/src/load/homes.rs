@@ -3,7 +3,8 @@
 //!
 //! The index consists of sorted files of rows `HASH PATIENT`, below `index/homes/` of the lake. A load adds a file with the rows of its
 //! resources before it writes any record. So there is a row for each resource of each record, even if a load is interrupted. Rows of
-//! resources that are no longer there cost only time. An index without a file `all-…` is not complete.
+//! resources that are no longer there cost only time. The index is complete only
+//! if there is a file `complete-…`, which has no content, and which is created after the rows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,10 +26,10 @@ use crate::index::generation;
 
 mod scan;
 
-/// A file of a complete index.
-const ALL: &str = "all-";
-/// A file that a load has added.
-const MORE: &str = "more-";
+/// The empty file that marks a complete index.
+const COMPLETE: &str = "complete-";
+/// A file of rows.
+const ROWS: &str = "rows-";
 /// If there are more files than this, they are merged.
 const MAX_FILES: usize = 8;
 /// The number of attempts of a search while another load merges the files.
@@ -99,8 +100,8 @@ pub(super) fn key_hash(key: &[u8]) -> u64 {
 pub(super) struct Homes {
     /// The store of the temporary files.
     temporary: Arc<dyn Files>,
-    /// The prefix of the files that this load adds.
-    adds: &'static str,
+    /// Whether the rows that this load adds are the first ones, so that the index is complete with them.
+    is_first: bool,
     /// The number of patients whose records were read to make the index, if it was missing.
     pub(super) scanned: Option<u64>,
 }
@@ -114,7 +115,7 @@ impl Homes {
         directory: &Path,
         bar: &ProgressBar,
     ) -> Result<Self, Failure> {
-        let mut homes = Self { temporary: local::files_at(directory)?, adds: MORE, scanned: None };
+        let mut homes = Self { temporary: local::files_at(directory)?, is_first: false, scanned: None };
         if load.versions.is_empty() {
             return Ok(homes);
         }
@@ -123,9 +124,9 @@ impl Homes {
         earlier.run(Box::new(move |records, files| {
             Box::pin(async move {
                 let temporary = results.temporary.clone();
-                let is_complete = names(&*files).await?.iter().any(|name| name.starts_with(ALL));
+                let is_complete = is_complete(&names(&*files).await?);
                 match records {
-                    None if !is_complete => results.adds = ALL,
+                    None if !is_complete => results.is_first = true,
                     Some(records) if !is_complete => {
                         results.scanned =
                             Some(scan::scan(load, &*records, (&*files, &*temporary), bar).await?);
@@ -150,7 +151,7 @@ impl Homes {
         if load.homes.is_empty() {
             return Ok(());
         }
-        let (temporary, adds) = (&*self.temporary, self.adds);
+        let (temporary, is_first) = (&*self.temporary, self.is_first);
         earlier.run(Box::new(move |_, files| {
             Box::pin(async move {
                 let mut sorter = Sorter::new(temporary, "homes/", LIMITS);
@@ -165,7 +166,10 @@ impl Homes {
                     load.homes.remove(index);
                 }
                 let rows = sorter.finish().await?;
-                write(&*files, adds, rows).await?;
+                write(&*files, rows).await?;
+                if is_first {
+                    mark_complete(&*files).await?;
+                }
                 merge(&*files).await
             })
         }))?;
@@ -175,7 +179,7 @@ impl Homes {
 
 /// Makes the index incomplete, because another program may have written records. The next load makes it again.
 pub(crate) async fn forget(files: &dyn Files) -> Result<(), Failure> {
-    for name in names(files).await?.iter().filter(|name| name.starts_with(ALL)) {
+    for name in names(files).await?.iter().filter(|name| name.starts_with(COMPLETE)) {
         files.remove(&format!("{}{name}", directory())).await?;
     }
     Ok(())
@@ -184,13 +188,14 @@ pub(crate) async fn forget(files: &dyn Files) -> Result<(), Failure> {
 /// Returns the names of the files of the index.
 async fn names(files: &dyn Files) -> Result<Vec<String>, Failure> {
     let mut names = files.list(&directory()).await?;
-    names.retain(|name| name.starts_with(ALL) || name.starts_with(MORE));
+    names.retain(|name| name.starts_with(COMPLETE) || name.starts_with(ROWS));
     names.sort();
     Ok(names)
 }
 
 async fn open<'f>(files: &'f dyn Files, names: &[String]) -> Result<Merged<'f, Row>> {
-    Merged::open(files, names.iter().map(|name| format!("{}{name}", directory())).collect()).await
+    let rows = names.iter().filter(|name| name.starts_with(ROWS));
+    Merged::open(files, rows.map(|name| format!("{}{name}", directory())).collect()).await
 }
 
 /// Returns the patients in whose records the lake has the incoming resources.
@@ -216,7 +221,7 @@ async fn search(
             return Ok(found);
         }
     }
-    Err(Failure::new("other programs have changed the index of homes meanwhile: run the load again"))
+    Err(Failure::new("another program changed the index of homes during this load: run the load again"))
 }
 
 /// Returns the patients of the rows that are looked up; `None` if another load has merged the files meanwhile.
@@ -254,12 +259,22 @@ fn damaged() -> Failure {
     )
 }
 
-/// Writes a file of the index.
-async fn write(files: &dyn Files, prefix: &str, mut rows: Merged<'_, Row>) -> Result<(), Failure> {
+/// Returns whether there are rows for all resources of the records.
+fn is_complete(names: &[String]) -> bool {
+    names.iter().any(|name| name.starts_with(COMPLETE))
+}
+
+async fn mark_complete(files: &dyn Files) -> Result<(), Failure> {
+    let writer = files.create(&format!("{}{COMPLETE}{}", directory(), generation().0)).await?;
+    Ok(writer.finish().await?)
+}
+
+/// Writes a file of rows.
+async fn write(files: &dyn Files, mut rows: Merged<'_, Row>) -> Result<(), Failure> {
     /// The file is written when the buffer has this many bytes.
     const FLUSH: usize = 512 * 1024;
 
-    let mut writer = files.create(&format!("{}{prefix}{}", directory(), generation().0)).await?;
+    let mut writer = files.create(&format!("{}{ROWS}{}", directory(), generation().0)).await?;
     let mut buffer = Vec::new();
     while let Some(row) = rows.next().await? {
         sorter::Row::write(&row, &mut buffer)?;
@@ -283,8 +298,10 @@ async fn merge(files: &dyn Files) -> Result<(), Failure> {
         Err(Error::NotFound(_)) => return Ok(()),
         rows => rows?,
     };
-    let prefix = if names.iter().any(|name| name.starts_with(ALL)) { ALL } else { MORE };
-    write(files, prefix, rows).await?;
+    write(files, rows).await?;
+    if is_complete(&names) {
+        mark_complete(files).await?;
+    }
     for name in &names {
         match files.remove(&format!("{}{name}", directory())).await {
             Ok(()) | Err(Error::NotFound(_)) => {}

@@ -6,7 +6,8 @@
 //! - [`matching`] finds the patients whom resources name by an identifier ([`mention`]), also in the lake as it was ([`earlier`]).
 //! - [`homes`] finds the records of the lake that have earlier versions.
 //! - [`settle`] makes the decisions that need all resources, such as the patients of a Binary ([`follows`]).
-//! - [`mod@write`] sorts the partitions one by one and writes them to the lake, and [`report`] prints the result.
+//! - [`mod@write`] sorts the partitions one by one and writes new files, [`commit`] gives them their names in the lake, and [`report`] prints
+//!   the result.
 //!
 //! The loader needs one bit of memory for each resource, eight bytes for each patient and each identifier by which a patient is named,
 //! and one partition for each worker.
@@ -14,6 +15,7 @@
 mod arriving;
 #[cfg(feature = "s3")]
 mod bucket;
+mod commit;
 mod earlier;
 mod files;
 mod follows;
@@ -39,6 +41,7 @@ use clap::Args;
 use fhir::ids::is_fhir_id;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::commit::Changes;
 use self::earlier::{Directory, Earlier};
 use self::homes::Homes;
 pub(crate) use self::homes::forget as forget_homes;
@@ -107,7 +110,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         indexed = indexing => indexed,
         // The temporary directory of the index is removed with the future that is dropped.
         () = signals.received() => Err(Failure::new(format!(
-            "interrupted: the records are loaded, but the index of patients was not renewed; run 'ehi index {}'",
+            "interrupted: the records are loaded, but the index of patients was not renewed; run 'ehi index --keep-homes {}'",
             into.display()
         ))),
     };
@@ -125,7 +128,7 @@ fn failed(failure: &Failure, into: &Path) -> Failure {
     let has_records = into.to_string_lossy().starts_with("s3:") || into.join("Patient").is_dir();
     match has_records {
         true => Failure::new(format!(
-            "{failure}; patients whose records were already written may be missing in the index: run 'ehi index {}'",
+            "{failure}; patients whose records were already written may be missing in the index: run 'ehi index --keep-homes {}'",
             into.display()
         )),
         false => Failure::new(failure.to_string()),
@@ -178,6 +181,9 @@ fn fill(
     let mut notes = Notes::default();
     let inputs = Inputs::new(files::files(inputs, &mut notes)?);
     std::fs::create_dir_all(into).map_err(|error| Failure::of_path(into, &error))?;
+    if commit::complete(into)? > 0 {
+        bar.println("A load was stopped before it had renamed all of its files: the rest was renamed now.");
+    }
     // The temporary directory is in the records directory, because its file system has space for the records.
     let directory = private().tempdir_in(into)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -200,8 +206,11 @@ fn fill(
     notes.add(settle::follow(&load, workers, &losers, &stream("followed", partitions))?);
     homes.add(&load, earlier)?;
     bar.set_message("writing");
-    notes.add(write::patients(&load, workers, into, &losers, &damaged)?);
-    notes.add(write::shared(&load, workers, into, &losers, &damaged, &stream("runs", load.shared.len()))?);
+    let changes = Changes::new(directory.path())?;
+    notes.add(write::patients(&load, workers, into, &losers, &damaged, &changes)?);
+    let runs = stream("runs", load.shared.len());
+    notes.add(write::shared(&load, workers, into, &losers, &damaged, (&runs, &changes))?);
+    changes.make()?;
     let mut loaded = notes.loaded(&inputs);
     loaded.scanned = homes.scanned;
     written_patients(&load, &mut loaded.changed)?;
@@ -320,12 +329,15 @@ fn new_patients(load: &Load<'_>, known: &mut HashSet<u64>) -> Result<Vec<String>
     Ok(new)
 }
 
+/// The beginning of the name of a load's temporary directory.
+const TEMPORARY: &str = ".load-";
+
 /// Returns a builder of temporary directories that only their owner can read, because they contain records.
 fn private() -> tempfile::Builder<'static, 'static> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".load-").permissions(std::fs::Permissions::from_mode(0o700));
+    builder.prefix(TEMPORARY).permissions(std::fs::Permissions::from_mode(0o700));
     builder
 }
 

@@ -283,7 +283,7 @@ impl Loaded {
             ),
             (
                 &self.moved,
-                "resources are no longer in the record of a patient, because their new version belongs to another one. If clients export this patient with _since, write a line for each of these resources to deleted/ of the records directory (see infra/docs/records.md)",
+                "resources are no longer in the record of a patient, because their new version belongs to another one. If clients export this patient separately with _since, write a line for each of these resources to deleted/ of the records directory (see infra/docs/records.md)",
             ),
             (
                 &self.deletions,

@@ -1,4 +1,4 @@
-//! Writes the resources to the files of the lake layout. Each file gets its final name when it is complete.
+//! Writes the resources to new files. They get the final names of the lake layout when all of them are complete: see [`Changes`].
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashSet};
@@ -11,6 +11,7 @@ use fhir::json;
 use fhir::references::{parse, reference_values};
 use fhir::spelling::plainly;
 
+use super::commit::Changes;
 use super::report::{Kind, Notes};
 use super::settle::{Losers, parallel};
 use super::spill::{Fields, Head, Run, Stream, Writer, put_resource};
@@ -44,6 +45,7 @@ pub(super) fn patients(
     into: &Path,
     losers: &Losers,
     damaged: &BTreeSet<PathBuf>,
+    changes: &Changes<'_>,
 ) -> Result<Notes, Failure> {
     let written = parallel(workers, load.texts.len(), Notes::default, |notes, index| {
         load.check_interrupted()?;
@@ -52,8 +54,8 @@ pub(super) fn patients(
         let (mut current, mut written): (Option<Record>, _) = (None, HashSet::new());
         texts.each(|head, text| {
             if current.as_ref().is_none_or(|record| record.patient.as_bytes() != head.home) {
-                close(current.take(), notes, damaged)?;
-                current = Some(Record::new(into, head.home)?);
+                close(current.take(), notes, damaged, changes)?;
+                current = Some(Record::new(into, head.home, changes)?);
                 written.insert(hash(head.home));
             }
             if let Some(record) = &mut current {
@@ -63,9 +65,9 @@ pub(super) fn patients(
             }
             Ok(())
         })?;
-        close(current, notes, damaged)?;
+        close(current, notes, damaged, changes)?;
         load.texts.remove(index);
-        remove_emptied(load, index, into, &written, damaged)?;
+        remove_emptied(load, index, into, &written, damaged, changes)?;
         Ok(())
     })?;
     let mut notes = Notes::default();
@@ -82,6 +84,7 @@ fn remove_emptied(
     into: &Path,
     written: &HashSet<u64>,
     damaged: &BTreeSet<PathBuf>,
+    changes: &Changes<'_>,
 ) -> Result<(), Failure> {
     // This stream has the same partitions as the resources.
     let bytes = load.patients.read(index)?;
@@ -96,10 +99,9 @@ fn remove_emptied(
             continue;
         }
         for file in files {
-            std::fs::remove_file(&file).map_err(|error| Failure::of_path(&file, &error))?;
+            changes.remove(&file)?;
         }
-        // The directory stays if it has documents.
-        let _ = std::fs::remove_dir(&directory);
+        changes.remove(&directory)?;
     }
     Ok(())
 }
@@ -114,17 +116,22 @@ struct Record {
 }
 
 impl Record {
-    fn new(into: &Path, patient: &[u8]) -> Result<Self, Failure> {
+    fn new(into: &Path, patient: &[u8], changes: &Changes<'_>) -> Result<Self, Failure> {
         let patient = String::from_utf8_lossy(patient).into_owned();
         let directory = into.join("Patient").join(&patient);
-        let file = Pending::new(directory.join("records.ndjson"))?;
+        let file = Pending::new(directory.join("records.ndjson"), changes)?;
         Ok(Self { patient, has_patient: false, resources: 0, directory, file })
     }
 }
 
-fn close(record: Option<Record>, notes: &mut Notes, damaged: &BTreeSet<PathBuf>) -> Result<(), Failure> {
+fn close(
+    record: Option<Record>,
+    notes: &mut Notes,
+    damaged: &BTreeSet<PathBuf>,
+    changes: &Changes<'_>,
+) -> Result<(), Failure> {
     let Some(Record { patient, has_patient, resources, directory, file }) = record else { return Ok(()) };
-    replace(&records_in(&directory)?, vec![file], damaged)?;
+    replace(&records_in(&directory)?, vec![file], damaged, changes)?;
     notes.loaded.resources += resources;
     if has_patient {
         notes.loaded.patients += 1;
@@ -136,17 +143,23 @@ fn close(record: Option<Record>, notes: &mut Notes, damaged: &BTreeSet<PathBuf>)
     Ok(())
 }
 
-/// Renames the new files to their final names, and removes the old files, whose contents the new ones include. An old file that could not
-/// be used completely is kept under another name.
-fn replace(before: &[PathBuf], new: Vec<Pending>, damaged: &BTreeSet<PathBuf>) -> Result<(), Failure> {
+/// Lets the new files replace the old ones, whose contents they include. An old file that could not be used completely is kept under
+/// another name.
+fn replace(
+    before: &[PathBuf],
+    new: Vec<Pending>,
+    damaged: &BTreeSet<PathBuf>,
+    changes: &Changes<'_>,
+) -> Result<(), Failure> {
     for path in before.iter().filter(|path| damaged.contains(*path)) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        std::fs::rename(path, path.with_file_name(format!("{name}.damaged")))
-            .map_err(|error| Failure::of_path(path, &error))?;
+        let next = new.iter().find(|new| new.path == *path).map(|new| &*new.new);
+        changes.set_aside(path, &path.with_file_name(format!("{name}.damaged")), next)?;
     }
-    let written = new.into_iter().map(Pending::keep).collect::<Result<Vec<_>, Failure>>()?;
+    let keep = |new: Pending| new.keep(changes);
+    let written = new.into_iter().map(keep).collect::<Result<Vec<_>, Failure>>()?;
     for path in before.iter().filter(|path| !damaged.contains(*path) && !written.contains(path)) {
-        std::fs::remove_file(path).map_err(|error| Failure::of_path(path, &error))?;
+        changes.remove(path)?;
     }
     Ok(())
 }
@@ -158,7 +171,7 @@ pub(super) fn shared(
     into: &Path,
     losers: &Losers,
     damaged: &BTreeSet<PathBuf>,
-    runs: &Stream,
+    (runs, changes): (&Stream, &Changes<'_>),
 ) -> Result<Notes, Failure> {
     let mut notes = Notes::default();
     let sorted = parallel(
@@ -188,10 +201,10 @@ pub(super) fn shared(
     merge(runs, |resource_type, id, text| {
         load.check_interrupted()?;
         if resource_type == "Group" && is_fhir_id(id) {
-            let mut group = Pending::new(into.join("Group").join(format!("{id}.json")))?;
+            let mut group = Pending::new(into.join("Group").join(format!("{id}.json")), changes)?;
             group.line(text)?;
             notes.loaded.groups += 1;
-            return group.keep().map(|_| ());
+            return group.keep(changes).map(|_| ());
         }
         if !is_type_name(resource_type) {
             return Ok(());
@@ -199,7 +212,7 @@ pub(super) fn shared(
         if current.as_ref().is_none_or(|(of, _)| of != resource_type.as_bytes()) {
             files.extend(current.take().map(|(_, pending)| pending));
             let path = into.join("shared").join(format!("{resource_type}.ndjson"));
-            current = Some((resource_type.as_bytes().to_owned(), Pending::new(path)?));
+            current = Some((resource_type.as_bytes().to_owned(), Pending::new(path, changes)?));
         }
         if let Some((_, pending)) = &mut current {
             pending.line(text)?;
@@ -208,7 +221,7 @@ pub(super) fn shared(
         Ok(())
     })?;
     files.extend(current.map(|(_, pending)| pending));
-    replace(&records_in(&into.join("shared"))?, files, damaged)?;
+    replace(&records_in(&into.join("shared"))?, files, damaged, changes)?;
     Ok(notes)
 }
 
@@ -263,31 +276,29 @@ fn merge(
     Ok(())
 }
 
-/// A file that gets its final name when it is complete.
+/// A new file, and the path that it gets.
 struct Pending {
     path: PathBuf,
-    part: PathBuf,
+    new: PathBuf,
     file: BufWriter<File>,
 }
 
 impl Pending {
-    fn new(path: PathBuf) -> Result<Self, Failure> {
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| Failure::of_path(directory, &error))?;
-        }
-        let part = path.with_extension("part");
-        let file = File::create(&part).map_err(|error| Failure::of_path(&part, &error))?;
-        Ok(Self { path, part, file: BufWriter::with_capacity(128 * 1024, file) })
+    fn new(path: PathBuf, changes: &Changes<'_>) -> Result<Self, Failure> {
+        let new = changes.new_file()?;
+        let file = File::create(&new).map_err(|error| Failure::of_path(&new, &error))?;
+        Ok(Self { path, new, file: BufWriter::with_capacity(128 * 1024, file) })
     }
 
     fn line(&mut self, text: &[u8]) -> Result<(), Failure> {
         let written = self.file.write_all(text).and_then(|()| self.file.write_all(b"\n"));
-        written.map_err(|error| Failure::of_path(&self.part, &error))
+        written.map_err(|error| Failure::of_path(&self.new, &error))
     }
 
-    fn keep(mut self) -> Result<PathBuf, Failure> {
-        let kept = self.file.flush().and_then(|()| std::fs::rename(&self.part, &self.path));
-        kept.map_err(|error| Failure::of_path(&self.path, &error))?;
+    /// Ends the file. It gets its path with the other changes.
+    fn keep(mut self, changes: &Changes<'_>) -> Result<PathBuf, Failure> {
+        self.file.flush().map_err(|error| Failure::of_path(&self.new, &error))?;
+        changes.place(&self.new, &self.path)?;
         Ok(self.path)
     }
 }

@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 use indicatif::ProgressBar;
 use storage::sorter::Sorter;
 
-use super::{ALL, LIMITS, Row, key_hash, write};
+use super::{LIMITS, Row, key_hash, mark_complete, write};
 use crate::Failure;
 use crate::load::arriving::key_of;
 use crate::load::earlier::{READ_AT_ONCE, next_patients};
@@ -42,7 +42,8 @@ pub(super) async fn scan(
             }
         }
     }
-    write(files, ALL, sorter.finish().await?).await?;
+    write(files, sorter.finish().await?).await?;
+    mark_complete(files).await?;
     Ok(count)
 }
 

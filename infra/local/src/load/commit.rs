@@ -1,0 +1,197 @@
+//! The last step of a load: the new files get their final names, and the old ones are removed.
+//!
+//! All new files are complete before the first change of the lake. A load that fails or is interrupted before that changes no record. If
+//! the program is stopped between two changes, resources that move from one record to another could be in neither of them. So the changes
+//! are first written to a list, and the next load completes the list of a load that was stopped.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::TEMPORARY;
+use crate::Failure;
+
+/// The complete list of changes, in the temporary directory of a load.
+const LIST: &str = "changes";
+/// The number of new files in one directory.
+const FILES_EACH: u64 = 4_096;
+
+/// The changes that a load will make. Paths cannot contain a NUL byte, so it separates them in the list.
+pub(super) struct Changes<'l> {
+    /// The temporary directory of the load.
+    directory: &'l Path,
+    /// The number of new files.
+    files: AtomicU64,
+    list: Mutex<BufWriter<File>>,
+}
+
+impl<'l> Changes<'l> {
+    pub(super) fn new(directory: &'l Path) -> Result<Self, Failure> {
+        let path = directory.join("changes.part");
+        let list = File::create(&path).map_err(|error| Failure::of_path(&path, &error))?;
+        Ok(Self { directory, files: AtomicU64::new(0), list: Mutex::new(BufWriter::new(list)) })
+    }
+
+    /// Returns the path of the next new file, in an existing directory.
+    pub(super) fn new_file(&self) -> Result<PathBuf, Failure> {
+        let number = self.files.fetch_add(1, Ordering::Relaxed);
+        let directory = self.directory.join(format!("new-{}", number / FILES_EACH));
+        std::fs::create_dir_all(&directory).map_err(|error| Failure::of_path(&directory, &error))?;
+        Ok(directory.join(number.to_string()))
+    }
+
+    /// Gives a new file its final name, and replaces the file that has this name.
+    pub(super) fn place(&self, new: &Path, path: &Path) -> Result<(), Failure> {
+        self.push([new, path, Path::new("")])
+    }
+
+    /// Gives a file of the lake another name. `before` is the new file that gets its name, if there is one: when that is in its place,
+    /// the name belongs to the new file.
+    pub(super) fn set_aside(&self, path: &Path, name: &Path, before: Option<&Path>) -> Result<(), Failure> {
+        self.push([path, name, before.unwrap_or(Path::new(""))])
+    }
+
+    /// Removes a file of the lake, or a directory if it is empty then.
+    pub(super) fn remove(&self, path: &Path) -> Result<(), Failure> {
+        self.push([path, Path::new(""), Path::new("")])
+    }
+
+    fn push(&self, paths: [&Path; 3]) -> Result<(), Failure> {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in paths {
+            let written = list.write_all(path.as_os_str().as_bytes()).and_then(|()| list.write_all(&[0]));
+            written.map_err(|error| Failure::of_path(path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the changes.
+    pub(super) fn make(self) -> Result<(), Failure> {
+        let (part, path) = (self.directory.join("changes.part"), self.directory.join(LIST));
+        let list = self.list.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let complete = || {
+            list.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+            std::fs::rename(&part, &path)
+        };
+        complete().map_err(|error| Failure::of_path(&path, &error))?;
+        make(&path)
+    }
+}
+
+/// Completes the changes of loads that were stopped. Returns their number.
+pub(super) fn complete(into: &Path) -> Result<u64, Failure> {
+    let entries = match std::fs::read_dir(into) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        entries => entries.map_err(|error| Failure::of_path(into, &error))?,
+    };
+    let mut completed = 0;
+    for entry in entries {
+        let entry = entry.map_err(|error| Failure::of_path(into, &error))?;
+        let list = entry.path().join(LIST);
+        if entry.file_name().as_bytes().starts_with(TEMPORARY.as_bytes()) && list.is_file() {
+            make(&list)?;
+            std::fs::remove_dir_all(entry.path()).map_err(|error| Failure::of_path(&entry.path(), &error))?;
+            completed += 1;
+        }
+    }
+    Ok(completed)
+}
+
+/// Makes the changes of a list. A change that was made before is skipped.
+fn make(list: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::of_path(list, &error);
+    let mut changes = BufReader::new(File::open(list).map_err(failed)?);
+    let mut next = || -> std::io::Result<Option<PathBuf>> {
+        let mut path = Vec::new();
+        let read = changes.read_until(0, &mut path)?;
+        path.pop();
+        Ok((read > 0).then(|| PathBuf::from(std::ffi::OsString::from_vec(path))))
+    };
+    while let (Some(from), Some(to), Some(before)) =
+        (next().map_err(failed)?, next().map_err(failed)?, next().map_err(failed)?)
+    {
+        change(&from, &to, &before).map_err(|error| Failure::of_path(&from, &error))?;
+    }
+    Ok(())
+}
+
+fn change(from: &Path, to: &Path, before: &Path) -> std::io::Result<()> {
+    let none = Path::new("");
+    if to == none {
+        return match std::fs::remove_file(from) {
+            // The directory stays if it has documents.
+            Err(_) if from.is_dir() => std::fs::remove_dir(from).or(Ok(())),
+            removed => unless_missing(removed),
+        };
+    }
+    if before != none && !before.exists() {
+        return Ok(());
+    }
+    if let Some(directory) = to.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    unless_missing(std::fs::rename(from, to))
+}
+
+fn unless_missing(done: std::io::Result<()>) -> std::io::Result<()> {
+    match done {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stops after each number of changes, and completes them: the result is always the same.
+    #[test]
+    fn changes_are_completed_wherever_they_were_stopped() {
+        for stopped_after in 0..=5 {
+            let lake = tempfile::tempdir().expect("a directory");
+            let path = |name: &str| lake.path().join(name);
+            let write = |name: &str, text: &str| {
+                std::fs::create_dir_all(path(name).parent().expect("a directory")).expect("created");
+                std::fs::write(path(name), text).expect("written");
+            };
+            for (name, text) in [("p1/records", "damaged"), ("p1/other", "old"), ("p2/records", "old")] {
+                write(name, text);
+            }
+            let temporary = path(&format!("{TEMPORARY}x"));
+            std::fs::create_dir(&temporary).expect("created");
+            let changes = Changes::new(&temporary).expect("a list");
+            let new = [changes.new_file().expect("a path"), changes.new_file().expect("a path")];
+            for (new, text) in new.iter().zip(["new 1", "new 3"]) {
+                std::fs::write(new, text).expect("written");
+            }
+            let all = [
+                [path("p1/records"), path("p1/records.damaged"), new[0].clone()],
+                [new[0].clone(), path("p1/records"), PathBuf::new()],
+                [path("p1/other"), PathBuf::new(), PathBuf::new()],
+                [path("p2/records"), PathBuf::new(), PathBuf::new()],
+                [new[1].clone(), path("p3/records"), PathBuf::new()],
+            ];
+            changes.set_aside(&all[0][0], &all[0][1], Some(&new[0])).expect("listed");
+            changes.place(&new[0], &all[1][1]).expect("listed");
+            changes.remove(&all[2][0]).expect("listed");
+            changes.remove(&all[3][0]).expect("listed");
+            changes.remove(&path("p2")).expect("listed");
+            changes.place(&new[1], &all[4][1]).expect("listed");
+            drop(changes);
+            std::fs::rename(temporary.join("changes.part"), temporary.join(LIST)).expect("renamed");
+            for [from, to, before] in &all[..stopped_after] {
+                change(from, to, before).expect("made");
+            }
+            assert_eq!(complete(lake.path()).expect("completed"), 1);
+            assert_eq!(complete(lake.path()).expect("completed"), 0);
+            let read = |name: &str| std::fs::read_to_string(path(name)).ok();
+            let found = ["p1/records", "p1/records.damaged", "p1/other", "p3/records"].map(read);
+            let expected = [Some("new 1"), Some("damaged"), None, Some("new 3")];
+            assert_eq!(found, expected.map(|text| text.map(str::to_owned)), "{stopped_after}");
+            assert!(!path("p2").exists() && !temporary.exists());
+        }
+    }
+}
