@@ -161,7 +161,7 @@ impl Download {
             Asker::Key(key) => {
                 let stored = stored.filter(|stored| self.has_key(&stored.job, key)).ok_or_else(|| {
                     Error::Forbidden(
-                        "the link is invalid; take the URLs of attachments from the files of the export"
+                        "the link is invalid; use the URLs of attachments in the files of the export"
                             .to_owned(),
                     )
                 })?;

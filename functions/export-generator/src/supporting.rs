@@ -117,7 +117,7 @@ fn belongs_to_patient(reference: &str) -> String {
 /// Returns the problem of a resource whose versions are too large to be compared.
 fn too_many_versions(reference: &str) -> String {
     format!(
-        "an exported resource refers to {reference}, of which shared/ has too many versions to compare their labels, so it is not exported: remove the earlier ones"
+        "an exported resource refers to {reference}. Its versions in shared/ are together too large to compare their labels, so it is not exported: remove the earlier versions"
     )
 }
 

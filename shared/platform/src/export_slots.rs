@@ -44,7 +44,7 @@ impl ExportSlots<'_> {
         match self.take(&owner.account_key(), limit, job, now).await? {
             true => Ok(()),
             false => Err(Error::TooMany(format!(
-                "this client has {limit} unfinished exports, which is the limit: wait until one ends, or cancel one"
+                "this client has {limit} unfinished bulk exports, which is the limit: wait until one ends, or cancel one"
             ))),
         }
     }

@@ -306,7 +306,7 @@ zip-readme-data = data: your record as FHIR R4 (hl7.org/fhir/R4), in files of th
 zip-readme-attachments = attachments: letters, scans and other documents. An entry names a document by an address. The name of the file here is what follows the last "/" of the address, without a "?" and what is after it.
 zip-readme-manifest = manifest.json: the list of the files, how many entries each has, and an account of what was left out and why.
 zip-readme-sums = SHA256SUMS: the hashes of all files. "sha256sum -c SHA256SUMS" tells whether a file was changed.
-zip-readme-address = The addresses in the entries are those of the server that made this copy. Until the copy is deleted there, an address with "?key=" opens its document for everybody who has the address. They may not work any more.
+zip-readme-address = The addresses in the entries are those of the server that made this copy. They may not work any more. Until the copy is deleted there, an address with "?key=" opens its document for everybody who has the address.
 zip-readme-safe = Keep this copy in a safe place. Whoever has it can read your record.
 zip-readme-format = More on the format: { $url }
 gone-title = No longer here
@@ -506,7 +506,7 @@ format-files-do = A copy is a set of text files in the standard format of health
 format-documents = Letters, pictures and other documents of the record are files of their own, in the format in which the record has them. A DocumentReference, Media or DiagnosticReport names each of them, with its size in bytes and its SHA-1 hash in base64 (Attachment.size, Attachment.hash).
 format-links = The standards:
 format-manifest = The manifest
-format-manifest-do = The manifest is a JSON document that lists all files of a copy. Which members it has depends on the request and on the app. A point in a name here means: a member of that object, or of each object in that list.
+format-manifest-do = The manifest is a JSON document that lists all files of a copy. Which members it has depends on the request and on the app. A dot in a name means: a member of that object, or of each object in that list.
 manifest-transactionTime = The copy has what the record had at this time (an instant with time zone).
 manifest-request = The address of the request that started the copy.
 manifest-requiresAccessToken = Whether a file can only be loaded with an access token.
@@ -518,14 +518,14 @@ manifest-outcome = The same files as in error, in version 4 of Bulk Data, which 
 manifest-outputFormat = The media type of the files, in version 4 of Bulk Data.
 manifest-manifestType = The kind of the manifest, in version 4 of Bulk Data.
 manifest-outputOrganizedBy = The files of the copy have a block for each patient (see below).
-manifest-link = The manifest has several pages, and this is where the next one is. The last page does not have it.
+manifest-link = If the manifest has several pages: where the next page is. The last page does not have this member.
 manifest-link-relation = What is at the address: next, the next page.
 manifest-link-url = The address of the next page.
 manifest-extension = More about the whole copy (see below).
 manifest-status = The state of an export that still runs, or that has failed.
 manifest-progress = How much of an export that still runs is done, in percent.
 manifest-totalResources = How many resources an export that still runs has written.
-manifest-waiting = Since when an export that still runs waits for the store of the records.
+manifest-waiting = A text that says since when an export that still runs waits for a store, and which one.
 format-manifest-file = Each file in the manifest
 format-manifest-file-do = The lists output, deleted, error, errors and outcome have these members for each file:
 manifest-file-type = The resource type of all lines of the file. A file with blocks does not have it.
@@ -542,7 +542,7 @@ manifest-extension-ehiDocumentationUrl = The address of this page.
 manifest-extension-notice = The notice of 42 CFR 2.32, if the copy may have records about alcohol or drugs.
 manifest-extension-ledger = The account of the record: what happened to each resource that was read (see below).
 format-manifest-ledger = The account of the record
-format-manifest-ledger-do = The ledger counts everything that was read. These sums hold in every copy: of the resources, read is written, leftOut, withheld, duplicates and problems together; of the documents, found is written, leftOut, withheld and problems together; of the patients, planned is exported, absent and failed together.
+format-manifest-ledger-do = The ledger counts everything that was read. These sums hold in every copy: of the resources, read is the sum of written, leftOut, withheld, duplicates and problems; of the documents, found is the sum of written, leftOut, withheld and problems; of the patients, planned is the sum of exported, absent and failed.
 manifest-ledger-patients = The patients of the export.
 manifest-ledger-patients-planned = Patients that the export has to copy.
 manifest-ledger-patients-exported = Patients whose whole record was read.
@@ -550,11 +550,11 @@ manifest-ledger-patients-absent = Patients who have no record here.
 manifest-ledger-patients-failed = Patients whose record could be read only in part. The error files say what is missing.
 manifest-ledger-resources = The resources of the export.
 manifest-ledger-resources-read = Resources that were read. A line that is not a resource counts as well.
-manifest-ledger-resources-written = Resources of these that are in the copy, as a line or as a document.
-manifest-ledger-resources-attachments = Resources of the written ones that are in the copy as a document (Binary).
+manifest-ledger-resources-written = Of these, the resources that are in the copy, as a line or as a document.
+manifest-ledger-resources-attachments = Of the written resources, those that are in the copy as a document (Binary).
 manifest-ledger-resources-leftOut = Resources that were left out, counted for each reason (see below).
 manifest-ledger-resources-withheld = Resources of private topics that were withheld, counted for each topic (see below).
-manifest-ledger-resources-duplicates = Resources that are not in the copy because the record has a more recent version of them.
+manifest-ledger-resources-duplicates = Resources that are not in the copy because the record or the shared resources have a more recent version of them.
 manifest-ledger-resources-problems = Resources that could not be used. The error files say why.
 manifest-ledger-resources-made = Resources in the copy that the export made itself. They were not read.
 manifest-ledger-documents = The documents of the record that are files of their own.
@@ -568,7 +568,7 @@ manifest-ledger-problems-reported = Problems that are in the error files.
 manifest-ledger-problems-unlisted = Problems that are only counted here, because there were too many for the error files.
 format-manifest-fhir = FHIR extensions in the manifest
 format-manifest-fhir-do = In version 4 of Bulk Data, the extensions of the manifest and of its files are lists of objects with these members:
-manifest-fhir-url = The name of what the object says, such as ledger, patients or planned.
+manifest-fhir-url = The name of the value in the object, such as ledger, patients or planned.
 manifest-fhir-valueUrl = An address.
 manifest-fhir-valueString = A text.
 manifest-fhir-valueUnsignedInt = A number.
@@ -588,7 +588,7 @@ format-any = Any
 format-always = Always in a copy
 format-all-others = All other types
 format-topics = Private topics
-format-topics-do = A resource is in a private topic if its security label (meta.security) is one of these codes. It is withheld unless the patient ticked the topic. Each topic has its name in the ledger here, and then its codes, which are from
+format-topics-do = A resource is in a private topic if its security label (meta.security) is one of these codes. It is withheld unless the patient ticked the topic. For each topic, its name in the ledger comes first, then its codes. The codes are from
 format-left-out = What was left out
 format-left-out-do = The ledger counts what was left out for each of these reasons:
 left-out-type = The request did not ask for its type.
@@ -610,7 +610,7 @@ format-fields-do = The link of each type leads to the definition of its fields a
 format-type = Type
 format-belongs = Refers to the patient
 format-has = Always there
-format-others = Resources of other types belong to a patient only if one of their fields subject, patient, for, beneficiary or individual refers to the patient, such as in a Task. All others are in a copy if something in the copy refers to them, such as a Medication or a Location. These types are:
+format-others = Resources of other types belong to a patient only if one of their fields subject, patient, for, beneficiary or individual refers to the patient, for example Task.for. All others are in a copy if something in the copy refers to them, such as a Medication or a Location. These types are:
 
 ## The audit trail
 
@@ -636,7 +636,7 @@ audit-where = From where
 audit-all = All
 audit-filter = Show
 audit-none = There are no entries here.
-audit-more-to-search = Nothing found among the newer entries. There is more to look through: go on with older entries.
+audit-more-to-search = Nothing was found among the newer entries. There are older entries to search: go on with older entries.
 audit-all-patients = All patients
 audit-system = All patients and all other records
 audit-patient-wrong = { $part }: this is not an id. Type the id of the patient, not the name.
@@ -826,9 +826,9 @@ upload-file-hint = At most { $size }. Send it within { $minutes ->
 upload-too-large = The file is larger than { $size }. Choose a smaller one.
 upload-send = Send the file
 upload-attach-title = Attach { $name }?
-upload-arrived = The file has arrived, with { $size }. It is not attached yet.
+upload-arrived = The file has arrived ({ $size }). It is not attached yet.
 upload-again = Send another file
-upload-over = This file is not here any more, because its time is over. Begin again.
+upload-over = This file is not here any more, because the time for it is over. Begin again.
 attach-stale = Nothing was attached now, because this export was changed since you opened the page. Your files may be attached already: look at the list of documents, and attach what is missing.
 job-attach-too-large = A file is larger than { $size }. Choose a smaller one.
 job-attach-too-many = Choose at most { $count ->
@@ -1107,8 +1107,8 @@ groups-others = { $count ->
    *[other] { $count } members cannot be exported, because they are no patients of this server. The export names them.
 }
 groups-unread = { $count ->
-    [one] The members of one group are not all exported: it is missing, cannot be read, or does not list all its members. The export names it.
-   *[other] The members of { $count } groups are not all exported: they are missing, cannot be read, or do not list all their members. The export names them.
+    [one] Not all members of one group are exported: the group is missing, cannot be read, or does not list all its members. The export names it.
+   *[other] Not all members of { $count } groups are exported: these groups are missing, cannot be read, or do not list all their members. The export names them.
 }
 groups-changed = The group has changed since you opened this page. See whom it has now, then start the export.
 groups-too-large = This group is too large for a page: it has more than 32 MB or 400,000 members, with the groups in it. A registered client can export it: $export of Group/{ $id }. Or ask for smaller groups.

@@ -43,7 +43,7 @@ async fn a_filter_finds_an_older_entry() {
             return;
         }
         assert!(!page.contains("There are no entries here."), "{page}");
-        assert!(page.contains("Nothing found among the newer entries."), "{page}");
+        assert!(page.contains("Nothing was found among the newer entries."), "{page}");
         assert!(pages < 10, "the pages have an end");
     }
     panic!("the entry was not found on {pages} pages");

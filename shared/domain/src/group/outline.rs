@@ -109,7 +109,7 @@ impl Outline {
 impl fmt::Display for Modifier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url: String = self.url.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
-        write!(formatter, "the modifier extension '{url}', which this server does not know")
+        write!(formatter, "the modifier extension '{url}', which this server does not support")
     }
 }
 
