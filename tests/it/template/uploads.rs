@@ -77,7 +77,7 @@ pub(super) async fn a_large_file_is_attached_on_the_pages(world: World) {
     // S3 adds parameters to the address.
     let back = format!("{address}?bucket=the-files&key={}&etag=%221%22", fields["key"]);
     let question = page(&world, &staff, &back).await;
-    assert!(question.contains("Attach scan.pdf?") && question.contains("with 6 MB"), "{question}");
+    assert!(question.contains("Attach scan.pdf?") && question.contains("has arrived (6 MB)"), "{question}");
     let version = hidden(&question, "version");
     for fields in [[("version", "0")], [("version", &*version)], [("version", &*version)]] {
         let attached = world.post(&address).cookie(&staff).form(&fields).send().await;
