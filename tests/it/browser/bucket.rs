@@ -90,7 +90,7 @@ async fn attach_a_large_file(script: Script) {
     page.choose_file(&scan).await;
     press(&page, "Send the file").await;
     assert_eq!(page.heading().await, "Attach scan.pdf?", "{}", page.url().await);
-    assert!(page.text().await.contains("with 5 MB"), "{}", page.text().await);
+    assert!(page.text().await.contains("has arrived (5 MB)"), "{}", page.text().await);
     checked(&page, script, "staff-upload-attach").await;
     press(&page, "Attach").await;
     assert!(page.heading().await.contains("Anna Lindqvist"), "{}", page.heading().await);
