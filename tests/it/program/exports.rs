@@ -74,7 +74,7 @@ fn an_export_from_a_server_continues_after_a_broken_download() {
         assert_eq!(std::fs::read_dir(out.path().join("attachments")).expect("attachments").count(), 8);
     }
     assert_eq!(jobs[0], jobs[1], "an interrupted export continues");
-    assert_ne!(jobs[1], jobs[2], "a complete export starts anew");
+    assert_ne!(jobs[1], jobs[2], "after a complete export a new job starts");
     let whole = server.stop().expect("SIGTERM stops the server successfully");
     let (_, log) = whole.split_once("--out out-all").expect("the greeting, which suggests a patient");
     assert!(log.contains("$ehi-export") && log.contains("export finished"), "{log}");
