@@ -210,7 +210,11 @@ fn fill(
     notes.add(write::patients(&load, workers, into, &losers, &damaged, &changes)?);
     let runs = stream("runs", load.shared.len());
     notes.add(write::shared(&load, workers, into, &losers, &damaged, (&runs, &changes))?);
-    changes.make()?;
+    if let Err(failure) = changes.make() {
+        // The directory has the files that have no names yet: the next load completes the changes.
+        let _ = directory.keep();
+        return Err(failure);
+    }
     let mut loaded = notes.loaded(&inputs);
     loaded.scanned = homes.scanned;
     written_patients(&load, &mut loaded.changed)?;
