@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use domain::choices::Sensitive;
 use domain::redaction::REASONS;
+use domain::sensitive::Sensitive;
 use http::StatusCode;
 use serde_json::Value;
 use tests::{BASE_URL, World, both_hosts};

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::choices::{RecordGroup, Sensitive};
+use domain::choices::RecordGroup;
+use domain::sensitive::Sensitive;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tests::{ANNA, World, reference, stored_lines, text};

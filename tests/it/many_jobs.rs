@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use domain::ids::PatientId;
-use domain::job::{Job, JobState, PatientSummary};
+use domain::job::{Job, JobState};
+use domain::patient_summary::PatientSummary;
 use domain::ports::jobs::{JobQuery, Jobs};
 use domain::search::Search;
 use domain::states::{AwaitingInput, Queued};

@@ -17,7 +17,8 @@ use domain::ports::queue::TaskGroup;
 use domain::request::SizeClass;
 use jiff::SignedDuration;
 use platform::Platform;
-use tests::simulated::platform::{LAKE_BUCKET, dead_letters, platform, random, sdk};
+use tests::simulated::names::LAKE_BUCKET;
+use tests::simulated::platform::{dead_letters, platform, random, sdk};
 use tests::simulated::{Client, Simulation, Stage, run};
 
 fn client() -> Client {

@@ -1,6 +1,6 @@
 //! Check 14 of the design: if no private topic is ticked, each of the eight is withheld, and the ledger names it.
 
-use domain::choices::Sensitive;
+use domain::sensitive::Sensitive;
 use serde_json::{Value, json};
 use tests::{ANNA, TestResponse, World};
 use words::Words;

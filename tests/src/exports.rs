@@ -1,7 +1,8 @@
 //! Exports that start without a request, for the tests and benchmarks of the engine.
 
 use domain::ids::ClientId;
-use domain::job::{Job, Owner};
+use domain::job::Job;
+use domain::owner::Owner;
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
 use domain::selection::Selection;
 use platform::Platform;

@@ -23,8 +23,8 @@ use web::respond::json;
 
 use crate::Admin;
 use crate::caller::{Caller, Staff};
-use crate::job::Seen;
 use crate::review::Rejection;
+use crate::seen::Seen;
 use crate::uploads::Sender;
 
 /// Jobs per page: the default, and the maximum.

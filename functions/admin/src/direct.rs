@@ -10,8 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::chunk::job_prefix;
 use domain::error::{Error, NO_JOB, Result};
+use domain::header::Attachment;
 use domain::ids::{Attempt, JobId};
-use domain::job::Attachment;
 use domain::ports::expiring::EntryKind;
 use domain::ports::files::{self, UploadForm};
 use domain::ports::jobs::StoredJob;
@@ -26,8 +26,8 @@ use web::{ApiError, respond};
 
 use crate::Admin;
 use crate::caller::Staff;
-use crate::job::Seen;
 use crate::review::attaching;
+use crate::seen::Seen;
 use crate::uploads::{PIECE, described};
 
 pub(crate) const FILE: [Parameter; 3] = [

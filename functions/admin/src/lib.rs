@@ -1,7 +1,7 @@
 //! The actions of staff: list, inspect, approve, reject, attach and delete, as an API (contract, section 4) and as pages.
 //!
 //! - [`caller`]: authenticates the caller; [`login`]: sessions; [`kept`]: what was typed before the session ended;
-//! - [`review`]: the decisions of staff about a job, for API and pages; [`uploads`]: files that staff attach, and
+//! - [`review`]: the decisions of staff about a job, for API and pages, if it has the version that they have [`seen`]; [`uploads`]: files that staff attach, and
 //!   [`direct`]: files that are too large for a request;
 //! - [`api`] and [`pages`]: the routes of both; [`job`]: the pages of one export;
 //! - [`queue`] and [`several`]: the list of exports, and approving several of them;
@@ -20,6 +20,7 @@ mod pages;
 mod patients;
 mod queue;
 mod review;
+mod seen;
 mod settings_page;
 mod several;
 mod start;

@@ -7,8 +7,9 @@ use domain::audit::{Action, Actor, Event};
 use domain::chunk::{OutputFile, Purpose, job_prefix};
 use domain::clock::hex;
 use domain::error::{Error, NO_JOB, Result};
+use domain::header::Attachment;
 use domain::ids::JobId;
-use domain::job::{Attachment, Job};
+use domain::job::Job;
 use domain::manifest::NamedFile;
 use domain::ports::files::write_all;
 use domain::ports::jobs::StoredJob;
@@ -22,7 +23,7 @@ use platform::telemetry::staff_action;
 use web::caller::living;
 
 use crate::Admin;
-use crate::job::Seen;
+use crate::seen::Seen;
 use crate::uploads::{MAX_ATTACHED, too_many};
 
 /// Why an export is rejected.

@@ -11,14 +11,14 @@ use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
 use web::extract::Query;
-use web::pages::job::Message;
-use web::pages::{QueueRow, Refused, SeveralDonePage, SeveralPage};
+use web::pages::{Message, QueueRow, Refused, SeveralDonePage, SeveralPage};
 use web::request_context;
 use web::respond::{PageError, html, status_of};
 
+use crate::Admin;
 use crate::caller::PageStaff;
 use crate::kept::StaffForm;
-use crate::{Admin, job};
+use crate::seen::Seen;
 
 const JOB: &str = "job";
 /// The exports, each with the version that staff have seen.
@@ -144,7 +144,7 @@ impl Admin {
             Ok(stored) => stored,
             Err(why) => return Ok(Err(why)),
         };
-        match self.approve_job(&seen.id, who, job::Seen::Version(seen.version)).await {
+        match self.approve_job(&seen.id, who, Seen::Version(seen.version)).await {
             Ok(approved) => Ok(Ok(approved)),
             Err(error) if status_of(&error).is_client_error() => {
                 // Another call changed it first, or the export cannot be approved in its state.

@@ -7,15 +7,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::chunk::{RecordAttachment, job_prefix};
 use domain::error::{Error, Result};
+use domain::header::Attachment;
 use domain::ids::{Attempt, FileName, JobId};
-use domain::job::Attachment;
 use domain::ports::jobs::StoredJob;
 use fhir::media_types;
 use http::StatusCode;
 use web::extract::{ContentLength, Unread};
 
 use crate::Admin;
-use crate::job::{Seen, VERSION};
+use crate::seen::{Seen, VERSION};
 
 /// The maximum number of files in one request.
 pub(crate) const MAX_FILES: usize = 5;

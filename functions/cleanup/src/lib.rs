@@ -156,7 +156,7 @@ impl Cleanup {
         let Job::Cancelled(gone) = &stored.job else { return Ok(true) };
         match &gone.undo {
             None => Ok(true),
-            Some(undo) if self.can_still_undo(gone, &undo.job) => Ok(false),
+            Some(_) if self.can_still_undo(gone) => Ok(false),
             Some(_) => {
                 let for_good = Job::Cancelled(gone.clone().for_good());
                 match self.jobs.replace(&for_good, stored.version).await {
@@ -170,9 +170,9 @@ impl Cleanup {
 
     /// Returns whether staff can restore a deleted job. They cannot after its `Expires`, and not after the end of the permission
     /// for private topics.
-    fn can_still_undo(&self, gone: &Gone, job: &Job) -> bool {
+    fn can_still_undo(&self, gone: &Gone) -> bool {
         let due = SignedDuration::from_hours(24 * self.settings.pages.due_days);
-        gone.restorable(self.now).is_some() && !job.header().permission_is_over(due, self.now)
+        gone.restorable(self.now).is_some() && !gone.header.permission_is_over(due, self.now)
     }
 
     /// Removes the objects that staff left out of an export, if the process died before it removed them.

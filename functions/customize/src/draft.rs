@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use domain::choices::reading::{Problem, from_form};
-use domain::choices::{Choices, RecordGroup, Sensitive};
+use domain::choices::{Choices, RecordGroup};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
+use domain::sensitive::Sensitive;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -28,9 +28,9 @@ use domain::choices::reading::{Problem, from_form, from_json};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::Job;
+use domain::moves::Illegal;
 use domain::ports::jobs::StoredJob;
 use domain::request::Base;
-use domain::states::Illegal;
 use http::StatusCode;
 use http::header::SET_COOKIE;
 use platform::Platform;
@@ -220,7 +220,7 @@ impl Customize {
         let customized = self.customize(&stored, &choices, &chooser, Some(language)).await?;
         Ok(match redirect {
             Some(redirect) => see_other(&redirect),
-            None => self.sent_page(&customized.job, link::path(id))?,
+            None => self.sent_page(&customized.job, place::path(id))?,
         })
     }
 

@@ -21,16 +21,10 @@ use web::urls::client_of;
 
 use crate::Customize;
 use crate::access::{Chooser, Credentials};
-use crate::place::{Place, Step};
-use crate::portal::receiver;
+use crate::place::{Place, Step, path, receiver};
 use crate::sent::saved_page;
 use crate::steps::{Next, Sent};
 use crate::view::Shows;
-
-/// Returns the path of a job's form.
-pub(crate) fn path(job: &JobId) -> String {
-    format!("/jobs/{job}/customize")
-}
 
 pub(crate) async fn show(
     State(state): State<Customize>,

@@ -1,6 +1,7 @@
 //! Finds the mistakes in a draft, field by field, and describes them to the patient.
 
-use domain::choices::{RecordGroup, Sensitive};
+use domain::choices::RecordGroup;
+use domain::sensitive::Sensitive;
 use web::pages::FieldProblem;
 use words::Words;
 

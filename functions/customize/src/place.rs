@@ -1,6 +1,9 @@
 //! The parameters of a form: its path, its patient, the receiver of the copy, and the key of its draft.
 
+use domain::ids::{ClientId, JobId};
+use settings::{Client, OWN_PAGES};
 use url::form_urlencoded::Serializer;
+use web::request_context;
 
 /// A step of the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,19 @@ impl Step {
             Self::Check => 3,
         }
     }
+}
+
+/// Returns the path of a job's form.
+pub(crate) fn path(job: &JobId) -> String {
+    format!("/jobs/{job}/customize")
+}
+
+/// Returns the name of the receiver of the copy: the app, or the patient.
+pub(crate) fn receiver(id: &ClientId, client: Option<&Client>) -> String {
+    if id.as_str() == OWN_PAGES {
+        return request_context::words().text("receiver-you", &[]);
+    }
+    client.and_then(|client| client.name.clone()).unwrap_or_else(|| id.to_string())
 }
 
 /// See the [module](self).

@@ -7,9 +7,11 @@ use domain::audit::{Action, Actor, Event};
 use domain::choices::Choices;
 use domain::choices::reading::{from_form, from_parameters, to_parameters};
 use domain::error::{Error, NO_PATIENT, Result};
-use domain::ids::{ClientId, JobId, PatientId};
-use domain::job::{Job, Owner, PatientSummary};
+use domain::ids::{JobId, PatientId};
+use domain::job::Job;
+use domain::owner::Owner;
 use domain::patient::summary;
+use domain::patient_summary::PatientSummary;
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
 use domain::scopes::ScopeLevel;
 use http::StatusCode;
@@ -27,11 +29,11 @@ use web::respond::{PageError, found, html, see_other};
 use web::session::Cookies;
 
 use crate::draft::{Draft, REPEAT, Returned};
-use crate::place::{Place, Step};
+use crate::place::{Place, Step, path, receiver};
 use crate::sent::saved_page;
 use crate::steps::{Next, Sent};
 use crate::view::Shows;
-use crate::{Customize, allowed_return, link};
+use crate::{Customize, allowed_return};
 
 /// The patient in the path, who is signed in. People who are not signed in are redirected to do so. Another patient gets a page that
 /// offers it.
@@ -102,7 +104,7 @@ pub(crate) async fn show(
 fn again(job: &JobId, client: &Client) -> String {
     match client.id.as_str() {
         OWN_PAGES => format!("/my/exports/{job}?said=already"),
-        _ => format!("{}?step={}", link::path(job), Step::Check.name()),
+        _ => format!("{}?step={}", path(job), Step::Check.name()),
     }
 }
 
@@ -110,16 +112,8 @@ fn again(job: &JobId, client: &Client) -> String {
 fn receipt(job: &JobId, client: &Client) -> String {
     match client.id.as_str() {
         OWN_PAGES => format!("/my/exports/{job}?said=sent"),
-        _ => format!("{}?step=sent", link::path(job)),
+        _ => format!("{}?step=sent", path(job)),
     }
-}
-
-/// Returns the name of the receiver of the copy: the app, or the patient.
-pub(crate) fn receiver(id: &ClientId, client: Option<&Client>) -> String {
-    if id.as_str() == OWN_PAGES {
-        return request_context::words().text("receiver-you", &[]);
-    }
-    client.and_then(|client| client.name.clone()).unwrap_or_else(|| id.to_string())
 }
 
 fn place(patient: &PatientSummary, base: Base, client: &Client, review: bool) -> Place {

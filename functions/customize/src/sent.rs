@@ -2,7 +2,8 @@
 
 use axum::response::Response;
 use domain::error::{Error, Result};
-use domain::job::{Job, JobHeader, JobState};
+use domain::header::JobHeader;
+use domain::job::{Job, JobState};
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
@@ -15,8 +16,7 @@ use web::urls::ask_path;
 use words::Words;
 
 use crate::Customize;
-use crate::link::path;
-use crate::place::{Place, Step};
+use crate::place::{Place, Step, path};
 
 impl Customize {
     /// Returns the time by which the patient must get the copy.

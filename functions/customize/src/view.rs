@@ -2,8 +2,9 @@
 
 use axum::response::Response;
 use crypto::fingerprint;
-use domain::choices::{RecordGroup, Sensitive};
+use domain::choices::RecordGroup;
 use domain::error::Result;
+use domain::sensitive::Sensitive;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;

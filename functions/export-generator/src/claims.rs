@@ -6,11 +6,11 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use domain::choices::Sensitive;
 use domain::decision::Decision;
 use domain::filter::{Filter, Refusal};
 use domain::ledger::Reason;
 use domain::ports::records::Part;
+use domain::sensitive::Sensitive;
 use fhir::attachments::{Link, LinkedAttachment, Target};
 use fhir::references::Reference;
 

@@ -4,10 +4,10 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::audit::{Action, Actor, Event};
-use domain::choices::Sensitive;
 use domain::error::{Error, NO_PATIENT, Result};
 use domain::patient::resource;
 use domain::scopes::ScopeLevel;
+use domain::sensitive::Sensitive;
 use web::caller::Bearer;
 use web::extract::PatientPath;
 use web::respond::fhir_text;

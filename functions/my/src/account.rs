@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use domain::choices::{Choices, Sensitive};
-use domain::job::{AuditEvent, JobHeader};
+use domain::choices::Choices;
+use domain::header::{AuditEvent, JobHeader};
 use domain::ledger::{Ledger, Reason};
 use domain::manifest::ExportTotals;
+use domain::sensitive::Sensitive;
 use web::pages::{AccountRow, ChosenPart, QuotedReason};
 use web::rejection::around;
 use words::Words;

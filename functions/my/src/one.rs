@@ -74,7 +74,7 @@ pub(crate) fn has_permission(stored: &StoredJob, now: Timestamp) -> bool {
     lasts
         && !stored.job.header().owner.is_staff()
         && choices.is_some_and(|choices| {
-            domain::choices::Sensitive::ALL.iter().any(|topic| choices.authorizes(*topic))
+            domain::sensitive::Sensitive::ALL.iter().any(|topic| choices.authorizes(*topic))
         })
 }
 

@@ -6,7 +6,7 @@ use domain::audit::Action;
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::{Job, JobState};
-use domain::states::Illegal;
+use domain::moves::Illegal;
 use http::StatusCode;
 use jiff::Timestamp;
 use platform::exports::{change_any, remove_files};

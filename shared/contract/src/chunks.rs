@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use domain::choices::Sensitive;
 use domain::chunk::{Chunk, ChunkResult, Covered, OutputFile, Purpose, Work};
 use domain::dated::DaysByType;
 use domain::error::Error;
@@ -10,6 +9,7 @@ use domain::ids::{Attempt, ChunkId, JobId, PatientId};
 use domain::ledger::{Ledger, Patients, Reason};
 use domain::pack::{IndexPlace, Location, Place};
 use domain::ports::jobs::{Append, DoneChunk, Jobs, MAX_APPENDED, Plan};
+use domain::sensitive::Sensitive;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 

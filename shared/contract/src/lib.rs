@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
+use domain::header::JobHeader;
 use domain::ids::{ClientId, PatientId};
-use domain::job::{Job, JobHeader, Owner, PatientSummary};
+use domain::job::Job;
+use domain::owner::Owner;
+use domain::patient_summary::PatientSummary;
 use domain::ports::expiring::{EntryKind, ExpiringStore};
 use domain::ports::files::{Files, read_all, write_all};
 use domain::ports::jobs::Jobs;

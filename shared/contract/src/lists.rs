@@ -2,8 +2,11 @@
 
 use domain::clock::Random;
 use domain::error::Error;
+use domain::header::JobHeader;
 use domain::ids::{ClientId, JobId, PatientId};
-use domain::job::{Job, JobHeader, JobState, Owner, PatientIdentifier, PatientSummary};
+use domain::job::{Job, JobState};
+use domain::owner::Owner;
+use domain::patient_summary::{PatientIdentifier, PatientSummary};
 use domain::ports::jobs::{JobQuery, Jobs};
 use domain::search::Search;
 use domain::states::{AwaitingInput, Failed, Gone, Queued};

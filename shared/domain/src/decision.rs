@@ -1,7 +1,7 @@
 //! The decision on one resource, as the [ledger](crate::ledger) counts it.
 
-use crate::choices::Sensitive;
 use crate::ledger::Reason;
+use crate::sensitive::Sensitive;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {

@@ -5,10 +5,11 @@
 //! client, by deleting the export.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
-use crate::job::{AuditEvent, Job, JobHeader};
-use crate::states::{Gone, Illegal};
+use crate::header::{AuditEvent, JobHeader};
+use crate::job::Job;
+use crate::moves::Illegal;
+use crate::states::{Complete, Failed, Gone, Rejected, Restorable, Undo};
 
 /// The action in a job's history when staff undo its deletion.
 const RESTORED: &str = "undid the deletion";
@@ -18,14 +19,6 @@ const DELETED: &str = "deleted";
 const TOOK_BACK: &str = "took back the permission";
 /// The action of a patient or a client that deletes an export that staff could still restore.
 const DELETED_FOR_GOOD: &str = "deleted for good";
-
-/// A deleted job that can still be restored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Undo {
-    /// The job before its deletion.
-    pub job: Box<Job>,
-    pub until: Timestamp,
-}
 
 /// How a patient or a client ended the time in which staff could undo a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +37,18 @@ impl JobHeader {
     }
 }
 
+impl Restorable {
+    /// Returns whether the time in the job's `Expires` header is over, after which it cannot be restored.
+    fn has_expired(&self, now: Timestamp) -> bool {
+        match self {
+            Self::InReview(_) => false,
+            Self::Complete(Complete { expires_at, .. })
+            | Self::Rejected(Rejected { expires_at, .. })
+            | Self::Failed(Failed { expires_at, .. }) => *expires_at <= now,
+        }
+    }
+}
+
 impl Gone {
     /// Returns the job that can be restored; `None` if it cannot, or no longer.
     pub fn restorable(&self, now: Timestamp) -> Option<&Undo> {
@@ -53,7 +58,7 @@ impl Gone {
     /// Restores the job as it was before its deletion; `None` if the time to undo is over.
     pub fn restore(mut self, actor: &str, now: Timestamp) -> Option<Job> {
         self.restorable(now)?;
-        let mut job = *self.undo.take()?.job;
+        let mut job = Job::from(*self.undo.take()?.job);
         *job.header_mut() = self.header.with_event(now, actor, RESTORED);
         Some(job)
     }
@@ -79,12 +84,12 @@ impl Gone {
 impl Job {
     /// Deletes the export for staff. A job that no worker uses can be restored within `undo`.
     pub fn delete(self, actor: &str, now: Timestamp, undo: SignedDuration) -> Result<Gone, Illegal> {
-        let until = now.saturating_add(undo).unwrap_or(now);
-        let undo =
-            (self.can_be_restored() && until > now).then(|| Undo { job: Box::new(self.clone()), until });
         if self.state().is_gone() {
             return Err(Illegal { state: self.state(), action: "delete" });
         }
+        let until = now.saturating_add(undo).unwrap_or(now);
+        let job = self.restorable().filter(|_| until > now);
+        let undo = job.map(|job| Undo { job: Box::new(job), until });
         Ok(Gone { header: self.into_header().with_event(now, actor, DELETED), undo })
     }
 
@@ -119,15 +124,23 @@ impl Job {
         Gone { header: self.into_header().with_event(now, actor, action), undo: None }
     }
 
-    /// Returns whether a deletion of the job can be undone: no worker uses the job, and it does not wait for one.
+    /// Returns whether a deletion of the job can be undone.
     pub fn can_be_restored(&self) -> bool {
+        self.restorable().is_some()
+    }
+
+    /// Returns a copy of the job, if its deletion can be undone.
+    fn restorable(&self) -> Option<Restorable> {
         match self {
-            Self::InReview(_) | Self::Complete(_) | Self::Rejected(_) | Self::Failed(_) => true,
+            Self::InReview(state) => Some(Restorable::InReview(state.clone())),
+            Self::Complete(state) => Some(Restorable::Complete(state.clone())),
+            Self::Rejected(state) => Some(Restorable::Rejected(state.clone())),
+            Self::Failed(state) => Some(Restorable::Failed(state.clone())),
             Self::AwaitingInput(_)
             | Self::Queued(_)
             | Self::Running(_)
             | Self::Cancelled(_)
-            | Self::Expired(_) => false,
+            | Self::Expired(_) => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::email::EmailAddress;
 use crate::ids::PatientId;
-use crate::job::{MAX_IDENTIFIERS, PatientIdentifier, PatientSummary, Sex};
+use crate::patient_summary::{MAX_IDENTIFIERS, PatientIdentifier, PatientSummary, Sex};
 
 /// The maximum number of characters of a name. A longer name is cut.
 const MAX_NAME: usize = 120;

@@ -16,7 +16,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::choices::Sensitive;
+use crate::sensitive::Sensitive;
 
 /// Counters of one chunk, or their sum over a job. A counter that is missing in a row of an older version is zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

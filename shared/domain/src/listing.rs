@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
+use crate::header::JobHeader;
 use crate::ids::JobId;
-use crate::job::{Job, JobHeader, JobState};
+use crate::job::{Job, JobState};
 use crate::ports::jobs::JobQuery;
 use crate::search::client_key;
 
@@ -17,7 +18,7 @@ pub enum Index {
     All,
     /// The jobs in a state.
     State(JobState),
-    /// The jobs of an owner, by [`crate::job::Owner::key`].
+    /// The jobs of an owner, by [`crate::owner::Owner::key`].
     Owner(String),
     /// The jobs of a patient, by id.
     Patient(String),

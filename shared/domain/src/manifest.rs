@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::choices::Sensitive;
 use crate::chunk::{OutputFile, Purpose};
 use crate::ids::{Attempt, JobId};
 use crate::ledger::Ledger;
-use crate::redaction::Redaction;
+use crate::redaction::{MAX_REASONS_BYTES, MAX_REDACTIONS, Redacted, Redaction};
+use crate::sensitive::Sensitive;
 
 /// Returns the prefix under which one attempt at Finish writes the pages of the manifest. The job's [`ExportTotals`]
 /// has the prefix of the attempt that succeeded.
@@ -72,6 +72,29 @@ impl ExportTotals {
     pub fn page_key(&self, page: u32) -> String {
         format!("{}{page}.json", self.manifest)
     }
+
+    /// Returns whether staff left this attachment of the record out.
+    pub fn has_left_out(&self, attachment: &str) -> bool {
+        let is_it = |redaction: &Redaction| matches!(&redaction.what, Redacted::Document { name } if name == attachment);
+        self.redactions.iter().any(is_it)
+    }
+
+    /// Returns whether `more` things can be left out of the export for a reason.
+    pub fn has_room_for(&self, more: usize, reason: &str) -> bool {
+        let reasons: usize = self.redactions.iter().map(|redaction| redaction.reason.len()).sum();
+        self.redactions.len() + more <= MAX_REDACTIONS && reasons + more * reason.len() <= MAX_REASONS_BYTES
+    }
+
+    /// Adds a redaction to the totals. The caller has updated the counts of the files.
+    pub fn leave_out(&mut self, redaction: Redaction) {
+        if let Some(ledger) = &mut self.ledger {
+            match redaction.what {
+                Redacted::Resource { .. } => ledger.leave_out_line(),
+                Redacted::Document { .. } => ledger.leave_out_attachment(),
+            }
+        }
+        self.redactions.push(redaction);
+    }
 }
 
 /// Names the files of a page in their order: `Patient.ndjson`, `Patient.2.ndjson` and so on. On later pages the names have
@@ -118,3 +141,6 @@ impl StoredManifest {
             .or_else(|| self.files.iter().find(|named| named.file.resource_type == name))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,9 @@
 use jiff::Timestamp;
 
 use crate::email::EmailAddress;
+use crate::header::JobHeader;
 use crate::ids::{JobId, PatientId};
-use crate::job::{Job, JobHeader, JobState};
+use crate::job::{Job, JobState};
 use crate::states::{Complete, Queued};
 
 /// The subject of a notice.

@@ -5,8 +5,8 @@
 //! is the clinician's. If it has choices of the form, the form has promised that the patient can take the permission back, so the patient
 //! sees it and may end it, but may not download it. Bulk exports are their services'.
 
+use crate::header::JobHeader;
 use crate::ids::PatientId;
-use crate::job::JobHeader;
 
 impl JobHeader {
     /// Returns whether the export is a copy of this patient's own, which the patient may download.

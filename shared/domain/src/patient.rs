@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::ids::PatientId;
-use crate::job::PatientSummary;
 use crate::lines::Lines;
 use crate::patient_search::{Beyond, Findable};
+use crate::patient_summary::PatientSummary;
 use crate::ports::records::{BlockReader, Part, Parts, Records};
 
 /// The number of bytes of a record that are searched for the Patient resource. The last block may exceed it.

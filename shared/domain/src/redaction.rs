@@ -8,16 +8,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, Reason};
-use crate::manifest::ExportTotals;
-use crate::states::InReview;
 
 /// The maximum number of redactions of one export, which keeps the job's row small. To leave out more, staff reject the
 /// export.
-const MAX_REDACTIONS: usize = 100;
+pub(crate) const MAX_REDACTIONS: usize = 100;
 /// The maximum length of a reason in characters.
 pub const MAX_REASON: usize = 500;
 /// The maximum length of all reasons of one export in bytes, for the same purpose.
-const MAX_REASONS_BYTES: usize = 50_000;
+pub(crate) const MAX_REASONS_BYTES: usize = 50_000;
 /// The name of the file with the reasons, in URLs and in the manifest.
 pub const REASONS: &str = "OperationOutcome.left-out.ndjson";
 
@@ -62,42 +60,10 @@ impl Redaction {
     }
 }
 
-impl ExportTotals {
-    /// Returns whether staff left this attachment of the record out.
-    pub fn has_left_out(&self, attachment: &str) -> bool {
-        let is_it = |redaction: &Redaction| matches!(&redaction.what, Redacted::Document { name } if name == attachment);
-        self.redactions.iter().any(is_it)
-    }
-
-    /// Returns whether `more` things can be left out of the export for a reason.
-    pub fn has_room_for(&self, more: usize, reason: &str) -> bool {
-        let reasons: usize = self.redactions.iter().map(|redaction| redaction.reason.len()).sum();
-        self.redactions.len() + more <= MAX_REDACTIONS && reasons + more * reason.len() <= MAX_REASONS_BYTES
-    }
-
-    /// Adds a redaction to the totals. The caller has updated the counts of the files.
-    pub fn leave_out(&mut self, redaction: Redaction) {
-        if let Some(ledger) = &mut self.ledger {
-            match redaction.what {
-                Redacted::Resource { .. } => ledger.leave_out_line(),
-                Redacted::Document { .. } => ledger.leave_out_attachment(),
-            }
-        }
-        self.redactions.push(redaction);
-    }
-}
-
-impl InReview {
-    /// Replaces the files by those without the redacted resource. `what` is also shown to the client.
-    pub fn leave_out(self, summary: ExportTotals, what: &str, actor: &str, now: Timestamp) -> Self {
-        Self { header: self.header.with_event(now, actor, what), summary }
-    }
-}
-
 impl Ledger {
     /// Counts one line of an output file as left out by staff. It counts as a line that was read, while there are any.
     /// Otherwise the export created it: such a line was never read, so it is only subtracted.
-    fn leave_out_line(&mut self) {
+    pub(crate) fn leave_out_line(&mut self) {
         let resources = &mut self.resources;
         if resources.written > resources.attachments {
             resources.written -= 1;
@@ -109,7 +75,7 @@ impl Ledger {
 
     /// Counts one attachment as left out by staff: a document of `files/`, or else a Binary. The name of an attachment
     /// does not tell which of them it is, so documents are counted first.
-    fn leave_out_attachment(&mut self) {
+    pub(crate) fn leave_out_attachment(&mut self) {
         if self.documents.written > 0 {
             self.documents.written -= 1;
             self.documents.left_out.add(Reason::Staff, 1);

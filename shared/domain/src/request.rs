@@ -5,11 +5,12 @@ use std::fmt;
 pub use fhir::base::Base;
 use serde::{Deserialize, Serialize};
 
-use crate::choices::{Choices, Sensitive};
+use crate::choices::Choices;
 use crate::clock::Random;
 use crate::dialect::{Dialect, ManifestStyle};
 use crate::ids::{GroupId, PatientId};
 use crate::selection::Selection;
+use crate::sensitive::Sensitive;
 
 /// A shortcut of the sandbox, which is a path before the base: the export needs no review, or no form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@
 
 use jiff::civil::Date;
 
-use crate::job::{Job, PatientSummary};
+use crate::job::Job;
+use crate::patient_summary::PatientSummary;
 use crate::words::{are_prefixes, identifier, words};
 
 /// The maximum length of the prefixes of a word that have rows.

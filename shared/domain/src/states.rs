@@ -1,4 +1,4 @@
-//! The states of a job. [`moves`] are the moves between them.
+//! The states of a job. [`moves`](crate::moves) are the moves between them.
 //!
 //! ```text
 //! AwaitingInput -> Queued -> Running -> InReview -> Complete
@@ -7,18 +7,13 @@
 //! every state except Cancelled and Expired -> Cancelled, Expired
 //! ```
 
-mod moves;
-
-pub use self::moves::{Illegal, Refused};
-
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::deletion::Undo;
 use crate::error::Store;
-use crate::job::JobHeader;
+use crate::header::JobHeader;
 use crate::manifest::{ExportTotals, NamedFile};
 use crate::rejection::{RejectionReason, TypedReason};
 
@@ -143,5 +138,20 @@ pub struct Gone {
     pub undo: Option<Undo>,
 }
 
-#[cfg(test)]
-pub(crate) mod tests;
+/// A deleted job that can still be restored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The job before its deletion.
+    pub job: Box<Restorable>,
+    pub until: Timestamp,
+}
+
+/// A job that can be restored after its deletion: no worker uses it, and it does not wait for one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Restorable {
+    InReview(InReview),
+    Complete(Complete),
+    Rejected(Rejected),
+    Failed(Failed),
+}

@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crypto::fingerprint;
 use domain::error::{Error, Result};
 use domain::ids::{JobId, PatientId};
-use domain::job::Owner;
+use domain::owner::Owner;
 use domain::ports::expiring::{EntryKind, ExpiringEntry, ExpiringStore};
 use domain::ports::jobs::Jobs;
 use futures_util::future::try_join_all;

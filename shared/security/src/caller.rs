@@ -3,7 +3,7 @@
 use domain::access::Coverage;
 use domain::dialect::Dialect;
 use domain::ids::{ClientId, PatientId};
-use domain::job::Owner;
+use domain::owner::Owner;
 use domain::roles::{Role, Roles};
 use domain::scopes::{ScopeLevel, Scopes};
 use fhir::ids::is_fhir_id;

@@ -2,7 +2,7 @@
 
 use crypto::key_set;
 use domain::ids::ClientId;
-use domain::job::Owner;
+use domain::owner::Owner;
 use domain::scopes::Scopes;
 use jsonwebtoken::jwk::JwkSet;
 use secrecy::{ExposeSecret, SecretString};

@@ -1,6 +1,7 @@
 //! Who started an export and who gets the copy, in words for staff.
 
-use domain::job::{JobHeader, Owner};
+use domain::header::JobHeader;
+use domain::owner::Owner;
 use settings::{OWN_PAGES, Settings};
 use words::Words;
 

@@ -1,8 +1,10 @@
 //! URLs and headers that several functions return.
 
 use domain::error::{Error, Result};
+use domain::header::JobHeader;
 use domain::ids::PatientId;
-use domain::job::{Job, JobHeader, Owner};
+use domain::job::Job;
+use domain::owner::Owner;
 use domain::request::Base;
 use http::HeaderValue;
 use jiff::Timestamp;

@@ -6,12 +6,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use crypto::OsRandom;
-use domain::choices::{Authorization, Choices, Sensitive};
+use domain::choices::{Authorization, Choices};
 use domain::clock::SystemClock;
 use domain::job::Job;
 use domain::ports::queue::NoDeadline;
 use domain::request::Cohort;
 use domain::selection::Selection;
+use domain::sensitive::Sensitive;
 use indicatif::ProgressBar;
 use local::Local;
 use tests::exports::{begin, new_export};

@@ -297,7 +297,8 @@ async fn a_page_that_reloads_itself_can_be_stopped_and_does_not_extend_the_sessi
 #[tokio::test]
 async fn twenty_five_copies_are_on_a_page_newest_first() {
     use domain::ids::PatientId;
-    use domain::job::{Owner, PatientSummary};
+    use domain::owner::Owner;
+    use domain::patient_summary::PatientSummary;
     use domain::request::Cohort;
 
     let world = World::new();

@@ -7,7 +7,8 @@ use domain::ports::records::Records;
 use indicatif::ProgressBar;
 use platform::Platform;
 use storage::patient_index::{PageLimits, PatientIndex};
-use tests::simulated::platform::{LAKE_BUCKET, platform, random, sdk};
+use tests::simulated::names::LAKE_BUCKET;
+use tests::simulated::platform::{platform, random, sdk};
 use tests::simulated::{Client, Simulation, Stage, run};
 
 use super::patient;

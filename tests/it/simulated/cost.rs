@@ -1,10 +1,10 @@
 //! The requests, the capacity and the costs of one patient's export with the form, review and downloads, as `infra/docs/cost.md` states
 //! them: they are measured on the simulated AWS.
 
-use domain::choices::Sensitive;
+use domain::sensitive::Sensitive;
 use serde_json::json;
 use tests::simulated::account::Setup;
-use tests::simulated::platform::{AUDIT_TABLE, GRANTS_TABLE, JOBS_TABLE};
+use tests::simulated::names::{AUDIT_TABLE, GRANTS_TABLE, JOBS_TABLE};
 use tests::simulated::prices::{
     DYNAMODB_MILLION_READS, DYNAMODB_MILLION_WRITES, LAMBDA_GB_SECOND, LAMBDA_MILLION_REQUESTS,
     S3_THOUSAND_GETS, S3_THOUSAND_PUTS,

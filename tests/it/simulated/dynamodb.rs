@@ -4,7 +4,8 @@ use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use tests::simulated::platform::{JOBS_TABLE, sdk};
+use tests::simulated::names::JOBS_TABLE;
+use tests::simulated::platform::sdk;
 use tests::simulated::{Client, Simulation, Stage, run};
 
 fn text(text: &str) -> AttributeValue {

@@ -1,7 +1,8 @@
 //! The message groups of tasks on SQS: the workers are shared between clients, and in the queue of small exports also between
 //! patients.
 
-use domain::job::{Job, JobHeader};
+use domain::header::JobHeader;
+use domain::job::Job;
 use domain::request::{Cohort, SizeClass};
 use platform::Platform;
 use platform::exports::resume;
@@ -65,8 +66,10 @@ fn small_exports_share_a_group_by_client_and_patient() {
     fn of(header: &mut JobHeader, patient: &str) {
         let patient = domain::ids::PatientId::parse(patient).expect("an id");
         header.request.cohort = Cohort::Patients(vec![patient.clone()]);
-        header.patient =
-            Some(domain::job::PatientSummary { id: patient, ..header.patient.clone().expect("a patient") });
+        header.patient = Some(domain::patient_summary::PatientSummary {
+            id: patient,
+            ..header.patient.clone().expect("a patient")
+        });
     }
     let groups = groups_of(
         "small",

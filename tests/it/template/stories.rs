@@ -8,7 +8,7 @@ use domain::job::JobState;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tests::simulated::account::Setup;
-use tests::simulated::platform::AUDIT_TABLE;
+use tests::simulated::names::AUDIT_TABLE;
 use tests::simulated::{Faults, Storm};
 use tests::stories::Story;
 use tests::{ANNA, World, text};

@@ -1,7 +1,8 @@
 //! Fuzzes the EHI form in its three formats: a choice or an authorization is read only if the body states it.
 
 use domain::choices::reading::{from_form, from_json, from_parameters, to_parameters};
-use domain::choices::{Choices, RecordGroup, Sensitive};
+use domain::choices::{Choices, RecordGroup};
+use domain::sensitive::Sensitive;
 use serde_json::{Value, json};
 
 use super::Source;

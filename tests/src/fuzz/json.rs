@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use domain::choices::{Choice, Choices, RecordGroup, Sensitive};
+use domain::choices::{Choice, Choices, RecordGroup};
 use domain::decision::Decision;
 use domain::selection::{Element, Selection};
 use domain::selector::Selector;
+use domain::sensitive::Sensitive;
 use fhir::attachments::linked_attachments;
 use fhir::compartments::{paths, values_at};
 use fhir::head::{NotAResource, Plain, head, head_and_facts, head_and_members};

@@ -25,9 +25,8 @@ use settings::resources::Resources;
 use web::host::host;
 
 use super::functions::{Function, Functions};
-use super::platform::{
-    AUDIT_TABLE, FILES_BUCKET, GRANTS_TABLE, JOBS_TABLE, LAKE_BUCKET, queue_url, random, sdk_over,
-};
+use super::names::{AUDIT_TABLE, FILES_BUCKET, GRANTS_TABLE, JOBS_TABLE, LAKE_BUCKET};
+use super::platform::{queue_url, random, sdk_over};
 use super::recorder::{Record, Recorder};
 use super::sqs::{DEAD_LETTERS, LARGE_QUEUE, SMALL_QUEUE};
 use super::{Client, Simulation, Stage};

@@ -22,6 +22,7 @@ pub mod latency;
 mod limits;
 mod meter;
 pub mod model;
+pub mod names;
 pub mod platform;
 pub mod prices;
 pub(crate) mod random;
@@ -104,7 +105,7 @@ impl Simulation {
     pub fn new() -> Self {
         let state = State {
             dynamodb: dynamodb::DynamoDb::new(),
-            s3: s3::S3::new(&[platform::LAKE_BUCKET, platform::FILES_BUCKET]),
+            s3: s3::S3::new(&[names::LAKE_BUCKET, names::FILES_BUCKET]),
             sqs: sqs::Sqs::new(),
             meter: Meter::default(),
             limits: Limits::default(),
@@ -142,14 +143,14 @@ impl Simulation {
 
     /// Stores an object with this `Content-Encoding` in the lake.
     pub fn store_encoded(&self, key: &str, bytes: impl Into<Bytes>, encoding: Option<&str>) {
-        if let Some(bucket) = self.state().s3.bucket_mut(platform::LAKE_BUCKET) {
+        if let Some(bucket) = self.state().s3.bucket_mut(names::LAKE_BUCKET) {
             bucket.store(key, bytes.into(), encoding);
         }
     }
 
     /// Stores an object in the bucket of files, as a browser does with a form.
     pub fn upload(&self, key: &str, bytes: impl Into<Bytes>) {
-        if let Some(bucket) = self.state().s3.bucket_mut(platform::FILES_BUCKET) {
+        if let Some(bucket) = self.state().s3.bucket_mut(names::FILES_BUCKET) {
             bucket.store(key, bytes.into(), None);
         }
     }
@@ -170,7 +171,7 @@ impl Simulation {
     pub fn generate(&self, generated: Arc<dyn Generated>, partitions: u32) {
         let mut state = self.state();
         state.lake_partitions = partitions;
-        if let Some(bucket) = state.s3.bucket_mut(platform::LAKE_BUCKET) {
+        if let Some(bucket) = state.s3.bucket_mut(names::LAKE_BUCKET) {
             bucket.generate(generated);
         }
     }
@@ -217,20 +218,20 @@ impl Simulation {
     /// Returns an object of the bucket of files, without a request.
     pub fn file(&self, key: &str) -> Option<Bytes> {
         let state = self.state();
-        let found = state.s3.bucket(platform::FILES_BUCKET)?.below(key).find(|(known, _)| *known == key);
+        let found = state.s3.bucket(names::FILES_BUCKET)?.below(key).find(|(known, _)| *known == key);
         found.map(|(_, object)| object.bytes.clone())
     }
 
     /// Returns the keys below a prefix in the bucket of files.
     pub fn files_below(&self, prefix: &str) -> Vec<String> {
         let state = self.state();
-        let bucket = state.s3.bucket(platform::FILES_BUCKET);
+        let bucket = state.s3.bucket(names::FILES_BUCKET);
         bucket.into_iter().flat_map(|bucket| bucket.below(prefix)).map(|(key, _)| key.clone()).collect()
     }
 
     /// Returns whether there is a multipart upload that was neither completed nor aborted.
     pub fn has_open_uploads(&self) -> bool {
-        self.state().s3.bucket(platform::FILES_BUCKET).is_some_and(s3::Bucket::has_uploads)
+        self.state().s3.bucket(names::FILES_BUCKET).is_some_and(s3::Bucket::has_uploads)
     }
 
     /// Returns the bodies of a queue's messages.
@@ -349,9 +350,9 @@ impl State {
         let writes = operation != "GetObject";
         let part = match position {
             Some(position) => {
-                format!("{} {}", platform::LAKE_BUCKET, part_of(position, self.lake_partitions))
+                format!("{} {}", names::LAKE_BUCKET, part_of(position, self.lake_partitions))
             }
-            None => format!("{} 0", platform::FILES_BUCKET),
+            None => format!("{} 0", names::FILES_BUCKET),
         };
         #[expect(clippy::cast_precision_loss, reason = "counts below a million")]
         let units = times as f64;

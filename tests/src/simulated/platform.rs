@@ -15,14 +15,9 @@ use platform::hidden::VISIBILITY;
 use settings::Settings;
 use settings::resources::Resources;
 
+use super::names::{AUDIT_TABLE, FILES_BUCKET, GRANTS_TABLE, JOBS_TABLE, LAKE_BUCKET};
 use super::sqs::{DEAD_LETTERS, LARGE_QUEUE, SMALL_QUEUE};
 use super::{Client, Simulation};
-
-pub const JOBS_TABLE: &str = "jobs";
-pub const GRANTS_TABLE: &str = "grants";
-pub const AUDIT_TABLE: &str = "audit";
-pub const LAKE_BUCKET: &str = "the-lake";
-pub const FILES_BUCKET: &str = "the-files";
 
 /// Returns the URL of a queue.
 pub fn queue_url(name: &str) -> String {

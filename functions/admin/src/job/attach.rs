@@ -3,12 +3,13 @@
 use axum::response::Response;
 use domain::error::Error;
 use web::describe::Parameter;
-use web::pages::job::Message;
+use web::pages::Message;
 use web::respond::PageError;
 
+use super::export_page::ExportPage;
 use super::page::Shown;
-use super::{ExportPage, STALE, Seen};
 use crate::kept::{StaffFiles, StaffForm};
+use crate::seen::{STALE, Seen};
 use crate::uploads::Sender;
 
 pub(crate) const NAME: Parameter = Parameter::field("name", "The name of the file");

@@ -19,10 +19,11 @@ use web::receiver::receiver;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
-use super::{ExportPage, PERMISSION_ENDED, STALE, Said, Seen, UNDO_ENDED, changed};
+use super::export_page::{ExportPage, PERMISSION_ENDED, Said, UNDO_ENDED, changed};
 use crate::api::REASON;
 use crate::kept::{STAY, StaffForm};
 use crate::review::Rejection;
+use crate::seen::{STALE, Seen};
 
 pub(crate) const BECAUSE: Parameter = Parameter::field("because", "The chosen reason from the list");
 

@@ -166,7 +166,7 @@ impl Admin {
 
     /// The documents that staff attached.
     pub(super) fn attached_rows(stored: &StoredJob, opened: &Opened) -> Vec<DocumentRow> {
-        let row = |file: &domain::job::Attachment| DocumentRow {
+        let row = |file: &domain::header::Attachment| DocumentRow {
             name: file.name.to_string(),
             title: file.title.clone(),
             size: file.size,

@@ -32,11 +32,12 @@ use web::pages::job::{InsidePage, InsidePlace, InsideRow};
 use web::respond::{PageError, html};
 
 use super::documents::{DOCUMENT, policy};
+use super::export_page::ExportPage;
 use super::lines::{Line, Reader};
 use super::opened::{Opened, Place};
 use super::sniff::{self, shown_as};
-use super::{ExportPage, STALE};
 use crate::Admin;
+use crate::seen::STALE;
 
 /// Where the search goes on.
 pub(crate) const PLACE: [Parameter; 4] = [

@@ -5,18 +5,20 @@
 
 use axum::response::Response;
 use domain::error::Error;
+use domain::header::Attachment;
 use domain::ids::Attempt;
-use domain::job::Attachment;
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use web::extract::{Query, UploadPath, field};
-use web::pages::job::{AttachPage, Message, SendPage, UploadPage};
+use web::pages::Message;
+use web::pages::job::{AttachPage, SendPage, UploadPage};
 use web::respond::{FormRedirect, PageError, html, see_other};
 
 use super::attach::NAME;
-use super::{ExportPage, STALE, Seen};
+use super::export_page::ExportPage;
 use crate::direct::{FORM, copies_prefix};
 use crate::kept::StaffForm;
+use crate::seen::{STALE, Seen};
 
 pub(crate) async fn ask(page: ExportPage, query: Query) -> Result<Response, PageError> {
     if let Err(error) = page.state.attachable(&page.id).await {

@@ -8,17 +8,18 @@ use domain::redaction::{MAX_REASON, Redacted, Redaction};
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
 use web::extract::{Query, field};
-use web::pages::FieldProblem;
-use web::pages::job::{LeaveOutPage, Message};
+use web::pages::job::LeaveOutPage;
+use web::pages::{FieldProblem, Message};
 use web::request_context;
 use web::respond::{PageError, html};
 
+use super::export_page::{ExportPage, Said, changed};
 use super::page::Shown;
-use super::redact::LineOf;
 use super::rows::name_of;
-use super::{ExportPage, STALE, Said, Seen, changed};
+use super::target::{LineOf, Target};
 use crate::api::REASON;
 use crate::kept::{STAY, StaffForm};
+use crate::seen::{STALE, Seen};
 
 /// The query of the page: what is left out.
 pub(crate) const ASKED: [Parameter; 4] = [
@@ -37,12 +38,6 @@ pub(crate) const SENT: [Parameter; 4] = [
 
 /// What the page showed: a second click is recognized by it, when the file of the resource is another one already.
 pub(crate) const SHOWN: Parameter = Parameter::field("resource", "The type and the id of the resource");
-
-/// What staff want to leave out.
-pub(super) enum Target {
-    Line(LineOf),
-    Document(RecordAttachment),
-}
 
 impl Target {
     /// Reads the parameters, which `get` finds by their names.

@@ -9,15 +9,17 @@ use web::caller::living;
 use web::describe::{Kind, Parameter};
 use web::extract::Query;
 use web::manifest::stored_page;
-use web::pages::job::{DeletedPage, JobView, Message, StaffJobPage, UploadLimits};
+use web::pages::Message;
+use web::pages::job::{DeletedPage, JobView, StaffJobPage, UploadLimits};
 use web::receiver::client_name;
 use web::request_context;
-use web::respond::{PageError, html};
+use web::respond::{PageError, html, see_other};
 
+use super::export_page::{ExportPage, PERMISSION_ENDED, UNDO_ENDED, status};
 use super::opened::Place;
-use super::{ExportPage, PERMISSION_ENDED, STALE, UNDO_ENDED, status};
 use crate::Admin;
 use crate::review::PERMISSION_OVER;
+use crate::seen::STALE;
 use crate::uploads::MAX_FILES;
 
 /// The numbers of the first files and documents that the page lists.
@@ -45,6 +47,20 @@ pub(crate) async fn show(page: ExportPage, query: Query) -> Result<Response, Pag
     let files_from = (part, number(files.name));
     let shown = Shown { files_from, documents_from: number(documents.name), ..Shown::default() };
     Ok(page.state.page(&page.id, page.username, shown).await?)
+}
+
+impl ExportPage {
+    /// Redirects to the page, or shows it with the reason why a change was refused.
+    pub(super) async fn back(self, done: Result<()>) -> Result<Response, PageError> {
+        match done {
+            Ok(()) => Ok(see_other(&self.url())),
+            Err(error @ (Error::Conflict(_) | Error::TooLarge(_) | Error::Invalid(_))) => {
+                let shown = Shown { problem: Some(error), ..Shown::default() };
+                Ok(self.state.page(&self.id, self.username, shown).await?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl Admin {

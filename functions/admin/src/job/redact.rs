@@ -8,12 +8,12 @@
 
 use aws_lc_rs::digest;
 use domain::audit::{Action, Actor, Event};
-use domain::chunk::{OutputFile, Purpose, RecordAttachment, job_prefix};
+use domain::chunk::{OutputFile, Purpose, RecordAttachment};
 use domain::clock::hex;
 use domain::error::{Error, NO_FILE, Result};
-use domain::ids::{Attempt, JobId};
+use domain::ids::JobId;
 use domain::job::Job;
-use domain::manifest::{ExportTotals, NamedFile, Names, StoredManifest, manifest_prefix};
+use domain::manifest::{ExportTotals, NamedFile, manifest_prefix};
 use domain::ports::files::write_all;
 use domain::ports::jobs::StoredJob;
 use domain::redaction::{REASONS, Redacted, Redaction};
@@ -26,54 +26,16 @@ use web::request_context;
 
 use super::cut::Cut;
 use super::documents::DOCUMENT;
+use super::draft::{Draft, MAX_REWRITTEN};
 use super::inside::copies_prefix;
-use super::leave_out::Target;
 use super::rows::is_left_out_by_line;
+use super::target::{LineOf, Target};
 use super::urls::Unserved;
-use super::{STALE, Seen};
 use crate::Admin;
+use crate::seen::{STALE, Seen};
 
-/// The largest file that is written again within a request.
-pub(super) const MAX_REWRITTEN: u64 = 128 * 1024 * 1024;
 /// The most pages of a manifest that are written again.
 const MAX_PAGES: u32 = 8;
-
-/// A line of a file, as staff have seen it.
-pub(super) struct LineOf {
-    /// The name of the file in the manifest.
-    pub(super) file: String,
-    /// The offset of the line in the file.
-    pub(super) at: u64,
-    /// The SHA-256 of the file: if it is another one now, the line may have moved.
-    pub(super) sha256: String,
-}
-
-/// A redaction that is being written.
-pub(super) struct Draft<'a> {
-    job: &'a JobId,
-    attempt: Attempt,
-    pub(super) summary: ExportTotals,
-    pub(super) pages: Vec<StoredManifest>,
-}
-
-impl Draft<'_> {
-    pub(super) fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix())
-    }
-
-    /// Returns the page of the manifest that lists the file of a line, and its position on the page; `None` if there is no such
-    /// file.
-    fn position(&self, line: &LineOf) -> Option<(usize, usize)> {
-        let page = Names::page_of(&line.file) as usize;
-        let index = self.pages.get(page)?.files.iter().position(|named| named.name == line.file)?;
-        Some((page, index))
-    }
-
-    /// The prefix of the objects that the change writes, except the pages of the manifest.
-    fn prefix(&self) -> String {
-        format!("{}left-out-{}/", job_prefix(self.job), self.attempt)
-    }
-}
 
 /// A file that does not exist, in the audit trail.
 const NO_SUCH_PART: &str = "file";

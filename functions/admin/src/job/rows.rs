@@ -14,7 +14,7 @@ use web::manifest::stored_page;
 use web::pages::job::{ResourcePage, ResourceRow, RowsPage};
 use web::respond::{PageError, html};
 
-use super::ExportPage;
+use super::export_page::ExportPage;
 use super::fields::{self, Main};
 use super::lines::{self, Line};
 use crate::Admin;

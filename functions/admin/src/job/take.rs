@@ -10,7 +10,7 @@ use web::exported;
 use web::extract::FilePath;
 use web::respond::PageError;
 
-use super::ExportPage;
+use super::export_page::ExportPage;
 
 /// `GET /staff/jobs/{job}/files/{file}/download`. A file of an export that is not approved is not found.
 pub(crate) async fn file(

@@ -9,7 +9,7 @@ use fhir::attachments::{LinkedAttachment, Replacement, has_attachments, linked_a
 use fhir::spelling::plainly;
 use storage::packs;
 
-use super::redact::{Draft, MAX_REWRITTEN};
+use super::draft::{Draft, MAX_REWRITTEN};
 use super::rows::is_left_out_by_line;
 use crate::Admin;
 

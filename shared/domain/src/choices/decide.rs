@@ -2,9 +2,10 @@
 
 use fhir::facts::{Days, Facts};
 
-use super::{Choice, Choices, RecordGroup, Sensitive};
+use super::{Choice, Choices, RecordGroup};
 use crate::decision::Decision;
 use crate::ledger::Reason;
+use crate::sensitive::Sensitive;
 
 impl Choices {
     /// Decides on one resource (contract, section 1, what the choices do).

@@ -1,6 +1,6 @@
 use super::*;
+use crate::moves::tests::in_review;
 use crate::retention::Retention;
-use crate::states::tests::in_review;
 
 #[test]
 fn a_patient_ends_the_time_to_undo_a_deletion() {

@@ -4,8 +4,9 @@ use fhir::head::Plain;
 use serde_json::json;
 
 use super::*;
-use crate::choices::{Authorization, Choice, RecordGroup, Sensitive};
+use crate::choices::{Authorization, Choice, RecordGroup};
 use crate::selection::{Element, Selection};
+use crate::sensitive::Sensitive;
 
 fn judge(filter: &Filter<'_>, resource: &serde_json::Value, origin: Origin) -> Judgement {
     let (line, mut plain) = (resource.to_string(), Plain::default());

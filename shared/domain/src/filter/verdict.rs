@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::choices::Sensitive;
 use crate::decision::Decision;
 use crate::ledger::Reason;
+use crate::sensitive::Sensitive;
 
 /// The place of a resource, and the reason why it is considered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 use super::*;
 use crate::choices::Choices;
 use crate::ids::ClientId;
-use crate::job::{Owner, PatientSummary};
+use crate::moves::tests::in_review;
+use crate::owner::Owner;
+use crate::patient_summary::PatientSummary;
 use crate::retention::Retention;
 use crate::selection::Selection;
-use crate::states::tests::in_review;
 
 fn header(client: &str, issuer: Option<&str>) -> JobHeader {
     let id = PatientId::parse("p1").expect("an id");

@@ -1,7 +1,8 @@
 use crate::ids::ClientId;
-use crate::job::{Owner, PatientSummary};
+use crate::moves::tests::in_review;
+use crate::owner::Owner;
+use crate::patient_summary::PatientSummary;
 use crate::selection::Selection;
-use crate::states::tests::in_review;
 
 use super::*;
 

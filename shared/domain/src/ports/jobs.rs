@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use crate::chunk::{Chunk, ChunkResult, Covered, Progress};
 use crate::error::{Error, Result};
 use crate::ids::{ChunkId, ClientId, JobId, PatientId};
-use crate::job::{Job, JobState, Owner};
+use crate::job::{Job, JobState};
+use crate::owner::Owner;
 use crate::search::Search;
 
 /// A job as it is stored.

@@ -1,5 +1,6 @@
-use domain::choices::{Authorization, Choices, Sensitive};
+use domain::choices::{Authorization, Choices};
 use domain::selection::Selection;
+use domain::sensitive::Sensitive;
 use domain::states::Queued;
 
 use super::*;

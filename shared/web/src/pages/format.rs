@@ -1,9 +1,10 @@
 //! `/format`: the public documentation of the export format (45 CFR 170.315(b)(10)(iii)), generated from the tables that the export uses.
 
 use askama::Template;
-use domain::choices::{GroupRule, Sensitive, rules};
+use domain::choices::{GroupRule, rules};
 use domain::ledger::Reason;
 use domain::redaction::REASONS;
+use domain::sensitive::Sensitive;
 use fhir::compartments::{has_compartment, table};
 use fhir::mandatory;
 use fhir::types::TYPES;

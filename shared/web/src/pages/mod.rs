@@ -1,7 +1,7 @@
 //! One struct per page; the templates are in `shared/web/templates`.
 
 use askama::Template;
-use domain::job::PatientSummary;
+use domain::patient_summary::PatientSummary;
 
 pub use self::audit::{AuditFilter, AuditPage};
 pub use self::error::ErrorPage;
@@ -11,6 +11,7 @@ pub use self::form::{
 };
 pub use self::format::FormatPage;
 pub(crate) use self::frame::{FRAME, Frame};
+pub use self::message::Message;
 pub use self::my::{
     AccountRow, AppCard, AppsPage, Chosen, ChosenPart, ConfirmPage, ContentRow, CopiesPage, CopyCard,
     CopyPage, Downloads, FileLink, MyFrame, QuotedReason,
@@ -33,6 +34,7 @@ mod form;
 mod format;
 mod frame;
 pub mod job;
+mod message;
 mod my;
 mod patients;
 mod queue;

@@ -2,11 +2,11 @@
 
 use askama::Template;
 use domain::ids::GroupId;
-use domain::job::PatientSummary;
+use domain::patient_summary::PatientSummary;
 use domain::ports::jobs::StoredJob;
 use words::Words;
 
-use crate::pages::job::Message;
+use crate::pages::message::Message;
 use crate::pages::queue::{identifiers, state};
 use crate::pages::{FieldProblem, filters};
 use crate::request_context;

@@ -2,14 +2,15 @@
 
 use askama::Template;
 use domain::error::Result;
-use domain::job::{Job, JobState, PatientSummary};
+use domain::job::{Job, JobState};
+use domain::patient_summary::PatientSummary;
 use domain::ports::jobs::StoredJob;
 use domain::request::Cohort;
 use jiff::{SignedDuration, Timestamp};
 use settings::Settings;
 use words::Words;
 
-use crate::pages::job::Message;
+use crate::pages::message::Message;
 use crate::pages::{FieldProblem, filters};
 use crate::receiver::client_name;
 use crate::request_context;

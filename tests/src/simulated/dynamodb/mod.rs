@@ -67,7 +67,7 @@ pub(crate) struct Used {
     pub(crate) writes: u64,
 }
 
-/// All tables, by the names in [`super::platform`].
+/// All tables, by the [`names`](super::names).
 #[derive(Debug, Clone)]
 pub(crate) struct DynamoDb {
     tables: BTreeMap<&'static str, Table>,
@@ -110,9 +110,9 @@ pub(crate) type Outcome = Result<Vec<u8>, Refusal>;
 impl DynamoDb {
     pub(crate) fn new() -> Self {
         let tables = BTreeMap::from([
-            (super::platform::JOBS_TABLE, Table::of_jobs()),
-            (super::platform::GRANTS_TABLE, Table::of_grants()),
-            (super::platform::AUDIT_TABLE, Table::of_audit()),
+            (super::names::JOBS_TABLE, Table::of_jobs()),
+            (super::names::GRANTS_TABLE, Table::of_grants()),
+            (super::names::AUDIT_TABLE, Table::of_audit()),
         ]);
         Self { tables, transactions: transactions::Tokens::default() }
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::choices::reading::Problem;
-use crate::choices::{Authorization, Choice, Choices, Day, RecordGroup, Sensitive};
+use crate::choices::{Authorization, Choice, Choices, Day, RecordGroup};
+use crate::sensitive::Sensitive;
 
 /// The longest description or note, in bytes.
 const MAX_TEXT: usize = 2_000;

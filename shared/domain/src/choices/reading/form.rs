@@ -1,9 +1,10 @@
 //! Reads the choices from the fields of an HTML form: `parameters.KEY.FIELD`, `authorizations.KEY` and
 //! `authorizations.KEY.text`.
 
+use crate::choices::Choices;
 use crate::choices::reading::Problem;
 use crate::choices::reading::builder::{Builder, set_once, text_without_consent};
-use crate::choices::{Choices, Sensitive};
+use crate::sensitive::Sensitive;
 
 /// Reads the fields of a form. The fields named in `others` are not choices and are ignored.
 pub fn from_form(fields: &[(String, String)], others: &[&str]) -> Result<Choices, Problem> {

@@ -30,8 +30,9 @@ mod parameters;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::choices::{Authorization, Choice, Choices, RecordGroup, Sensitive};
+use crate::choices::{Authorization, Choice, Choices, RecordGroup};
 use crate::error::Error;
+use crate::sensitive::Sensitive;
 
 pub use self::form::from_form;
 pub use self::object::from_json;

@@ -4,11 +4,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::choices::Choices;
 use crate::choices::reading::Problem;
 use crate::choices::reading::builder::{
     Builder, CategoryFields, GroupFields, category_path, group_path, set_once, text_without_consent,
 };
-use crate::choices::{Choices, Sensitive};
+use crate::sensitive::Sensitive;
 
 /// Members of the resource that are accepted; all but `parameter` are ignored.
 const OF_RESOURCE: [&str; 5] = ["resourceType", "id", "meta", "language", "parameter"];

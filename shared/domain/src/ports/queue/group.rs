@@ -1,6 +1,6 @@
 //! The group of a task: its size, which selects the queue, and the client that shares the workers of this queue with others.
 
-use crate::job::JobHeader;
+use crate::header::JobHeader;
 use crate::request::SizeClass;
 
 /// The group of the tasks of an export.

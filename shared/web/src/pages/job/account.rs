@@ -1,7 +1,7 @@
 //! The ledger of an export, described for staff.
 
-use domain::choices::Sensitive;
 use domain::ledger::{Ledger, Reason};
+use domain::sensitive::Sensitive;
 use words::Words;
 
 /// The ledger: its totals as sentences, and a row for each reason.

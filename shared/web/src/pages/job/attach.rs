@@ -2,7 +2,7 @@
 
 use words::Words;
 
-use super::Message;
+use crate::pages::message::Message;
 use crate::request_context;
 
 /// The limits of one upload.

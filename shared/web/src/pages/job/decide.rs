@@ -2,8 +2,9 @@
 
 use askama::Template;
 use domain::deletion::UndoEnd;
+use domain::header::JobHeader;
 use domain::ids::FileName;
-use domain::job::{Job, JobHeader};
+use domain::job::Job;
 use domain::ports::jobs::StoredJob;
 use domain::rejection::RejectionReason;
 use domain::states::Gone;
@@ -11,7 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use settings::OWN_PAGES;
 use words::Words;
 
-use super::{DocumentCounts, Message, full, path, patient};
+use super::{DocumentCounts, full, path, patient};
+use crate::pages::message::Message;
 use crate::pages::{FieldProblem, filters};
 use crate::request_context;
 

@@ -15,7 +15,8 @@ mod requested;
 mod upload;
 
 use askama::Template;
-use domain::job::{AuditEvent, Job, JobState};
+use domain::header::AuditEvent;
+use domain::job::{Job, JobState};
 use domain::manifest::{NamedFile, StoredManifest};
 use domain::ports::jobs::StoredJob;
 use domain::redaction::{Redacted, Redaction};
@@ -32,6 +33,7 @@ pub use self::inside::{InsidePage, InsidePlace, InsideRow};
 pub use self::requested::PartRow;
 pub use self::upload::{AttachPage, SendPage, UploadPage};
 use crate::pages::filters;
+use crate::pages::message::Message;
 use crate::pages::queue::identifiers;
 use crate::rejection::Why;
 use crate::request_context;
@@ -40,19 +42,6 @@ use crate::request_context;
 pub const LISTED: usize = 100;
 /// The number of days before the due date from which the export is shown as late.
 const LATE: i64 = 5;
-
-/// A message about a problem, for staff.
-pub struct Message {
-    pub text: String,
-    /// Whether the text is that of an error, which is always English.
-    pub in_english: bool,
-}
-
-impl Message {
-    pub fn of_catalogue(key: &str, values: &[(&str, &str)]) -> Self {
-        Self { text: request_context::words().text(key, values), in_english: false }
-    }
-}
 
 /// The number of documents of an export.
 pub struct DocumentCounts {

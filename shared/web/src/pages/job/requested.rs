@@ -1,9 +1,10 @@
 //! The request of a job, described for staff.
 
-use domain::choices::{Choices, Day, RecordGroup, Sensitive};
+use domain::choices::{Choices, Day, RecordGroup};
 use domain::job::Job;
 use domain::request::Cohort;
 use domain::selection::{Provenance, Selection};
+use domain::sensitive::Sensitive;
 use words::Words;
 
 /// A part or topic of the patient's form, with the patient's choice.

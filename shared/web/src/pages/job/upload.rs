@@ -2,12 +2,12 @@
 //! before it is attached.
 
 use askama::Template;
+use domain::header::Attachment;
 use domain::ids::JobId;
-use domain::job::Attachment;
 use domain::ports::files::UploadForm;
 use jiff::SignedDuration;
 
-use super::Message;
+use crate::pages::message::Message;
 use crate::pages::{FieldProblem, filters};
 use crate::request_context;
 

@@ -2,12 +2,11 @@ use proptest::prelude::*;
 
 use jiff::SignedDuration;
 
-use super::super::choices::Choices;
-use super::super::ids::{ClientId, JobId};
-use super::super::job::{Job, JobState, Owner};
-use super::super::request::{Base, Cohort, ExportRequest, OutputOptions};
-use super::super::retention::Retention;
 use super::*;
+use crate::ids::{ClientId, JobId};
+use crate::owner::Owner;
+use crate::rejection::{RejectionReason, TypedReason};
+use crate::request::{Base, Cohort, ExportRequest, OutputOptions};
 
 fn awaiting(review: bool) -> Job {
     let id = JobId::parse("01a1fb95-ab0a-7a46-aeea-001492bd7651").expect("an id");
@@ -84,7 +83,7 @@ fn tried(job: Job, action: u8, now: Timestamp) -> Job {
     }
 }
 
-/// Returns whether a move may lead from one state to the other, by the diagram at the top of `states.rs`.
+/// Returns whether a move may lead from one state to the other, by the diagram in `states.rs`.
 fn allowed(from: JobState, to: JobState) -> bool {
     use JobState::{
         AwaitingInput, Cancelled, Complete, Expired, Failed, InReview, Queued, Rejected, Running,

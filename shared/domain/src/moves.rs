@@ -1,15 +1,17 @@
-//! The moves between the states of a job. A move consumes the old state, so that an illegal move does not compile. If the
-//! state is known only at run time, the methods of [`Job`] return [`Illegal`].
+//! The moves between the [states](crate::states) of a job. A move consumes the old state, so that an illegal move does not
+//! compile. If the state is known only at run time, the methods of [`Job`] return [`Illegal`].
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AwaitingInput, Complete, Failed, Gone, InReview, Queued, Rejected, Running, Waiting};
-use crate::choices::{Choices, Sensitive};
-use crate::job::{Attachment, AuditEvent, Job, JobHeader, JobState};
+use crate::choices::Choices;
+use crate::header::{Attachment, AuditEvent, JobHeader};
+use crate::job::{Job, JobState};
 use crate::manifest::{ExportTotals, NamedFile};
 use crate::retention::Retention;
+use crate::sensitive::Sensitive;
+use crate::states::{AwaitingInput, Complete, Failed, Gone, InReview, Queued, Rejected, Running, Waiting};
 
 /// A move that the state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -205,6 +207,11 @@ impl InReview {
         let action = format!("removed {}", names.join(", "));
         (Self { header: self.header.with_event(now, actor, action), ..self }, removed)
     }
+
+    /// Replaces the files by those without the redacted resource. `what` is also shown to the client.
+    pub fn leave_out(self, summary: ExportTotals, what: &str, actor: &str, now: Timestamp) -> Self {
+        Self { header: self.header.with_event(now, actor, what), summary }
+    }
 }
 
 impl Rejected {
@@ -300,3 +307,6 @@ impl Job {
         Gone { header: self.into_header().with_event(now, "server", "expired"), undo: None }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
