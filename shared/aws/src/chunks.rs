@@ -25,11 +25,9 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use crate::items::{Item, document, get_document, get_number, get_text, number};
-use crate::jobs::AwsJobs;
+use crate::jobs_table::{AwsJobs, PROGRESS};
 use crate::table::{Written, key, put_once, update};
 
-/// The sort key of the counters, in each partition of a job.
-pub(super) const PROGRESS: &str = "progress";
 /// The number of chunks in the job's own partition.
 const FIRST: u32 = 16;
 /// The number of partitions for the other chunks.

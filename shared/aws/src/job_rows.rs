@@ -17,9 +17,8 @@ use futures_util::future::try_join_all;
 use storage::job_list::{Row, Rows};
 
 use crate::calls::failed;
-use crate::chunks::PROGRESS;
-use crate::items::{Item, get_text, text};
-use crate::jobs::{AwsJobs, JOB};
+use crate::items::{Item, get_document, get_number, get_text, text};
+use crate::jobs_table::{AwsJobs, JOB, PROGRESS};
 use crate::table::{key, put};
 
 /// The partition key of the listing index, the same for all jobs.
@@ -136,6 +135,13 @@ impl Rows for AwsJobs {
 }
 
 impl AwsJobs {
+    /// Returns the job in the item of its document. `counters` is the item of the counters in its own partition.
+    pub(super) async fn stored(&self, job: &Item, counters: &Item) -> Result<StoredJob> {
+        let document: Job = get_document(job, "document")?;
+        let progress = self.whole_progress(document.id(), counters).await?;
+        Ok(StoredJob { job: document, version: get_number(job, "revision")?, progress })
+    }
+
     /// Returns the puts of the search rows of a new job.
     pub(super) fn search_rows(
         &self,

@@ -1,32 +1,17 @@
-//! Jobs and chunks in one DynamoDB table.
-//!
-//! | `job_id` | `part` | contents |
-//! |---|---|---|
-//! | id | `job` | the job's document, its revision, and the keys of the indexes |
-//! | id | `progress` | the counters, and the end of the plan |
-//! | id, or id`#`shard | `chunk#000000.0` | a chunk |
-//! | id, or id`#`shard | `done#000000.0` | the result of a chunk |
-//! | id`#`shard | `progress` | the counters of the chunks there |
-//! | `find#`key | time`.`id | a row of the search, see [`super::job_rows`] |
+//! Jobs and chunks in the [table of jobs](crate::jobs_table).
 //!
 //! - Every change of a job is conditional on its revision. Every write stores the id of its call, so that a retry after a
 //!   lost response finds that the first attempt succeeded.
 //! - The counters are not in the document's item. So counting costs one write unit, however large the document is, and
 //!   never conflicts with a change of state. [`super::chunks`] describes how chunks are stored.
-//! - The indexes are sparse (only `job` items have their keys) and have only keys, the state and the owner. A list reads a
-//!   page of an index and then the jobs. No request scans the table. All jobs share one partition of the listing index, which
-//!   allows a thousand writes a second; it is written only when a job is created or changes its state.
-//! - `expires_at` is the table's time to live. It is long after the time at which cleanup removes the job.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use domain::chunk::Progress;
-use domain::clock::Clock;
 use domain::error::{Error, Result};
 use domain::ids::{ChunkId, JobId};
 use domain::job::{Job, JobState};
@@ -34,38 +19,17 @@ use domain::listing::position;
 use domain::ports::jobs::{
     Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult,
 };
-use domain::retention::Retention;
 use domain::search;
 use futures_util::future::try_join_all;
-use jiff::SignedDuration;
 use storage::job_list;
 
 use crate::calls::{failed, pause};
-use crate::chunks::PROGRESS;
-use crate::items::{Item, document, get_document, get_number, get_text, number, text};
+use crate::items::{Item, document, get_text, number, text};
 use crate::job_rows::{FOUND_BY, LISTING};
-use crate::table::{TRIES, Table, Written, key, put_once};
-
-pub(super) struct AwsJobs {
-    pub(super) table: Table,
-    pub(super) retention: Retention,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
-pub(super) const JOB: &str = "job";
-/// The additional lifetime of an item after all retention times, so that cleanup removes it first.
-const BACKSTOP: SignedDuration = SignedDuration::from_hours(24 * 366);
+use crate::jobs_table::{AwsJobs, JOB, PROGRESS};
+use crate::table::{TRIES, Written, key, put_once};
 
 impl AwsJobs {
-    pub(super) fn time_to_live(&self) -> AttributeValue {
-        // Staff may renew a review, and each state has its own retention, but only the item of the job is written each
-        // time.
-        let kept = [self.retention.finished, self.retention.unfinished, self.retention.gone, BACKSTOP]
-            .into_iter()
-            .fold(SignedDuration::ZERO, SignedDuration::saturating_add);
-        number(self.clock.now().as_second().saturating_add(kept.as_secs()))
-    }
-
     fn job_item(&self, job: &Job, call: &str) -> Result<Item> {
         let header = job.header();
         let mut item = key(header.id.as_str(), JOB);
@@ -97,12 +61,6 @@ impl AwsJobs {
         Ok(item.is_some_and(|item| {
             get_text(&item, "job_state").is_ok_and(|state| state == JobState::Running.name())
         }))
-    }
-
-    pub(super) async fn stored(&self, job: &Item, counters: &Item) -> Result<StoredJob> {
-        let document: Job = get_document(job, "document")?;
-        let progress = self.whole_progress(document.id(), counters).await?;
-        Ok(StoredJob { job: document, version: get_number(job, "revision")?, progress })
     }
 }
 

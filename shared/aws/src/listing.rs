@@ -6,9 +6,9 @@ use domain::error::Result;
 use domain::ids::PatientId;
 use domain::ports::records::{Entries, Entry, Member, Parts};
 
+use crate::lake::{check_lake, is_part, part, prefix, split, stray};
 use crate::objects::{Bucket, Listed, Walk};
 use crate::ranges::Ranges;
-use crate::records::{check_lake, is_part, part, prefix, split, stray};
 
 /// All entries below `Patient/`.
 pub(super) struct AwsEntries {

@@ -14,7 +14,8 @@ use futures_util::stream;
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
-use crate::{blocking, private};
+use crate::blocking::blocking;
+use crate::private;
 
 /// The maximum number of bytes of a file that a stream holds at once.
 const PIECE: u64 = 256 * 1024;

@@ -9,8 +9,8 @@ use domain::error::{Result, Store};
 use domain::ports::files::checked_key;
 use storage::layout::INDEX;
 
-use crate::blocking;
-use crate::records::is_missing;
+use crate::blocking::blocking;
+use crate::lake::is_missing;
 
 /// See [`Records::index`](domain::ports::records::Records::index).
 pub(super) async fn read(root: &Path, file: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>> {

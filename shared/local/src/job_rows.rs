@@ -10,8 +10,8 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter};
 use storage::job_list::{Row, Rows};
 
-use crate::database::{execute, integer, sql};
-use crate::jobs::{GET, LocalJobs, RawJob};
+use crate::database::{Database, execute, integer, sql};
+use crate::raw_job::{GET, RawJob};
 
 /// Adds the search rows of a new job.
 pub(super) fn add(transaction: &Transaction<'_>, job: &NewRows) -> Result<()> {
@@ -100,18 +100,21 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     })
 }
 
+/// The indexes in a database of jobs.
+pub(super) struct JobRows<'d>(pub(super) &'d Database);
+
 #[async_trait]
-impl Rows for LocalJobs {
+impl Rows for JobRows<'_> {
     async fn rows(&self, index: &Index, span: &Span, limit: usize) -> Result<Vec<Row>> {
         let (statement, values) = select(index, span, limit);
-        self.database.read(|connection| {
+        self.0.read(|connection| {
             let mut select = connection.prepare_cached(&statement)?;
             select.query_map(params_from_iter(values), row)?.collect()
         })
     }
 
     async fn jobs(&self, ids: &[&str]) -> Result<Vec<StoredJob>> {
-        let found = self.database.read(|connection| {
+        let found = self.0.read(|connection| {
             let mut select = connection.prepare_cached(GET)?;
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {

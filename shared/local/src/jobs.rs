@@ -12,17 +12,17 @@ use domain::job::{Job, JobState};
 use domain::ports::jobs::{
     Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, Plan, StoredChunk, StoredJob, StoredResult,
 };
-use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use storage::bounded::Bounded;
 use storage::job_list;
 
 use crate::database::{Database, count, execute, integer, one_row};
-use crate::job_rows::{self, NewRows};
+use crate::job_rows::{self, JobRows, NewRows};
 use crate::outbox::{self, LocalOutbox, NewMail};
+use crate::raw_job::{GET, PEEK, RawJob, progress};
 
 pub(super) struct LocalJobs {
-    pub(super) database: Arc<Database>,
+    database: Arc<Database>,
     /// Parsed jobs. One is used only while its version and its counters are current.
     parsed: Bounded<JobId, Arc<StoredJob>>,
     /// The mails to patients; `None` if the server sends none.
@@ -48,61 +48,6 @@ impl LocalJobs {
             outbox.wake();
         }
     }
-}
-
-/// The columns of a [`RawJob`].
-macro_rules! columns {
-    () => {
-        concat!("job, ", counters!())
-    };
-}
-
-/// The columns that change whenever a job changes.
-macro_rules! counters {
-    () => {
-        "version, chunks_planned, chunks_done, plan_complete, bytes_planned, bytes_done, resources, plan_end, plan_sent, done_at"
-    };
-}
-
-pub(super) const GET: &str = concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?");
-const PEEK: &str = concat!("SELECT ", counters!(), " FROM jobs WHERE id = ?");
-
-/// A row whose JSON is not parsed yet.
-pub(super) struct RawJob {
-    job: String,
-    version: i64,
-    progress: Progress,
-}
-
-impl RawJob {
-    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { job: row.get(0)?, version: row.get(1)?, progress: progress(row, 2)? })
-    }
-
-    pub(super) fn stored(self) -> Result<StoredJob> {
-        Ok(StoredJob {
-            job: serde_json::from_str(&self.job)?,
-            version: count(self.version),
-            progress: self.progress,
-        })
-    }
-}
-
-/// Reads the counters of a row, which begin at the column `first`.
-fn progress(row: &Row<'_>, first: usize) -> rusqlite::Result<Progress> {
-    Ok(Progress {
-        chunks_planned: row.get(first)?,
-        chunks_done: row.get(first + 1)?,
-        plan_complete: row.get(first + 2)?,
-        bytes_planned: count(row.get(first + 3)?),
-        bytes_done: count(row.get(first + 4)?),
-        resources: count(row.get(first + 5)?),
-        plan_end: row.get(first + 6)?,
-        plan_sent: row.get(first + 7)?,
-        last_done_at: row
-            .get::<_, Option<i64>>(first + 8)?
-            .and_then(|at| Timestamp::from_millisecond(at).ok()),
-    })
 }
 
 #[async_trait]
@@ -207,7 +152,7 @@ impl Jobs for LocalJobs {
     }
 
     async fn list(&self, query: &JobQuery) -> Result<JobPage> {
-        job_list::page(self, query).await
+        job_list::page(&JobRows(&self.database), query).await
     }
 
     async fn count(&self, states: &[JobState], at_most: usize) -> Result<usize> {

@@ -2,17 +2,21 @@
 //! own database. Directories hold files and records.
 
 mod audit;
+mod blocking;
 mod database;
 mod expiring;
 mod files;
 mod index;
 mod job_rows;
 mod jobs;
+mod lake;
 mod listing;
 mod outbox;
 mod private;
 mod queue;
+mod raw_job;
 mod records;
+mod schema;
 mod shared_files;
 mod state;
 
@@ -21,7 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::clock::{Clock, Random, SystemClock};
-use domain::error::{Error, Result, Store};
+use domain::error::{Error, Result};
 use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
 use domain::ports::files::Files;
@@ -35,13 +39,14 @@ use security::verify::{VerifiedTokens, Verifier};
 use settings::Settings;
 
 use self::audit::LocalAuditLog;
-use self::database::{Database, STATE};
+use self::database::Database;
 use self::expiring::LocalExpiringStore;
 use self::files::LocalFiles;
 use self::jobs::LocalJobs;
 pub use self::outbox::{LocalOutbox, WaitingMail};
 pub use self::queue::LocalQueue;
 use self::records::LocalRecords;
+use self::schema::STATE;
 
 /// The ports of one machine.
 #[derive(Clone)]
@@ -238,13 +243,4 @@ pub fn records_at(directory: &Path) -> Result<Arc<dyn Records>> {
 /// A directory as a store of files that only their owner can read. It is created if it is missing.
 pub fn files_at(directory: &Path) -> Result<Arc<dyn Files>> {
     Ok(Arc::new(LocalFiles::new(directory.to_owned())?))
-}
-
-/// Runs blocking work for a store on a thread for blocking work, outside the async threads.
-async fn blocking<T: Send + 'static>(
-    store: Store,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
-    done.map_err(|error| error.of_store(store))
 }

@@ -12,8 +12,8 @@ use domain::ids::PatientId;
 use domain::ports::records::{Entries, Entry, Member};
 use storage::layout::is_stray;
 
-use crate::blocking;
-use crate::records::{entries, is_directory, is_empty, parts_of};
+use crate::blocking::blocking;
+use crate::lake::{entries, is_directory, is_empty, parts_of};
 
 /// The maximum number of names that one pass through the directory keeps.
 const PAGE: usize = 20_000;

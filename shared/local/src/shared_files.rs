@@ -13,7 +13,7 @@ use fhir::json::without_mark;
 use storage::layout::Place;
 use storage::shared_index::{Entry, SharedIndex, TOO_LONG, Taken, Unusable};
 
-use crate::records::{entries, open};
+use crate::lake::{entries, open};
 
 /// A file of `shared/`, with its size and time, by which a later change is detected.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::database::{Database, STATE};
+use crate::jobs::LocalJobs;
+use crate::schema::STATE;
 
 /// For every list, SQLite seeks to a position in an index and reads on: it reads no other rows and sorts nothing.
 #[test]
 fn every_list_reads_an_index_in_its_order() {
-    let jobs = LocalJobs::new(Arc::new(Database::in_memory(STATE).expect("a database")), None);
+    let database = Database::in_memory(STATE).expect("a database");
     let position = || Some(format!("1700000000000.{}", domain::ids::JobId::of_no_job()));
     for index in [
         Index::All,
@@ -20,8 +21,7 @@ fn every_list_reads_an_index_in_its_order() {
                 let span = Span { above, below, oldest_first };
                 let (statement, values) = select(&index, &span, 26);
                 assert_eq!(statement, select(&index, &span, 27).0, "the limit is a parameter");
-                let plan: Vec<String> = jobs
-                    .database
+                let plan: Vec<String> = database
                     .read(|connection| {
                         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}"))?;
                         explain.query_map(params_from_iter(values), |row| row.get("detail"))?.collect()

@@ -1,10 +1,11 @@
 use super::*;
 use crate::database::sql;
+use crate::schema::STATE;
 
 /// A row that is damaged, or that another version wrote, does not hide other rows or stop a page.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
-    let database = Arc::new(Database::in_memory(crate::database::STATE).expect("a database"));
+    let database = Arc::new(Database::in_memory(STATE).expect("a database"));
     let jobs = LocalJobs::new(database.clone(), None);
     let mut ids = Vec::new();
     for second in 1..=6 {
