@@ -17,7 +17,7 @@ use settings::Settings;
 use tempfile::TempDir;
 
 use crate::Failure;
-use crate::client::ServiceKey;
+use crate::service_key::ServiceKey;
 
 /// The client that the sandbox registers, with the options that SMART's ehi-app needs.
 pub const TEST_CLIENT: &str = "test_client_id";

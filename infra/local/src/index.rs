@@ -22,13 +22,14 @@ use storage::patient_index::{Current, IndexLine, Kept, add, write};
 use storage::sorter::{Limits, Sorter};
 
 use crate::Failure;
+use crate::generation::generation;
+use crate::home_files::forget;
 use crate::server::Signals;
 
 mod publish;
 mod runs;
 
 use self::publish::Before;
-pub(crate) use self::publish::generation;
 use self::runs::Runs;
 
 #[derive(Args)]
@@ -63,7 +64,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let lake = Lake::open(&options.lake).await?;
     if !options.keep_homes {
         // Another program may have written records, whose resources are not in the index of homes.
-        crate::load::forget_homes(&*lake.files).await?;
+        forget(&*lake.files).await?;
     }
     let made = tokio::select! {
         made = lake.index_all(&bar) => made,

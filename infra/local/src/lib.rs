@@ -6,8 +6,8 @@
 //! - [`allocator`] makes the allocator return memory.
 //! - [`export`] is a client that runs all steps of an export, of one patient or in bulk, and verifies the files.
 //! - [`audit`] verifies and exports the audit trail.
-//! - [`client`] registers clients and makes their keys.
-//! - [`index`] makes the index by which staff find patients.
+//! - [`client`] registers clients and makes their keys ([`service_key`]).
+//! - [`index`] makes the index by which staff find patients; [`generation`] names what is made, and [`home_files`] are the files of the index of homes.
 //! - [`load`] converts NDJSON and Bundles into the lake layout.
 //! - [`mails`] sends the mails to patients.
 //! - [`openapi`] describes the routes of all functions.
@@ -41,7 +41,9 @@ mod connections;
 pub mod defaults;
 pub mod descriptors;
 pub mod export;
+mod generation;
 pub mod greeting;
+mod home_files;
 pub mod index;
 pub mod load;
 pub mod mails;
@@ -49,6 +51,7 @@ pub mod openapi;
 mod private;
 pub mod sample;
 pub mod server;
+pub mod service_key;
 pub mod worker;
 
 /// An error of the program, as a text for people.

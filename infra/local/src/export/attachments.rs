@@ -7,8 +7,8 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 
 use super::directory::OutputDirectory;
-use super::download::{Fetched, download};
-use super::fetch::{AT_ONCE, Exported, bytes_of, file_name, unique};
+use super::download::{AT_ONCE, Fetched, download};
+use super::exported::{Exported, bytes_of, file_name, unique};
 use super::job::{is_gone, poll};
 use super::smart::Session;
 use super::verify::Expected;

@@ -14,14 +14,16 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::directory::OutputDirectory;
-use super::fetch::{Exported, fetch};
+use super::exported::Exported;
+use super::fetch::fetch;
 use super::job::{Answer, answer, manifest, poll, resume, status_url};
-use super::print_waiting;
+use super::progress::print_waiting;
+use super::response::{checked, json as json_of};
 use super::retry::{Patience, Repeat, pause_until};
-use super::smart::{Session, checked, json as json_of};
+use super::smart::Session;
 use crate::Failure;
-use crate::client::ServiceKey;
 use crate::defaults::BULK_CLIENT;
+use crate::service_key::ServiceKey;
 
 /// The maximum pause between two status requests. It limits the pause that the server requests.
 const MAX_PAUSE: Duration = Duration::from_mins(2);
@@ -61,15 +63,14 @@ pub struct BulkOptions {
     pub scope: String,
 }
 
-/// Runs and verifies an export. If the options name no patients, all are exported.
+/// Runs and verifies an export. If there are no `patients`, all are exported.
 pub(crate) async fn export(
     session: Session,
     base: &str,
-    options: &super::Options,
+    (options, patients): (&BulkOptions, &[String]),
     directory: &mut OutputDirectory,
     progress: &ProgressBar,
 ) -> Result<Exported, Failure> {
-    let (patients, options) = (&options.patient, &options.bulk);
     let kick_off = kick_off(base, options, patients)?;
     let status_url = begin(&session, &kick_off, &parameters(options, patients), directory).await?;
     let manifests = wait(&session, &status_url, directory, progress).await?;
@@ -95,10 +96,10 @@ pub(crate) async fn session(
 }
 
 /// Returns the operation and its parameters, which identify the output directory of the request.
-pub(crate) fn request(options: &super::Options) -> Result<String, Failure> {
+pub(crate) fn request(options: &BulkOptions, patients: &[String]) -> Result<String, Failure> {
     let base = "http://server";
-    let mut url = kick_off(base, &options.bulk, &options.patient)?;
-    let parameters = parameters(&options.bulk, &options.patient);
+    let mut url = kick_off(base, options, patients)?;
+    let parameters = parameters(options, patients);
     if !parameters.is_empty() {
         url.query_pairs_mut().extend_pairs(parameters.iter().map(|(name, value, _)| (name, value)));
     }

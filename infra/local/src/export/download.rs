@@ -11,11 +11,14 @@ use tokio::io::AsyncWriteExt;
 
 use super::directory::{part_of, tag_of};
 use super::job::is_gone;
+use super::response::{error_of, unreachable};
 use super::retry::{Repeat, Trouble};
-use super::smart::{Session, error_of, unreachable};
+use super::smart::Session;
 use super::verify::{Expected, verify};
 use crate::{Failure, private};
 
+/// The number of files that are downloaded at the same time.
+pub(super) const AT_ONCE: usize = 4;
 /// The number of complete downloads of a file whose verification fails, or that changes during the download.
 const WHOLE_TRIES: u32 = 3;
 /// The size of a range that is requested if the server does not send the whole file in one response. AWS Lambda sends up to 6 MB.

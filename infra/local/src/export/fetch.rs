@@ -3,43 +3,20 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use domain::ids::FileName;
-use domain::ledger::Patients;
 use futures_util::stream::{self, StreamExt};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
 use super::attachments::{ATTACHMENTS, collect_attachments, fetch_attachments};
 use super::directory::OutputDirectory;
-use super::download::{Fetched, download};
+use super::download::{AT_ONCE, Fetched, download};
+use super::exported::{Exported, bytes_of, file_name, unique};
 use super::smart::Session;
-use super::verify::{Expected, Verified};
+use super::verify::Expected;
 use crate::{Failure, private};
 
-/// The number of files that are downloaded at the same time.
-pub(super) const AT_ONCE: usize = 4;
 /// The file name of the manifest.
 const MANIFEST: &str = "manifest.json";
-
-/// The result of an export.
-#[derive(Debug, Default)]
-pub(crate) struct Exported {
-    pub(crate) files: usize,
-    pub(crate) attachments: usize,
-    pub(crate) resources: u64,
-    pub(crate) bytes: u64,
-    pub(crate) problems: u64,
-    /// The attachments that the server does not have, and its error for each.
-    pub(crate) missing: BTreeMap<String, String>,
-    /// The numbers of patients that were planned, had no record, or could not be read completely. `None` if the manifest has no ledger.
-    pub(crate) patients: Option<Patients>,
-    /// The number of Bundles of deleted resources.
-    pub(crate) deleted: u64,
-    /// The checks of the files of the manifest.
-    pub(crate) files_verified: Verified,
-    /// The checks of the attachments.
-    pub(crate) attachments_verified: Verified,
-}
 
 /// A file of the manifest.
 struct Wanted {
@@ -139,29 +116,6 @@ fn sha256(extension: &Value) -> Option<&str> {
     let mut extensions = extension.as_array().into_iter().flatten();
     let listed = extensions.find(|extension| extension["url"] == "https://schema.org/sha256");
     listed.map_or(&extension["sha256"], |listed| &listed["valueString"]).as_str()
-}
-
-/// Returns the name, or a numbered variant if it is already used, because the URLs of a server may all end with the same segment.
-pub(super) fn unique(name: String, names: &mut HashSet<String>) -> String {
-    let mut unique = name.clone();
-    let mut number = 1;
-    while !names.insert(unique.clone()) {
-        number += 1;
-        unique = format!("{number}-{name}");
-    }
-    unique
-}
-
-pub(super) fn bytes_of(path: &Path) -> Result<u64, Failure> {
-    Ok(std::fs::metadata(path).map_err(|error| Failure::of_path(path, &error))?.len())
-}
-
-/// Returns the last segment of a URL as a safe file name.
-pub(super) fn file_name(url: &str) -> Result<String, Failure> {
-    let url =
-        url::Url::parse(url).map_err(|_| Failure::new(format!("the manifest has an invalid URL: {url}")))?;
-    let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
-    Ok(FileName::sanitize(last).to_string())
 }
 
 /// Passes each line of a file that is not empty to `show`, and returns the number of these lines.

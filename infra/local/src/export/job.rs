@@ -11,9 +11,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::directory::OutputDirectory;
+use super::progress::print_waiting;
+use super::response::{checked, error_of, json, send};
 use super::retry::pause_until;
-use super::smart::{Session, checked, error_of, json, send};
-use super::{Target, print_waiting};
+use super::smart::Session;
 use crate::Failure;
 
 /// The maximum pause between two status requests. It limits the pause that the server requests.
@@ -51,10 +52,10 @@ impl Job {
         Ok(Self { form: form(&response), session, status_url })
     }
 
-    /// Fills in the form, approves the export if the client has a staff password, and waits for the manifest.
+    /// Fills in the form, approves the export as `staff` (user name and password) if they are known, and waits for the manifest.
     pub(crate) async fn wait(
         &mut self,
-        target: &Target,
+        staff: Option<&(String, String)>,
         directory: &mut OutputDirectory,
         progress: &ProgressBar,
     ) -> Result<Value, Failure> {
@@ -78,7 +79,7 @@ impl Job {
             print_waiting(progress, &state, &mut waiting);
             if state.contains("review") && !in_review {
                 in_review = true;
-                match &target.staff {
+                match staff {
                     Some(staff) => self.approve(staff).await?,
                     None => eprintln!(
                         "The export waits for staff to approve it at {}",

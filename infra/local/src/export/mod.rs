@@ -5,10 +5,13 @@ mod attachments;
 mod bulk;
 mod directory;
 mod download;
+mod exported;
 mod fetch;
 mod job;
 mod lock;
 mod page;
+mod progress;
+mod response;
 mod retry;
 mod smart;
 mod verify;
@@ -22,18 +25,19 @@ use clap::Args;
 use crypto::OsRandom;
 use domain::clock::SystemClock;
 use domain::ids::PatientId;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use local::Local;
 use tokio::net::TcpListener;
 
 use self::directory::OutputDirectory;
-use self::fetch::Exported;
+use self::exported::Exported;
 use self::lock::DirectoryLock;
+use self::progress::progress;
 use self::retry::Patience;
 use crate::Failure;
-use crate::client::ServiceKey;
 use crate::defaults::{Records, settings};
 use crate::server::{Server, Signals};
+use crate::service_key::ServiceKey;
 
 /// The number of missing attachments that are named in the report.
 const MAX_NAMED: usize = 20;
@@ -194,7 +198,7 @@ fn read_token(file: &Path) -> Result<String, Failure> {
 /// contains these texts, so they must not change.
 fn open_directory(options: &Options, base: &str) -> Result<OutputDirectory, Failure> {
     let request = match options.bulk.bulk {
-        true => bulk::request(options)?,
+        true => bulk::request(&options.bulk, &options.patient)?,
         false => format!("Patient/{}/$ehi-export", options.patient.join(",")),
     };
     match (&options.server, &options.records) {
@@ -228,7 +232,8 @@ async fn exchange(
     steps.set_message("authorizing");
     if options.bulk.bulk {
         let session = bulk::session(client, patience, base, &options.bulk, target.service_key, token).await?;
-        return bulk::export(session, base, options, directory, steps).await;
+        let requested = (&options.bulk, &options.patient[..]);
+        return bulk::export(session, base, requested, directory, steps).await;
     }
     let patient = options.patient.first().ok_or_else(|| Failure::new("--patient is missing"))?;
     let session = match token {
@@ -236,7 +241,7 @@ async fn exchange(
         None => smart::Session::authorize(client, patience, base, patient).await?,
     };
     let mut job = job::Job::begin(session, base, patient, directory).await?;
-    let manifest = job.wait(&target, directory, steps).await?;
+    let manifest = job.wait(target.staff.as_ref(), directory, steps).await?;
     fetch::fetch(&job.session, &[manifest], directory, steps).await
 }
 
@@ -286,33 +291,4 @@ async fn start_built_in(records: Option<&Path>) -> Result<(Target, Server, Recor
     let server = Server::start(platform, listener, 1).await?;
     let base = format!("http://{}/fhir", server.address);
     Ok((Target { base, staff, service_key: defaults.service_key }, server, records))
-}
-
-/// Prints a line, above the progress bar if it is visible.
-fn print(progress: &ProgressBar, text: &str) {
-    if progress.is_hidden() {
-        eprintln!("{text}");
-    } else {
-        progress.println(text);
-    }
-}
-
-/// Prints that the export waits for a store, each time the server's text about it changes, because some terminals do not show the progress
-/// bar.
-fn print_waiting(progress: &ProgressBar, state: &str, printed: &mut String) {
-    if state.starts_with("waiting for the store") && state != printed {
-        print(
-            progress,
-            &format!("The export continues when the store responds; status from the server: {state}"),
-        );
-        state.clone_into(printed);
-    }
-}
-
-fn progress() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{spinner} {wide_bar} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }

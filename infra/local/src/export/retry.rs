@@ -12,8 +12,8 @@ use reqwest::{Response, ResponseBuilderExt};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::print;
-use super::smart::{refusal, unreachable};
+use super::progress::print;
+use super::response::{refusal, unreachable};
 use crate::Failure;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

@@ -3,14 +3,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crypto::OsRandom;
-use domain::clock::{Clock as _, Random as _, SystemClock};
 use domain::error::Error;
 use storage::layout::INDEX;
 use storage::patient_index::{CURRENT, Current};
 
 use super::Lake;
 use crate::Failure;
+use crate::generation::begun;
 
 /// The age after which the files of a generation that was never published are removed. No scan takes as long.
 const ABANDONED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -85,17 +84,4 @@ fn give_modes(lake: &Path, made: &Current) -> std::io::Result<()> {
     set(&index, mode & 0o777)?;
     set(&index.join(&made.generation), mode & 0o777)?;
     made.files().try_for_each(|(key, _)| set(&lake.join(key), mode & 0o666))
-}
-
-/// The name of a new generation, and its time. Later ones have later names.
-pub(crate) fn generation() -> (String, jiff::Timestamp) {
-    let now = SystemClock.now();
-    let attempt: String =
-        OsRandom.attempt().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
-    (format!("{:013}-{attempt}", now.as_millisecond()), now)
-}
-
-/// When a generation was begun, in milliseconds.
-fn begun(generation: &str) -> Option<i64> {
-    generation.split('-').next()?.parse().ok()
 }

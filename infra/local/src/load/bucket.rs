@@ -20,9 +20,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 
 use super::earlier::{Earlier, Show, Work, each_patient};
-use super::homes;
 use super::{Loaded, Options, fill, private};
 use crate::Failure;
+use crate::home_files::forget;
 
 /// The number of files that are transferred at the same time.
 const AT_ONCE: usize = 16;
@@ -65,7 +65,7 @@ pub(super) async fn load(
     }
     if !lakes.is_empty() {
         // The index does not have the records that are uploaded without being read.
-        homes::forget(&*bucket).await?;
+        forget(&*bucket).await?;
     }
     for lake in &lakes {
         for entry in std::fs::read_dir(lake.join("Patient"))? {

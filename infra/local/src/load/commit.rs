@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::TEMPORARY;
 use crate::Failure;
 
+/// The beginning of the name of a load's temporary directory.
+pub(super) const TEMPORARY: &str = ".load-";
 /// The complete list of changes, in the temporary directory of a load.
 const LIST: &str = "changes";
 /// The number of new files in one directory.

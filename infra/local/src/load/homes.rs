@@ -14,32 +14,23 @@ use domain::error::{Error, Result};
 use domain::ids::PatientId;
 use domain::ports::files::Files;
 use indicatif::ProgressBar;
-use storage::layout::INDEX;
 use storage::sorter::{self, Limits, Merged, Sorter};
 
 use super::earlier::Earlier;
-use super::settle;
 use super::spill::{Fields, Writer, put_text};
 use super::streams::{Load, hash};
+use super::versions::keys;
 use crate::Failure;
-use crate::index::generation;
+use crate::generation::generation;
+use crate::home_files::{COMPLETE, ROWS, directory, is_complete, names};
 
 mod scan;
 
-/// The empty file that marks a complete index.
-const COMPLETE: &str = "complete-";
-/// A file of rows.
-const ROWS: &str = "rows-";
 /// If there are more files than this, they are merged.
 const MAX_FILES: usize = 8;
 /// The number of attempts of a search while another load merges the files.
 const TRIES: usize = 3;
 const LIMITS: Limits = Limits { run: 64 * 1024 * 1024, fan_in: 64 };
-
-/// Returns the directory of the index in a lake.
-pub(super) fn directory() -> String {
-    format!("{INDEX}/homes/")
-}
 
 /// A row of the index. A row that is looked up has no patient.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,22 +168,6 @@ impl Homes {
     }
 }
 
-/// Makes the index incomplete, because another program may have written records. The next load makes it again.
-pub(crate) async fn forget(files: &dyn Files) -> Result<(), Failure> {
-    for name in names(files).await?.iter().filter(|name| name.starts_with(COMPLETE)) {
-        files.remove(&format!("{}{name}", directory())).await?;
-    }
-    Ok(())
-}
-
-/// Returns the names of the files of the index.
-async fn names(files: &dyn Files) -> Result<Vec<String>, Failure> {
-    let mut names = files.list(&directory()).await?;
-    names.retain(|name| name.starts_with(COMPLETE) || name.starts_with(ROWS));
-    names.sort();
-    Ok(names)
-}
-
 async fn open<'f>(files: &'f dyn Files, names: &[String]) -> Result<Merged<'f, Row>> {
     let rows = names.iter().filter(|name| name.starts_with(ROWS));
     Merged::open(files, rows.map(|name| format!("{}{name}", directory())).collect()).await
@@ -213,7 +188,7 @@ async fn search(
         for index in 0..load.versions.len() {
             load.check_interrupted()?;
             let bytes = load.versions.read(index)?;
-            for key in settle::keys(&bytes)? {
+            for key in keys(&bytes)? {
                 sorter.push(Row::wanted(key)).await?;
             }
         }
@@ -257,11 +232,6 @@ fn damaged() -> Failure {
     Failure::new(
         "the index of homes is damaged: remove the directory index/homes of the lake, then run the load again",
     )
-}
-
-/// Returns whether there are rows for all resources of the records.
-fn is_complete(names: &[String]) -> bool {
-    names.iter().any(|name| name.starts_with(COMPLETE))
 }
 
 async fn mark_complete(files: &dyn Files) -> Result<(), Failure> {

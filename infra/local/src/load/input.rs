@@ -11,25 +11,13 @@ use fhir::{MAX_LINE, json};
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 
+use super::found::{Found, Take};
 use super::objects::objects;
 use super::report::Place;
 use crate::Failure;
 
 /// The size of a piece in bytes.
 const PIECE: u64 = 16 * 1024 * 1024;
-
-/// The content at a place of a file.
-pub(super) enum Found<'a> {
-    /// A JSON object, which may be a resource.
-    Resource { text: &'a [u8], full_url: Option<&'a str> },
-    /// An entry of a Bundle that deletes a resource, with the name of the resource.
-    Deleted(String),
-    /// Content that cannot be read, with the reason.
-    Unusable(String),
-}
-
-/// A callback that receives the content at a place and the number of its first line.
-pub(super) type Take<'t> = &'t mut dyn FnMut(u64, Found<'_>) -> Result<(), Failure>;
 
 /// The part of a file that one worker reads: the whole file, or the lines that begin between two offsets.
 pub(super) struct Piece {

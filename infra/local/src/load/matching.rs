@@ -8,75 +8,15 @@ use fhir::head::{Plain, head_and_members};
 
 use super::arriving::updated;
 use super::earlier::Earlier;
-use super::mention::{Identifier, identifiers};
+use super::identities::{Identity, Matches, identity, put_identity};
+use super::losers::Losers;
+use super::mention::identifiers;
+use super::parallel::parallel;
 use super::report::{Kind, Notes, Place};
-use super::settle::{Losers, parallel};
 use super::sort::{Priority, Sorter, Waiting};
 use super::spill::{Fields, Stream, Writer, put_number, put_text, put_texts};
 use super::streams::{Load, Unnamed, hash};
 use crate::Failure;
-
-/// A version of a Patient.
-struct Identity<'a> {
-    updated: i64,
-    rank: u64,
-    /// The keys of its identifiers.
-    keys: Vec<&'a [u8]>,
-}
-
-pub(super) fn put_identity(buffer: &mut Vec<u8>, id: &str, updated: i64, rank: u64, keys: &[Vec<u8>]) {
-    put_text(buffer, id.as_bytes());
-    put_number(buffer, updated.cast_unsigned());
-    put_number(buffer, rank);
-    put_texts(buffer, keys);
-}
-
-fn identity<'a>(fields: &mut Fields<'a>) -> Result<(&'a [u8], Identity<'a>), Failure> {
-    let id = fields.text()?;
-    let (updated, rank) = (fields.number()?.cast_signed(), fields.number()?);
-    Ok((id, Identity { updated, rank, keys: fields.texts()? }))
-}
-
-/// The patients of an identifier, by its key.
-type Found<'a> = (&'a [u8], Vec<&'a str>);
-
-/// The patients of the identifiers that the resources of a partition name, by the number of the resource.
-pub(super) struct Matches<'a>(HashMap<u64, Vec<Found<'a>>>);
-
-impl<'a> Matches<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, Failure> {
-        let (mut matches, mut fields) = (HashMap::<u64, Vec<Found<'a>>>::new(), Fields(bytes));
-        while !fields.is_empty() {
-            let (number, key) = (fields.number()?, fields.text()?);
-            // They are the ids of Patients that were read.
-            let ids = fields.texts()?.into_iter().filter_map(|id| std::str::from_utf8(id).ok());
-            matches.entry(number).or_default().push((key, ids.collect()));
-        }
-        Ok(Self(matches))
-    }
-
-    fn of(&self, number: u64, identifier: &Identifier) -> &[&'a str] {
-        let key = identifier.key();
-        let found = self.0.get(&number).and_then(|found| found.iter().find(|(known, _)| *known == key));
-        found.map_or(&[], |(_, patients)| patients)
-    }
-
-    /// Returns the patient with this identifier, if there is exactly one.
-    pub(super) fn only(&self, number: u64, identifier: &Identifier) -> Option<&'a str> {
-        match self.of(number, identifier) {
-            [only] => Some(only),
-            _ => None,
-        }
-    }
-
-    /// Returns the end of a sentence that says why no patient was found.
-    pub(super) fn fault(&self, number: u64, identifier: &Identifier) -> String {
-        match self.of(number, identifier) {
-            [first, second, ..] => format!(", which several patients have, such as {first} and {second}"),
-            _ => ", which no Patient has".to_owned(),
-        }
-    }
-}
 
 /// Finds the patients of the resources that name them by an identifier, and writes these resources to their streams.
 pub(super) fn resolve(

@@ -1,11 +1,13 @@
 //! `ehi load`: converts bulk NDJSON and FHIR Bundles into the lake layout, on all cores and in bounded memory.
 //!
-//! - [`files`] finds the files, and [`input`] reads them in pieces.
-//! - [`mod@sort`] reads each resource once ([`arriving`]) and appends it to a partition on disk ([`spill`], [`streams`]),
+//! - [`files`] finds the files, and [`input`] reads them in pieces: the [`objects`] of each piece, and what is [`found`] there.
+//! - [`mod@sort`] reads each resource once ([`arriving`], [`belongs`]) and appends it to a partition on disk ([`spill`], [`streams`]),
 //!   by a hash of its patient.
-//! - [`matching`] finds the patients whom resources name by an identifier ([`mention`]), also in the lake as it was ([`earlier`]).
+//! - [`matching`] finds the patients whom resources name by an identifier ([`mention`], [`identities`]), also in the lake as it was
+//!   ([`earlier`]).
 //! - [`homes`] finds the records of the lake that have earlier versions.
-//! - [`settle`] makes the decisions that need all resources, such as the patients of a Binary ([`follows`]).
+//! - [`settle`] makes the decisions that need all resources: which of the [`versions`] of a resource are the [`losers`], and the
+//!   patients of a Binary ([`follows`]).
 //! - [`mod@write`] sorts the partitions one by one and writes new files, [`commit`] gives them their names in the lake, and [`report`] prints
 //!   the result.
 //!
@@ -13,23 +15,29 @@
 //! and one partition for each worker.
 
 mod arriving;
+mod belongs;
 #[cfg(feature = "s3")]
 mod bucket;
 mod commit;
 mod earlier;
 mod files;
 mod follows;
+mod found;
 mod homes;
+mod identities;
 mod input;
 mod links;
+mod losers;
 mod matching;
 mod mention;
 mod objects;
+mod parallel;
 mod report;
 mod settle;
 mod sort;
 mod spill;
 mod streams;
+mod versions;
 mod write;
 
 use std::collections::{BTreeSet, HashSet};
@@ -41,14 +49,13 @@ use clap::Args;
 use fhir::ids::is_fhir_id;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::commit::Changes;
+use self::commit::{Changes, TEMPORARY};
 use self::earlier::{Directory, Earlier};
 use self::homes::Homes;
-pub(crate) use self::homes::forget as forget_homes;
 use self::input::Inputs;
+use self::parallel::parallel;
 pub use self::report::{Changed, Loaded, Noted};
 use self::report::{Notes, Place};
-use self::settle::parallel;
 use self::sort::{Priority, Sorter};
 use self::spill::{Fields, Stream};
 use self::streams::{Load, Unnamed};
@@ -215,7 +222,7 @@ fn fill(
         let _ = directory.keep();
         return Err(failure);
     }
-    let mut loaded = notes.loaded(&inputs);
+    let mut loaded = notes.loaded(|place| inputs.name(place));
     loaded.scanned = homes.scanned;
     written_patients(&load, &mut loaded.changed)?;
     Ok(loaded)
@@ -306,7 +313,7 @@ fn groups(load: &Load<'_>, into: &Path, earlier: &dyn Earlier) -> Result<Vec<Pat
     for index in 0..load.versions.len() {
         let bytes = load.versions.read(index)?;
         let id = |key: &[u8]| Some(std::str::from_utf8(key.strip_prefix(b"Group/")?).ok()?.to_owned());
-        ids.extend(settle::keys(&bytes)?.into_iter().filter_map(id).filter(|id| is_fhir_id(id)));
+        ids.extend(versions::keys(&bytes)?.into_iter().filter_map(id).filter(|id| is_fhir_id(id)));
     }
     let ids: Vec<_> = ids.into_iter().collect();
     if !ids.is_empty() {
@@ -332,9 +339,6 @@ fn new_patients(load: &Load<'_>, known: &mut HashSet<u64>) -> Result<Vec<String>
     new.sort();
     Ok(new)
 }
-
-/// The beginning of the name of a load's temporary directory.
-const TEMPORARY: &str = ".load-";
 
 /// Returns a builder of temporary directories that only their owner can read, because they contain records.
 fn private() -> tempfile::Builder<'static, 'static> {

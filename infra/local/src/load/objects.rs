@@ -13,7 +13,7 @@ use fhir::json::{self, check_object};
 use fhir::references::parse;
 use fhir::spelling::plainly;
 
-use super::input::{Found, Take};
+use super::found::{Found, Take};
 use super::report::shortened;
 use crate::Failure;
 

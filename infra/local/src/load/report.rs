@@ -6,8 +6,6 @@ use std::path::Path;
 
 use domain::ids::PatientId;
 
-use super::input::Inputs;
-
 /// The maximum number of problems that are listed. Further ones are only counted.
 const MAX_PROBLEMS: usize = 1_000;
 /// The maximum number of listed notes of each other kind.
@@ -192,18 +190,18 @@ impl Notes {
         loaded.documents += more.documents;
     }
 
-    /// Returns the result with the names of the places. The lines of a file are known only after all inputs are read.
-    pub(super) fn loaded(self, inputs: &Inputs) -> Loaded {
+    /// Returns the result with the names of the places, which `name` returns. The lines of a file are known only after all inputs are read.
+    pub(super) fn loaded(self, name: impl Fn(Place) -> String) -> Loaded {
         let mut loaded = self.loaded;
         for (kind, (count, mut notes)) in self.notes {
             notes.sort_by(|a, b| (a.place, &a.text).cmp(&(b.place, &b.text)));
-            let name = |note: &Note| {
-                let mut text = note.place.map(|place| inputs.name(place) + ": ").unwrap_or_default();
+            let named = |note: &Note| {
+                let mut text = note.place.map(|place| name(place) + ": ").unwrap_or_default();
                 text.push_str(&note.text);
-                text.push_str(&note.other.map(|other| inputs.name(other)).unwrap_or_default());
+                text.push_str(&note.other.map(&name).unwrap_or_default());
                 text
             };
-            let named: Vec<_> = notes.iter().take(kind.limit()).map(name).collect();
+            let named: Vec<_> = notes.iter().take(kind.limit()).map(named).collect();
             let noted = Noted { count, named };
             match kind {
                 Kind::Problem => {

@@ -2,49 +2,21 @@
 //! and a Provenance, and the references without a target. Each of them is a join of streams, partition by partition.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use fhir::references::reference_values;
 
 use super::follows::{Follow, Ownership, Role};
+use super::losers::Losers;
+use super::parallel::parallel;
 use super::report::{Kind, Notes, Place};
 use super::sort::{Priority, Sorter, Waiting};
 use super::spill::{Fields, Stream, Writer, put_number, put_text};
 use super::streams::{Load, Unnamed};
+use super::versions::{Version, versions};
 use crate::Failure;
 
 mod moved;
-
-/// Calls `each` for each of `0..count` on several threads. Returns the state of each thread, which `begin` creates.
-pub(super) fn parallel<W: Send>(
-    workers: usize,
-    count: usize,
-    begin: impl Fn() -> W + Sync,
-    each: impl Fn(&mut W, usize) -> Result<(), Failure> + Sync,
-) -> Result<Vec<W>, Failure> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut worker = begin();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
-                return Ok(worker);
-            }
-            if let Err(failure) = each(&mut worker, index) {
-                // The other threads stop after their current call.
-                next.store(count, Ordering::Relaxed);
-                return Err(failure);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers.clamp(1, count.max(1))).map(|_| scope.spawn(work)).collect();
-        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        joined
-            .map(|done| done.unwrap_or_else(|_| Err(Failure::new("a thread of the loader failed"))))
-            .collect()
-    })
-}
 
 /// Resolves the URNs in the resources that wait for them, and writes these resources to their streams.
 pub(super) fn names(
@@ -151,63 +123,6 @@ fn renamed<'t>(text: &[u8], target: impl Fn(&[u8]) -> Option<&'t [u8]>) -> Vec<u
     });
     renamed.extend_from_slice(&text[copied..]);
     renamed
-}
-
-/// A bit for each resource that was read. It is set if another version of the resource is kept.
-pub(super) struct Losers(Vec<AtomicU64>);
-
-impl Losers {
-    fn new(resources: u64) -> Self {
-        Self((0..=resources / 64).map(|_| AtomicU64::new(0)).collect())
-    }
-
-    fn insert(&self, number: u64) {
-        if let Some(word) = self.word(number) {
-            word.fetch_or(1 << (number % 64), Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn contains(&self, number: u64) -> bool {
-        self.word(number).is_some_and(|word| word.load(Ordering::Relaxed) >> (number % 64) & 1 == 1)
-    }
-
-    fn word(&self, number: u64) -> Option<&AtomicU64> {
-        self.0.get(usize::try_from(number / 64).ok()?)
-    }
-}
-
-/// The values that determine whether a version of a resource is kept.
-struct Version<'a> {
-    key: &'a [u8],
-    number: u64,
-    updated: i64,
-    rank: u64,
-    place: Place,
-    /// A hash of the text.
-    content: u64,
-    /// The patients to whom the version belongs.
-    homes: Vec<&'a [u8]>,
-}
-
-fn versions(bytes: &[u8]) -> Result<Vec<Version<'_>>, Failure> {
-    let (mut found, mut fields) = (Vec::new(), Fields(bytes));
-    while !fields.is_empty() {
-        found.push(Version {
-            key: fields.text()?,
-            number: fields.number()?,
-            updated: fields.number()?.cast_signed(),
-            rank: fields.number()?,
-            place: Place::of(fields.number()?),
-            content: fields.number()?,
-            homes: fields.texts()?,
-        });
-    }
-    Ok(found)
-}
-
-/// Returns the keys of the versions in a partition.
-pub(super) fn keys(bytes: &[u8]) -> Result<Vec<&[u8]>, Failure> {
-    Ok(versions(bytes)?.into_iter().map(|version| version.key).collect())
 }
 
 /// Determines the versions that are kept, and finds references without a target.

@@ -10,12 +10,12 @@ use fhir::head::{Plain, head_and_members, id_fault};
 use fhir::ids::{IdFault, is_fhir_id};
 use indicatif::ProgressBar;
 
-use super::arriving::{
-    Arriving, Belongs, belongs, id_of, insert_id, is_deletion, is_manifest, key_of, updated,
-};
+use super::arriving::{Arriving, id_of, insert_id, is_deletion, is_manifest, key_of, updated};
+use super::belongs::{Belongs, belongs};
 use super::follows::{Role, put_follow};
+use super::found::Found;
 use super::homes::key_hash;
-use super::input::{Found, Piece};
+use super::input::Piece;
 use super::links::Links;
 use super::objects::entries;
 use super::report::{Kind, Notes, Place};

@@ -12,8 +12,9 @@ use fhir::references::{parse, reference_values};
 use fhir::spelling::plainly;
 
 use super::commit::Changes;
+use super::losers::Losers;
+use super::parallel::parallel;
 use super::report::{Kind, Notes};
-use super::settle::{Losers, parallel};
 use super::spill::{Fields, Head, Run, Stream, Writer, put_resource};
 use super::streams::{Load, hash};
 use crate::Failure;

@@ -1,7 +1,7 @@
 use fhir::head::{Plain, head_and_members};
 
 use super::*;
-use crate::load::arriving::belongs;
+use crate::load::belongs::belongs;
 use crate::load::report::Place;
 
 /// Calls `show` with the mentions in a resource, and the text in which they were read.

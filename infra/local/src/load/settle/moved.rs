@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Version;
 use crate::load::report::{Kind, Notes, Place};
+use crate::load::versions::Version;
 
 /// Records the resources that move out of a patient's record. `stays` has the version of each resource that is kept.
 pub(super) fn note(

@@ -8,7 +8,8 @@ use fhir::references::{parse, reference_values};
 
 use super::Sorter;
 use crate::Failure;
-use crate::load::arriving::{Arriving, Belongs, key_of};
+use crate::load::arriving::{Arriving, key_of};
+use crate::load::belongs::Belongs;
 use crate::load::links::attachment_urls;
 use crate::load::mention::Identifier;
 use crate::load::report::{Kind, Place};

@@ -7,8 +7,9 @@ use fhir::references::reference_values;
 
 use super::Sorter;
 use crate::Failure;
-use crate::load::arriving::{Arriving, Belongs, belongs, updated};
-use crate::load::matching::{Matches, put_identity};
+use crate::load::arriving::{Arriving, updated};
+use crate::load::belongs::{Belongs, belongs};
+use crate::load::identities::{Matches, put_identity};
 use crate::load::mention::{identifiers, with_references};
 use crate::load::report::Place;
 use crate::load::spill::{Fields, put_number, put_text};

@@ -1,0 +1,53 @@
+//! The result of an export, and the names and sizes of its files.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use domain::ids::FileName;
+use domain::ledger::Patients;
+
+use super::verify::Verified;
+use crate::Failure;
+
+/// The result of an export.
+#[derive(Debug, Default)]
+pub(crate) struct Exported {
+    pub(crate) files: usize,
+    pub(crate) attachments: usize,
+    pub(crate) resources: u64,
+    pub(crate) bytes: u64,
+    pub(crate) problems: u64,
+    /// The attachments that the server does not have, and its error for each.
+    pub(crate) missing: BTreeMap<String, String>,
+    /// The numbers of patients that were planned, had no record, or could not be read completely. `None` if the manifest has no ledger.
+    pub(crate) patients: Option<Patients>,
+    /// The number of Bundles of deleted resources.
+    pub(crate) deleted: u64,
+    /// The checks of the files of the manifest.
+    pub(crate) files_verified: Verified,
+    /// The checks of the attachments.
+    pub(crate) attachments_verified: Verified,
+}
+
+/// Returns the name, or a numbered variant if it is already used, because the URLs of a server may all end with the same segment.
+pub(super) fn unique(name: String, names: &mut HashSet<String>) -> String {
+    let mut unique = name.clone();
+    let mut number = 1;
+    while !names.insert(unique.clone()) {
+        number += 1;
+        unique = format!("{number}-{name}");
+    }
+    unique
+}
+
+pub(super) fn bytes_of(path: &Path) -> Result<u64, Failure> {
+    Ok(std::fs::metadata(path).map_err(|error| Failure::of_path(path, &error))?.len())
+}
+
+/// Returns the last segment of a URL as a safe file name.
+pub(super) fn file_name(url: &str) -> Result<String, Failure> {
+    let url =
+        url::Url::parse(url).map_err(|_| Failure::new(format!("the manifest has an invalid URL: {url}")))?;
+    let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
+    Ok(FileName::sanitize(last).to_string())
+}
