@@ -143,6 +143,11 @@ async fn attachments_of_all_types_are_served() {
         json!({ "resourceType": "Claim", "id": "l", "patient": subject, "supportingInfo": [{ "valueAttachment": url() }] }),
         json!({ "resourceType": "QuestionnaireResponse", "id": "q", "subject": subject,
             "item": [{ "answer": [{ "valueAttachment": url() }] }] }),
+        json!({ "resourceType": "ExplanationOfBenefit", "id": "e", "patient": subject, "form": url() }),
+        json!({ "resourceType": "ClaimResponse", "id": "s", "patient": subject, "form": url() }),
+        json!({ "resourceType": "Task", "id": "t", "for": subject, "output": [{ "valueAttachment": url() }] }),
+        json!({ "resourceType": "Observation", "id": "o", "subject": subject,
+            "contained": [{ "resourceType": "DocumentReference", "id": "i", "content": [{ "attachment": url() }] }] }),
     ];
     let directory = lake(&lines, &["scan.txt"]);
     let world = World::with("sandbox = true", directory.path());
@@ -157,6 +162,10 @@ async fn attachments_of_all_types_are_served() {
         ("Communication/k", "/payload/0/contentAttachment/url"),
         ("Claim/l", "/supportingInfo/0/valueAttachment/url"),
         ("QuestionnaireResponse/q", "/item/0/answer/0/valueAttachment/url"),
+        ("ExplanationOfBenefit/e", "/form/url"),
+        ("ClaimResponse/s", "/form/url"),
+        ("Task/t", "/output/0/valueAttachment/url"),
+        ("Observation/o", "/contained/0/content/0/attachment/url"),
     ] {
         let served = text(&at(name, path));
         assert_eq!(world.get(&served).bearer(&token).send().await.text(), "file scan.txt", "{name}");
@@ -207,6 +216,29 @@ async fn chosen(lines: &[Value]) -> Vec<Value> {
     world.post(&job).bearer(&token).json(&choices).send().await;
     world.work().await;
     world.resources(&token, &job).await
+}
+
+/// The patient has chosen the medical record, and not the bills: their printed forms stay too, as does what is attached to a withheld
+/// resource.
+#[tokio::test]
+async fn a_document_of_a_resource_that_is_left_out_is_not_exported_as_one_that_nothing_describes() {
+    let attachment = |id: &str| json!({ "url": format!("Binary/{id}") });
+    let security = json!({ "security": [{ "code": "PSY" }] });
+    let lines = [
+        json!({ "resourceType": "ExplanationOfBenefit", "id": "e", "form": attachment("bill") }),
+        json!({ "resourceType": "ClaimResponse", "id": "c", "form": attachment("answer") }),
+        json!({ "resourceType": "Task", "id": "t", "meta": security, "input": [{ "valueAttachment": attachment("task") }] }),
+        json!({ "resourceType": "Observation", "id": "o", "meta": security,
+            "extension": [{ "url": "http://example.org/scan", "valueAttachment": attachment("scan") }] }),
+        json!({ "resourceType": "Observation", "id": "p", "meta": security,
+            "contained": [{ "resourceType": "DocumentReference", "content": [{ "attachment": attachment("inside") }] }] }),
+        binary("bill"),
+        binary("answer"),
+        binary("task"),
+        binary("scan"),
+        binary("inside"),
+    ];
+    assert_eq!(chosen(&lines).await, Vec::<Value>::new());
 }
 
 #[tokio::test]

@@ -5,13 +5,12 @@ use domain::decision::Decision;
 use domain::error::Result;
 use domain::filter::{Filter, Judgement, Origin, Refusal, Resource, Verdict};
 use domain::ledger::Reason;
-use fhir::attachments::{LinkedAttachment, mentioned};
+use fhir::attachments::{LinkedAttachment, linked_attachments, mentioned};
 use fhir::head::Plain;
 
 use crate::associated::Associated;
 use crate::documents::PatientDocuments;
 use crate::keys::format_key;
-use crate::linked::linked;
 use crate::tombstones::Tombstones;
 use crate::unserved::without_documents;
 use crate::versions::{Reads, TOO_MANY, Version, Versions};
@@ -93,6 +92,7 @@ impl<'a> ChunkExport<'a> {
         }
         self.writer.decided(judged.judgement.verdict.decision());
         self.put(line, judged, documents).await?;
+        self.writer.flush_existing().await?;
         Ok(None)
     }
 
@@ -115,7 +115,7 @@ impl<'a> ChunkExport<'a> {
         self.writer.ledger().resources.duplicates += 1;
         let resource_type = resource.head.resource_type;
         let Some(documents) = documents.filter(|_| self.filter.limits_access()) else { return };
-        let attachments = linked(resource.head.text, resource_type, self.writer.base_url());
+        let attachments = linked_attachments(resource.head.text, resource_type, self.writer.base_url());
         documents.claims.note(resource_type, &attachments, Decision::LeaveOut(Reason::Document));
         if let Some(refused) = refused {
             self.refuse(resource, &attachments, refused, documents);
@@ -129,13 +129,19 @@ impl<'a> ChunkExport<'a> {
         documents: Option<&PatientDocuments<'_>>,
     ) -> Judged<'r> {
         let (text, resource_type) = (resource.head.text, resource.head.resource_type);
-        let linked = documents.map_or(Vec::new(), |_| linked(text, resource_type, self.writer.base_url()));
+        let linked =
+            documents.map_or(Vec::new(), |_| linked_attachments(text, resource_type, self.writer.base_url()));
         let of = documents.map(PatientDocuments::patient);
         // The key is made only if it is needed.
         let is_looked_for = !self.tombstones.is_empty() || self.provenance.needs_exported();
         let key = resource.head.id.filter(|_| is_looked_for).map(|id| format_key(resource_type, id));
         let is_deleted =
             key.as_deref().is_some_and(|key| self.tombstones.covers(of, key, resource.changed()));
+        if let Some(key) = key.as_deref().filter(|_| !is_deleted)
+            && self.tombstones.may_be_listed_elsewhere(key)
+        {
+            self.writer.exists(key);
+        }
         let mut judgement = match is_deleted {
             true => self.filter.leave_out(resource, Reason::Deleted),
             false => self.filter.judge(resource, origin),
@@ -155,7 +161,7 @@ impl<'a> ChunkExport<'a> {
         let (resource_type, claims) = (resource.head.resource_type, &mut documents.claims);
         if let Verdict::Subset(subset) = &judgement.verdict {
             claims.note(resource_type, attachments, Decision::LeaveOut(Reason::Document));
-            *attachments = linked(subset, resource_type, self.writer.base_url());
+            *attachments = linked_attachments(subset, resource_type, self.writer.base_url());
         }
         claims.note(resource_type, attachments, judgement.verdict.decision());
         if let Some(refusal) = judgement.refusal {

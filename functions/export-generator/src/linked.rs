@@ -7,7 +7,7 @@
 use domain::error::Result;
 use domain::ids::PatientId;
 use fhir::attachments::{
-    Document, EHI_EXPORT_TAG, LinkedAttachment, Replacement, has_attachments, linked_attachments, rewrite,
+    Document, EHI_EXPORT_TAG, LinkedAttachment, Replacement, linked_attachments, rewrite,
 };
 use fhir::head::{Plain, head, head_and_members};
 use fhir::tags::tagged;
@@ -17,15 +17,6 @@ use crate::inline::{Inlined, Line};
 use crate::stored::Kept;
 use crate::unserved::{shown, unserved_url};
 use crate::writer::ChunkWriter;
-
-/// Returns the attachments of a line that have URLs.
-pub(crate) fn linked(line: &[u8], resource_type: &str, base_url: &str) -> Vec<LinkedAttachment> {
-    if has_attachments(resource_type) {
-        linked_attachments(line, resource_type, base_url)
-    } else {
-        Vec::new()
-    }
-}
 
 /// Writes the held lines of a patient.
 pub(crate) struct Linker<'l> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use fhir::attachments::{LinkedAttachment, Replacement, has_attachments, linked_attachments, rewrite};
+use fhir::attachments::{LinkedAttachment, Replacement, linked_attachments, rewrite};
 use fhir::spelling::plainly;
 
 /// Returns a line of `shared/`, which has no documents, without the URLs that cannot be served, and the messages about
@@ -13,9 +13,6 @@ pub(crate) fn without_documents<'l>(
     id: &str,
     base_url: &str,
 ) -> (Cow<'l, [u8]>, Vec<String>) {
-    if !has_attachments(resource_type) {
-        return (Cow::Borrowed(line), Vec::new());
-    }
     let plain = plainly(line);
     let linked = linked_attachments(&plain, resource_type, base_url);
     let unserved: Vec<_> = linked

@@ -1,17 +1,24 @@
 //! Attachments inside resources: finds their URLs, rewrites a line with other URLs, and builds the DocumentReference for
 //! documents that no resource describes.
 
+mod elements;
+
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
+use self::elements::ELEMENTS;
+pub use self::elements::has_attachments;
 use crate::attachment_url::link;
 pub use crate::attachment_url::{Link, Target};
 use crate::json;
 
-static ATTACHMENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Attachment"));
+/// The end of the name of an element of the type Attachment that is a choice, such as `valueAttachment`. It can be in any type, also in
+/// an extension.
+static CHOICE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Attachment\""));
+static CONTAINED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"contained\""));
 
 /// An attachment with a URL inside a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,30 +92,8 @@ pub enum Replacement {
     Absent(&'static str),
 }
 
-/// Returns whether resources of a type can have attachments that the export reads.
-pub fn has_attachments(resource_type: &str) -> bool {
-    matches!(
-        resource_type,
-        "BodyStructure"
-            | "Claim"
-            | "Communication"
-            | "CommunicationRequest"
-            | "Consent"
-            | "DiagnosticReport"
-            | "DocumentReference"
-            | "ExplanationOfBenefit"
-            | "HealthcareService"
-            | "Media"
-            | "Patient"
-            | "Person"
-            | "Practitioner"
-            | "QuestionnaireResponse"
-            | "RelatedPerson"
-    )
-}
-
-/// Returns the attachments of a line that have URLs (FHIR R4, elements of the type Attachment). The line was checked
-/// before and is in its plain spelling. `base_url` is the public URL of this server.
+/// Returns the attachments of a line that have URLs, wherever they are: also in extensions and in contained resources. The line was
+/// checked before and is in its plain spelling. `base_url` is the public URL of this server.
 pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> Vec<LinkedAttachment> {
     let mut found = Vec::new();
     let mut add = |value: Range<usize>| found.extend(linked_attachment(line, value, base_url));
@@ -117,25 +102,14 @@ pub fn linked_attachments(line: &[u8], resource_type: &str, base_url: &str) -> V
 }
 
 /// Visits the attachments of a line.
-pub(crate) fn attachments(line: &[u8], resource_type: &str, add: &mut dyn FnMut(Range<usize>)) {
-    let whole = 0..line.len();
-    match resource_type {
-        "DocumentReference" => at(line, whole, &["content", "attachment"], add),
-        "Media" => at(line, whole, &["content"], add),
-        "DiagnosticReport" => at(line, whole, &["presentedForm"], add),
-        "BodyStructure" => at(line, whole, &["image"], add),
-        "HealthcareService" | "Patient" | "Person" | "Practitioner" | "RelatedPerson" => {
-            at(line, whole, &["photo"], add);
-        }
-        // Fast path: resources of these types are frequent, and few have an attachment.
-        _ if ATTACHMENT.find(line).is_none() => {}
-        "Consent" => at(line, whole, &["sourceAttachment"], add),
-        "Communication" | "CommunicationRequest" => {
-            at(line, whole, &["payload", "contentAttachment"], add);
-        }
-        "Claim" | "ExplanationOfBenefit" => at(line, whole, &["supportingInfo", "valueAttachment"], add),
-        "QuestionnaireResponse" => in_items(line, whole, add),
-        _ => {}
+fn attachments(line: &[u8], resource_type: &str, add: &mut dyn FnMut(Range<usize>)) {
+    let mut named = |name: &Finder<'_>| {
+        json::named_values(line, 0..line.len(), name, |value| json::elements(line, value, &mut *add));
+    };
+    named(&CHOICE);
+    let is_container = CONTAINED.find(line).is_some();
+    for element in ELEMENTS.iter().filter(|element| is_container || element.types.contains(&resource_type)) {
+        named(&element.name);
     }
 }
 
@@ -145,25 +119,6 @@ pub fn mentioned(line: &[u8]) -> Vec<Target> {
     let plain = super::spelling::plain(line);
     let strings = plain.split(|byte| *byte == b'"').filter_map(|string| std::str::from_utf8(string).ok());
     strings.flat_map(|string| link(string, "").targets().to_vec()).collect()
-}
-
-/// Calls `visit` with the range of each value at a path. Lists on the path are searched.
-fn at(line: &[u8], value: Range<usize>, path: &[&str], visit: &mut dyn FnMut(Range<usize>)) {
-    let Some((name, rest)) = path.split_first() else { return visit(value) };
-    json::members(line, value, |key, value| {
-        if key == name.as_bytes() {
-            json::elements(line, value, |element| at(line, element, rest, visit));
-        }
-    });
-}
-
-/// Visits the attachments in the answers of a QuestionnaireResponse. Items can be inside items and inside answers.
-fn in_items(line: &[u8], value: Range<usize>, visit: &mut dyn FnMut(Range<usize>)) {
-    json::members(line, value, |key, value| match key {
-        b"item" | b"answer" => json::elements(line, value, |element| in_items(line, element, visit)),
-        b"valueAttachment" => visit(value),
-        _ => {}
-    });
 }
 
 fn linked_attachment(line: &[u8], value: Range<usize>, base_url: &str) -> Option<LinkedAttachment> {

@@ -1,6 +1,6 @@
 //! The links of resources: their references, and the URLs of their attachments.
 
-use fhir::attachments::{Link, Target, has_attachments, linked_attachments};
+use fhir::attachments::{Link, Target, linked_attachments};
 
 use super::report::Place;
 use super::spill::{Stream, Writer, put_number, put_text};
@@ -74,9 +74,6 @@ fn push(writer: &mut Writer<'_>, link: &Reference) -> Result<(), Failure> {
 /// Returns the URLs of a resource's attachments and their targets, with the rules of the export. The text must be checked and in its plain
 /// spelling.
 pub(super) fn attachment_urls(text: &[u8], resource_type: &str) -> Vec<(String, Link)> {
-    if !has_attachments(resource_type) {
-        return Vec::new();
-    }
     // The loader does not know the server's base URL, so it cannot know whether an absolute URL belongs to the server.
     let linked = linked_attachments(text, resource_type, "");
     linked.into_iter().map(|attachment| (attachment.url, attachment.link)).collect()

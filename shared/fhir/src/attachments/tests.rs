@@ -86,6 +86,11 @@ fn attachments_are_found_in_every_type_that_has_them() {
             json!({ "payload": [{ "contentString": "x" }, { "contentAttachment": attachment }] }),
         ),
         ("Claim", json!({ "supportingInfo": [{ "valueAttachment": attachment }] })),
+        ("ClaimResponse", json!({ "form": attachment })),
+        ("ExplanationOfBenefit", json!({ "form": attachment })),
+        ("ExplanationOfBenefit", json!({ "supportingInfo": [{ "valueAttachment": attachment }] })),
+        ("Task", json!({ "input": [{ "valueString": "x" }, { "valueAttachment": attachment }] })),
+        ("Task", json!({ "output": [{ "valueAttachment": attachment }] })),
         (
             "QuestionnaireResponse",
             json!({ "item": [{ "item": [{ "answer": [{ "item": [{ "answer": [{ "valueAttachment": attachment }] }] }] }] }] }),
@@ -96,6 +101,37 @@ fn attachments_are_found_in_every_type_that_has_them() {
         let found = linked_attachments(line.as_bytes(), resource_type, OURS);
         assert_eq!(found.len(), 1, "{resource_type}");
         assert_eq!(found[0].link.targets(), [Target::File("scan.png".into())]);
+    }
+}
+
+#[test]
+fn attachments_in_extensions_and_in_contained_resources_are_found() {
+    let attachment = json!({ "url": "files/scan.png" });
+    for elements in [
+        json!({ "extension": [{ "url": "http://example.org/scan", "valueAttachment": attachment }] }),
+        json!({ "_status": { "extension": [{ "url": "http://example.org/scan", "valueAttachment": attachment }] } }),
+        json!({ "component": [{ "extension": [{ "url": "x", "extension": [{ "url": "y", "valueAttachment": attachment }] }] }] }),
+        json!({ "contained": [{ "resourceType": "DocumentReference", "content": [{ "attachment": attachment }] }] }),
+        json!({ "contained": [{ "resourceType": "ClaimResponse", "form": attachment }] }),
+    ] {
+        let line = elements.to_string();
+        let found = linked_attachments(line.as_bytes(), "Observation", OURS);
+        assert_eq!(found.len(), 1, "{line}");
+        assert_eq!(found[0].link.targets(), [Target::File("scan.png".into())]);
+    }
+}
+
+#[test]
+fn other_elements_with_the_same_names_and_texts_are_no_attachments() {
+    for (resource_type, elements) in [
+        ("Medication", json!({ "form": { "url": "files/scan.png", "text": "tablet" } })),
+        ("DiagnosticReport", json!({ "conclusion": "\"presentedForm\":{\"url\":\"files/scan.png\"}" })),
+        ("Observation", json!({ "note": [{ "text": "Attachment" }, { "text": "valueAttachment\":{}" }] })),
+        ("Task", json!({ "input": [{ "valueAttachment": "files/scan.png" }] })),
+        ("Patient", json!({ "photo": [{ "title": "x" }], "extension": [{ "url": "files/scan.png" }] })),
+    ] {
+        let line = elements.to_string();
+        assert_eq!(linked_attachments(line.as_bytes(), resource_type, OURS), [], "{line}");
     }
 }
 
