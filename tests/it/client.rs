@@ -1,7 +1,10 @@
 //! `ehi export` with a server that breaks connections, refuses requests, gives no hashes and forgets jobs.
 
+mod contents;
 mod directory;
+mod elsewhere;
 mod files;
+mod jobs;
 mod replies;
 mod server;
 

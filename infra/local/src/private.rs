@@ -23,6 +23,13 @@ pub(crate) fn create(path: &Path) -> Result<File, Failure> {
     opened.map_err(|error| Failure::of_path(path, &error))
 }
 
+/// Opens a file with mode 0600 to write at its end, or empties it. Creates a missing one.
+pub(crate) fn open(path: &Path, is_continued: bool) -> Result<File, Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).append(is_continued).truncate(!is_continued).mode(FILE_MODE);
+    options.open(path).map_err(|error| Failure::of_path(path, &error))
+}
+
 /// Replaces a file atomically: writes the content under another name, and then renames it.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let temporary = path.with_extension("new");

@@ -127,7 +127,7 @@ async fn an_attachment_that_is_left_out_is_reported_and_the_others_are_complete(
         let text = printed(&output);
         // As for problems that the server reports in its OperationOutcome files.
         assert!(output.status.success(), "{text}");
-        assert!(text.contains("1 attachment is missing, because the server does not have it:"), "{text}");
+        assert!(text.contains("1 attachment is missing:"), "{text}");
         assert!(text.contains(&format!("  attachments/second.pdf: the server returned {status}")), "{text}");
         assert!(text.contains("3 resources in 2 files and 2 attachments"), "{text}");
         assert!(text.contains("2 attachments by size only"), "{text}");

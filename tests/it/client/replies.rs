@@ -25,7 +25,7 @@ fn strange_replies() -> Vec<(Response, &'static str)> {
         (StatusCode::UNAUTHORIZED.into_response(), "must be renewed"),
         ((StatusCode::UNAUTHORIZED, outcome("login", "expired")).into_response(), "must be renewed"),
         ((StatusCode::FORBIDDEN, html, page).into_response(), "must be renewed"),
-        ((StatusCode::BAD_REQUEST, outcome("invalid", "a bad proxy")).into_response(), "a bad proxy"),
+        ((StatusCode::BAD_REQUEST, "a bad proxy").into_response(), "400"),
         (
             (StatusCode::FOUND, [("location", "/login")]).into_response(),
             "it redirects to /login; if that is a page for signing in, the access token must be renewed",
@@ -74,12 +74,15 @@ async fn a_strange_status_leaves_a_half_downloaded_export_alone() -> tests::Resu
         assert_eq!(names(out.path()), [".ehi-export.json", PART, "Patient.ndjson.tag"], "{text}");
         assert_eq!((std::fs::read(out.path().join(PART))?, note(out.path())), (half.clone(), before.clone()));
     }
-    // A job with a manifest has not failed, so this is a fault of the server.
-    let fault = (StatusCode::INTERNAL_SERVER_ERROR, outcome("exception", "a defect"));
-    lock(&script).replies.push_back(fault.into_response());
-    let output = export(&base, out.path(), &["--retry-for", "0"]).await;
-    assert!(printed(&output).contains("again to resume it"), "{}", printed(&output));
-    assert_eq!((std::fs::read(out.path().join(PART))?, note(out.path())), (half.clone(), before));
+    // A job with a manifest has not failed, so these are faults of the server.
+    for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE]
+    {
+        lock(&script).replies.push_back((status, outcome("exception", "a defect")).into_response());
+        let output = export(&base, out.path(), &["--retry-for", "0"]).await;
+        assert!(printed(&output).contains("again to resume it"), "{}", printed(&output));
+        let after = (std::fs::read(out.path().join(PART))?, note(out.path()));
+        assert_eq!(after, (half.clone(), before.clone()), "{status}");
+    }
     assert!(export(&base, out.path(), &[]).await.status.success());
     let script = lock(&script);
     assert_eq!(script.kick_offs.len(), 1);
@@ -140,6 +143,8 @@ async fn after_a_failed_job_the_same_command_starts_a_new_export() -> tests::Res
     for (reply, reason) in [
         ((fatal, outcome("exception", "the disk is full")).into_response(), "the disk is full"),
         ((rejected, outcome("business-rule", "rejected by staff")).into_response(), "rejected by staff"),
+        ((StatusCode::BAD_REQUEST, outcome("invalid", "no such type")).into_response(), "no such type"),
+        ((StatusCode::PAYLOAD_TOO_LARGE, "too many resources").into_response(), "413"),
         (json_of(json!({ "status": "failed", "error": "out of memory" })), "out of memory"),
         (json_of(json!({ "status": "cancelled" })), "no reason given"),
     ] {

@@ -35,11 +35,19 @@ pub(super) struct Script {
     pub(super) kick_offs: Vec<String>,
     pub(super) ranges: Vec<String>,
     pub(super) status_requests: u32,
+    /// The paths of cancelled jobs.
+    pub(super) cancelled: Vec<String>,
     /// The files in the manifest, by name and text.
     pub(super) files: Vec<(String, String)>,
     pub(super) attachments: Vec<(String, String)>,
     /// Statuses to return instead of files.
     pub(super) refused: HashMap<String, StatusCode>,
+    /// Responses to return before a file or an attachment of this name.
+    pub(super) file_replies: HashMap<String, VecDeque<Response>>,
+    /// The requests for files: the path with its query, and the headers.
+    pub(super) file_requests: Vec<(String, HeaderMap)>,
+    /// Whether the URLs of files are signed. Each status request has another signature.
+    pub(super) is_signed: bool,
     /// Whether the manifest has hashes.
     pub(super) has_hashes: bool,
     /// The maximum size of a response with a file.
@@ -60,7 +68,10 @@ impl Script {
         let own = self.own.expect("an address");
         let output = self.files.iter().map(|(name, text)| {
             let resource_type = name.split('.').next();
-            let url = format!("http://{own}/files/{name}");
+            let mut url = format!("http://{own}/files/{name}");
+            if self.is_signed {
+                url += &format!("?signature={}", self.status_requests);
+            }
             let mut entry = json!({ "type": resource_type, "url": url, "count": text.lines().count() });
             if self.has_hashes {
                 let sha256 = hex(digest(&SHA256, text.as_bytes()).as_ref());
@@ -126,6 +137,11 @@ async fn status(State(script): State<Shared>) -> Response {
     }
 }
 
+async fn cancel(State(script): State<Shared>, url: Uri) -> StatusCode {
+    lock(&script).cancelled.push(url.path().to_owned());
+    StatusCode::ACCEPTED
+}
+
 async fn file(
     State(script): State<Shared>,
     url: Uri,
@@ -133,10 +149,14 @@ async fn file(
     headers: HeaderMap,
 ) -> Response {
     let mut script = lock(&script);
+    script.file_requests.push((url.to_string(), headers.clone()));
     if let Some(status) = script.refused.get(&name) {
         return status.into_response();
     }
-    let is_attachment = url.path().contains("/attachments/");
+    if let Some(reply) = script.file_replies.get_mut(&name).and_then(VecDeque::pop_front) {
+        return reply;
+    }
+    let is_attachment = url.path().contains("/attachments/") || url.path().contains("/Binary/");
     let known = if is_attachment { &script.attachments } else { &script.files };
     let Some((_, text)) = known.iter().find(|(known, _)| *known == name).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
@@ -178,11 +198,17 @@ pub(super) fn serve(script: &Shared, listener: TcpListener) {
     let app = Router::new()
         .route("/fhir/$export", get(kick_off))
         .route("/fhir/Patient/{patient}/$ehi-export", axum::routing::post(kick_off))
-        .route("/status/{job}", get(status))
+        .route("/status/{job}", get(status).delete(cancel))
         .route("/files/{name}", get(file))
         .route("/download/attachments/{name}", get(file))
+        .route("/fhir/Binary/{name}", get(file))
         .with_state(script.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
+}
+
+/// Returns the value of a header of a request; empty if it has none.
+pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 pub(super) async fn start() -> (Shared, String) {

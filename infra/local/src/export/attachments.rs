@@ -1,48 +1,152 @@
 //! The attachments of the resources of an export.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::LazyLock;
 
 use futures_util::stream::{self, StreamExt};
-use indicatif::ProgressBar;
-use serde_json::Value;
+use memchr::memmem::Finder;
+use serde_json::{Map, Value};
+use url::Url;
 
 use super::directory::OutputDirectory;
-use super::download::{AT_ONCE, Fetched, download};
-use super::exported::{Exported, bytes_of, file_name, unique};
-use super::job::{is_gone, poll};
+use super::download::{AT_ONCE, Downloads, Fetched};
+use super::exported::{Exported, attachment_name, bytes_of, unique};
+use super::job::poll;
+use super::response::is_gone;
 use super::smart::Session;
-use super::verify::Expected;
+use super::verify::{Expected, Kind};
 use crate::{Failure, private};
 
 /// The name of the directory of the attachments.
 pub(super) const ATTACHMENTS: &str = "attachments";
+/// The path of the attachments of exports of this program's server.
+const OF_EXPORT: &str = "/download/attachments/";
+/// The names of the elements of the type Attachment that do not end in `Attachment` (FHIR R4 and R5).
+const NAMES: [&str; 7] = ["attachment", "content", "document", "form", "image", "photo", "presentedForm"];
+
+static URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"url\""));
+/// Finds the ends of the names of elements that can be attachments.
+static ENDS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| {
+    let names = NAMES.iter().map(|name| format!("\"{name}\"")).chain(["Attachment\"".to_owned()]);
+    names.map(|name| Finder::new(name.as_bytes()).into_owned()).collect()
+});
+
+/// The attachments of resources, by their absolute URLs.
+#[derive(Debug)]
+pub(super) struct Attachments {
+    /// The FHIR base, with a slash at its end.
+    base: Url,
+    /// Those on the server of the FHIR base.
+    pub(super) here: BTreeMap<String, Expected>,
+    /// The URLs of the others. The token must not be sent to other servers, and a record may name any address.
+    pub(super) elsewhere: BTreeSet<String>,
+}
+
+impl Attachments {
+    pub(super) fn new(base: &Url) -> Self {
+        let mut base = base.clone();
+        base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
+        Self { base, here: BTreeMap::new(), elsewhere: BTreeSet::new() }
+    }
+
+    /// Adds the attachments of a resource.
+    pub(super) fn collect(&mut self, line: &[u8]) {
+        // Fast path: most resources have no attachment.
+        if URL.find(line).is_none() || ENDS.iter().all(|end| end.find(line).is_none()) {
+            return;
+        }
+        if let Ok(resource) = serde_json::from_slice::<Value>(line) {
+            self.collect_from("", &resource);
+        }
+    }
+
+    /// Adds the attachments in the value of the member `name`.
+    fn collect_from(&mut self, name: &str, value: &Value) {
+        match value {
+            Value::Object(object) => {
+                if name.ends_with("Attachment") || NAMES.contains(&name) {
+                    self.add(object);
+                }
+                object.iter().for_each(|(name, value)| self.collect_from(name, value));
+            }
+            Value::Array(list) => list.iter().for_each(|value| self.collect_from(name, value)),
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, attachment: &Map<String, Value>) {
+        let text = |name: &str| attachment.get(name).and_then(Value::as_str).map(str::to_owned);
+        let Some(url) = text("url").filter(|url| !has_content(url)) else { return };
+        // FHIR R4, Attachment.url: a relative URL refers to the FHIR base.
+        let absolute = self.base.join(url.trim()).ok().filter(|url| is_of(url, &self.base));
+        let Some(mut absolute) = absolute else {
+            self.elsewhere.insert(url);
+            return;
+        };
+        absolute.set_fragment(None);
+        let is_of_export = absolute.path().contains(OF_EXPORT);
+        let expected = Expected {
+            kind: Kind::Attachment { content_type: text("contentType"), is_of_export },
+            count: None,
+            size: attachment.get("size").and_then(Value::as_u64),
+            sha256: None,
+            sha1: text("hash"),
+            with_token: true,
+            position: None,
+            url: absolute,
+        };
+        self.here.insert(expected.url.to_string(), expected);
+    }
+
+    /// Adds the attachments of another file.
+    pub(super) fn extend(&mut self, others: Self) {
+        self.here.extend(others.here);
+        self.elsewhere.extend(others.elsewhere);
+    }
+}
+
+/// Returns whether the content is in the URL itself, or in a resource inside the resource.
+fn has_content(url: &str) -> bool {
+    let url = url.trim();
+    url.is_empty()
+        || url.starts_with('#')
+        || url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+}
+
+/// Returns whether the URL is one of the server of the FHIR base. A user name in the URL would be sent instead of the token.
+fn is_of(url: &Url, base: &Url) -> bool {
+    url.origin() == base.origin() && url.username().is_empty() && url.password().is_none()
+}
 
 /// Downloads the attachments that the resources refer to. An attachment that the server does not have is reported, and the others are
 /// downloaded.
 pub(super) async fn fetch_attachments(
-    session: &Session,
-    attachments: BTreeMap<String, Expected>,
+    downloads: Downloads<'_>,
+    attachments: Attachments,
     directory: &mut OutputDirectory,
-    progress: &ProgressBar,
     exported: &mut Exported,
 ) -> Result<(), Failure> {
-    if attachments.is_empty() {
-        return Ok(());
-    }
+    exported.elsewhere = attachments.elsewhere;
     let mut names = HashSet::new();
     let mut wanted = Vec::new();
-    for expected in attachments.into_values() {
-        let name = unique(file_name(&expected.url)?, &mut names);
+    for expected in attachments.here.into_values() {
+        let content_type = match &expected.kind {
+            Kind::Attachment { content_type, .. } => content_type.as_deref(),
+            Kind::Resources { .. } => None,
+        };
+        let name = unique(attachment_name(&expected.url, content_type), &mut names);
         wanted.push((expected, format!("{ATTACHMENTS}/{name}")));
     }
     directory.expect_files(wanted.iter().map(|(_, name)| name.clone()))?;
-    let (out, resumed) = (directory.path().to_owned(), directory.is_resumed());
-    private::create_directory(&out.join(ATTACHMENTS))?;
+    let out = directory.path().to_owned();
+    if !wanted.is_empty() {
+        private::create_directory(&out.join(ATTACHMENTS))?;
+    }
     let mut fetched = stream::iter(wanted)
         .map(|(expected, name)| {
             let path = out.join(&name);
             async move {
-                let fetched = download(session, &expected, &path, resumed, progress).await?;
+                let fetched = downloads.download(&expected, &path).await?;
                 Ok::<_, Failure>((name, path, expected.check(), fetched))
             }
         })
@@ -57,8 +161,8 @@ pub(super) async fn fetch_attachments(
         exported.bytes += bytes_of(&path)?;
         exported.attachments_verified.add(check);
     }
-    check_job(session, exported.missing.len(), directory).await?;
-    directory.set_missing(exported.missing.keys().cloned().collect())
+    check_job(downloads.session, exported.missing.len(), directory).await?;
+    directory.set_missing(exported.missing.keys().cloned().collect(), exported.elsewhere.clone())
 }
 
 /// Returns an error if attachments are missing because the server has removed the whole job in the meantime.
@@ -79,33 +183,5 @@ async fn check_job(
     )))
 }
 
-/// Collects the attachments of a resource that the export contains.
-pub(super) fn collect_attachments(line: &[u8], found: &mut BTreeMap<String, Expected>) {
-    if memchr::memmem::find(line, b"/download/attachments/").is_none() {
-        return;
-    }
-    let Ok(resource) = serde_json::from_slice::<Value>(line) else { return };
-    collect_from(&resource, found);
-}
-
-fn collect_from(value: &Value, found: &mut BTreeMap<String, Expected>) {
-    match value {
-        Value::Object(object) => {
-            if let Some(url) = object.get("url").and_then(Value::as_str)
-                && url.contains("/download/attachments/")
-            {
-                let expected = Expected {
-                    url: url.to_owned(),
-                    size: object.get("size").and_then(Value::as_u64),
-                    sha1: object.get("hash").and_then(Value::as_str).map(str::to_owned),
-                    with_token: true,
-                    ..Expected::default()
-                };
-                found.insert(url.to_owned(), expected);
-            }
-            object.values().for_each(|value| collect_from(value, found));
-        }
-        Value::Array(list) => list.iter().for_each(|value| collect_from(value, found)),
-        _ => {}
-    }
-}
+#[cfg(test)]
+mod tests;

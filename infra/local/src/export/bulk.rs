@@ -1,13 +1,10 @@
 //! `ehi export --bulk`: a Bulk Data client for any server (HL7 Bulk Data 2.0 and 3.0). It gets a token as a backend service, starts the
 //! export, shows the progress, downloads several files at once, resumes downloads, and verifies the files.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use domain::clock::{Clock, SystemClock};
-use http::header::RETRY_AFTER;
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -16,10 +13,12 @@ use url::Url;
 use super::directory::OutputDirectory;
 use super::exported::Exported;
 use super::fetch::fetch;
-use super::job::{Answer, answer, manifest, poll, resume, status_url};
+use super::job::{Answer, answer, fhir_base, poll, resume, status_url};
+use super::manifest::{ManifestPage, all_pages};
+use super::polling::{Polling, requested_pause};
 use super::progress::print_waiting;
-use super::response::{checked, json as json_of};
-use super::retry::{Patience, Repeat, pause_until};
+use super::response::succeeded;
+use super::retry::{Patience, Repeat};
 use super::smart::Session;
 use crate::Failure;
 use crate::defaults::BULK_CLIENT;
@@ -27,8 +26,7 @@ use crate::service_key::ServiceKey;
 
 /// The maximum pause between two status requests. It limits the pause that the server requests.
 const MAX_PAUSE: Duration = Duration::from_mins(2);
-/// The number of status requests with a short pause, so that small exports end quickly.
-const QUICK: u32 = 20;
+/// The pause between the first status requests.
 const QUICK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The options of a bulk export.
@@ -73,8 +71,9 @@ pub(crate) async fn export(
 ) -> Result<Exported, Failure> {
     let kick_off = kick_off(base, options, patients)?;
     let status_url = begin(&session, &kick_off, &parameters(options, patients), directory).await?;
-    let manifests = wait(&session, &status_url, directory, progress).await?;
-    fetch(&session, &manifests, directory, progress).await
+    let manifest = wait(&session, &status_url, directory, progress).await?;
+    let manifest = all_pages(&session, manifest).await?;
+    fetch(&session, &fhir_base(base)?, &manifest, directory, progress).await
 }
 
 /// Returns a session with the token, with a new token of the backend service, or without a token if there is neither.
@@ -153,7 +152,7 @@ async fn begin(
         }
     };
     let response = session.send_again(Repeat::IfRefused, method, url.as_str(), with_headers).await?;
-    let status_url = status_url(&checked(response).await?)?;
+    let status_url = status_url(&succeeded(response).await?)?;
     directory.begun(&status_url)?;
     Ok(status_url)
 }
@@ -167,24 +166,23 @@ fn parameters_resource(parameters: &[(&'static str, String, &'static str)]) -> V
     json!({ "resourceType": "Parameters", "parameter": parameters.collect::<Vec<_>>() })
 }
 
-/// Waits for the manifest, and reads all of its pages.
+/// Waits for the first page of the manifest.
 async fn wait(
     session: &Session,
     status_url: &str,
     directory: &mut OutputDirectory,
     progress: &ProgressBar,
-) -> Result<Vec<Value>, Failure> {
+) -> Result<ManifestPage, Failure> {
     progress.set_length(100);
-    let (mut requests, mut waiting) = (0, String::new());
-    let first = loop {
-        let response = checked(poll(session, status_url, directory).await?).await?;
+    let (mut polling, mut waiting) = (Polling::new(QUICK_PAUSE, MAX_PAUSE), String::new());
+    loop {
+        let response = succeeded(poll(session, status_url, directory).await?).await?;
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let state = text("x-progress").unwrap_or("in progress").to_owned();
-        let pause = text(RETRY_AFTER.as_str()).and_then(|text| pause_until(text, SystemClock.now()));
-        let pause = if requests < QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
+        let pause = requested_pause(&response);
         if response.status() == StatusCode::OK {
             match answer(response, directory).await? {
-                Answer::Manifest(manifest) => break manifest,
+                Answer::Manifest(manifest) => return Ok(manifest),
                 Answer::Running(body) => {
                     progress.set_position(body["progress"].as_u64().unwrap_or_default());
                 }
@@ -195,26 +193,6 @@ async fn wait(
         }
         progress.set_message(format!("exporting: {state}"));
         print_waiting(progress, &state, &mut waiting);
-        requests += 1;
-        tokio::time::sleep(pause.min(MAX_PAUSE)).await;
-    };
-    let mut manifests = vec![first];
-    let mut pages = HashSet::new();
-    while let Some(next) = next_page(manifests.last()) {
-        if !pages.insert(next.clone()) {
-            return Err(Failure::new(format!(
-                "the pages of the manifest form a circle: {next} is linked twice"
-            )));
-        }
-        let response = checked(session.send(Method::GET, &next, |request| request).await?).await?;
-        let path = response.url().path().to_owned();
-        manifests.push(manifest(json_of(response).await?, &path)?);
+        tokio::time::sleep(polling.pause(pause)).await;
     }
-    Ok(manifests)
-}
-
-fn next_page(manifest: Option<&Value>) -> Option<String> {
-    let links = manifest?["link"].as_array()?;
-    let next = links.iter().find(|link| link["relation"] == "next")?;
-    next["url"].as_str().map(str::to_owned)
 }

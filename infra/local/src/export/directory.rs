@@ -38,6 +38,9 @@ struct Note {
     /// The attachments that the server does not have. The paths are relative to the directory.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     missing: BTreeSet<String>,
+    /// The URLs of attachments on other servers, which are not downloaded.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    elsewhere: BTreeSet<String>,
 }
 
 /// The files of a job that is replaced. They are in the note before the first of them is moved, so that an interrupted move is continued.
@@ -59,6 +62,7 @@ impl Note {
             files: BTreeSet::new(),
             retired: None,
             missing: BTreeSet::new(),
+            elsewhere: BTreeSet::new(),
         }
     }
 
@@ -182,6 +186,7 @@ impl OutputDirectory {
         self.note.complete = false;
         self.note.files.clear();
         self.note.missing.clear();
+        self.note.elsewhere.clear();
         self.note.retired = (!files.is_empty()).then_some(Retired { files, is_kept });
         self.save()?;
         self.retire()
@@ -240,9 +245,13 @@ impl OutputDirectory {
         self.save()
     }
 
-    /// Stores the attachments that the server does not have.
-    pub(crate) fn set_missing(&mut self, names: BTreeSet<String>) -> Result<(), Failure> {
-        self.note.missing = names;
+    /// Stores the names of the attachments that the server does not have, and the URLs of those on other servers.
+    pub(crate) fn set_missing(
+        &mut self,
+        names: BTreeSet<String>,
+        elsewhere: BTreeSet<String>,
+    ) -> Result<(), Failure> {
+        (self.note.missing, self.note.elsewhere) = (names, elsewhere);
         self.save()
     }
 

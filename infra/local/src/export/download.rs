@@ -2,19 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use futures_util::stream::StreamExt;
-use http::header::{CONTENT_RANGE, ETAG, IF_RANGE, LOCATION, RANGE};
-use http::{Method, StatusCode};
+use http::StatusCode;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use indicatif::ProgressBar;
-use reqwest::Response;
-use tokio::io::AsyncWriteExt;
+use reqwest::{RequestBuilder, Response};
+use url::Url;
 
 use super::directory::{part_of, tag_of};
-use super::job::is_gone;
-use super::response::{error_of, unreachable};
-use super::retry::{Repeat, Trouble};
+use super::follow::get;
+use super::page::page_text;
+use super::receive::{Coding, Part, coding};
+use super::response::{MAX_ERROR, beginning, error_of, is_gone, is_page};
+use super::retry::Trouble;
+use super::signed_urls::SignedUrls;
 use super::smart::Session;
-use super::verify::{Expected, verify};
+use super::verify::{Expected, Kind, verify};
 use crate::{Failure, private};
 
 /// The number of files that are downloaded at the same time.
@@ -23,11 +25,13 @@ pub(super) const AT_ONCE: usize = 4;
 const WHOLE_TRIES: u32 = 3;
 /// The size of a range that is requested if the server does not send the whole file in one response. AWS Lambda sends up to 6 MB.
 const RANGE_BYTES: u64 = 4 * 1024 * 1024;
+/// The number of times that a signed URL of a file is renewed without receiving a byte.
+const RENEWALS: u32 = 3;
 
 /// The result of a download.
 pub(super) enum Fetched {
     Verified,
-    /// The server does not have the file. Contains its error.
+    /// The export is complete without the file, because the server does not have it or does not permit its download. Contains the reason.
     Missing(Failure),
 }
 
@@ -41,73 +45,68 @@ enum Piece {
     TooLarge(Failure),
     /// The received bytes and the bytes of the partial file do not belong together.
     Changed(Failure),
+    /// The server refuses a URL that is not used with the token. The signature may have expired.
+    Expired(Failure),
     Missing(Failure),
+}
+
+/// The values that the downloads of several files have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Downloads<'d> {
+    pub(super) session: &'d Session,
+    pub(super) progress: &'d ProgressBar,
+    /// The URLs of the files, if they can be renewed.
+    pub(super) urls: Option<&'d SignedUrls<'d>>,
+    /// Whether an earlier run may have downloaded the files.
+    pub(super) is_resumed: bool,
 }
 
 /// The download of one file.
 struct Download<'d> {
-    session: &'d Session,
+    downloads: Downloads<'d>,
     expected: &'d Expected,
-    progress: &'d ProgressBar,
+    url: Url,
     /// The partial file.
     part: PathBuf,
     /// The file with the ETag of the partial file.
     tag: PathBuf,
     /// Whether the file is requested in ranges of [`RANGE_BYTES`].
     in_ranges: bool,
+    /// The number of renewals of the URL, and the length of the partial file at the last one.
+    renewals: (u32, u64),
 }
 
-/// Downloads a file until it is complete, and renames it to its final name if the verification succeeds.
-pub(super) async fn download(
-    session: &Session,
-    expected: &Expected,
-    path: &Path,
-    resumed: bool,
-    progress: &ProgressBar,
-) -> Result<Fetched, Failure> {
-    if resumed && path.exists() && verify(path, expected).is_ok() {
-        return Ok(Fetched::Verified);
-    }
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    progress.set_message(name.clone());
-    let (part, tag) = (part_of(path), tag_of(path));
-    let mut download = Download { session, expected, progress, part, tag, in_ranges: false };
-    let mut attempts = session.patience.attempts();
-    let mut whole = 0;
-    let failed = |failure: Failure| Failure::new(format!("{name}: {failure}"));
-    loop {
-        let before = length(&download.part);
-        let failure = match download.piece().await {
-            Ok(Piece::More) => {
-                attempts.progressed();
-                continue;
-            }
-            Ok(Piece::Missing(failure)) => {
-                download.discard();
-                return Ok(Fetched::Missing(failure));
-            }
-            Ok(Piece::TooLarge(_)) if !download.in_ranges => {
-                download.use_ranges();
-                continue;
-            }
-            Ok(Piece::Complete) => match verify(&download.part, expected) {
-                Ok(()) => return download.finish(path).map(|()| Fetched::Verified),
-                Err(failure) => failure,
-            },
-            Ok(Piece::TooLarge(failure) | Piece::Changed(failure)) => failure,
-            Err(trouble) => {
-                if length(&download.part) > before {
-                    attempts.progressed();
-                }
-                attempts.pause(trouble).await.map_err(failed)?;
-                continue;
-            }
-        };
-        download.discard();
-        whole += 1;
-        if whole >= WHOLE_TRIES {
-            return Err(failed(failure));
+impl<'d> Downloads<'d> {
+    /// Downloads a file until it is complete, and renames it to its final name if the verification succeeds.
+    pub(super) async fn download(self, expected: &'d Expected, path: &Path) -> Result<Fetched, Failure> {
+        if self.is_resumed && path.exists() && verify(path, expected).is_ok() {
+            return Ok(Fetched::Verified);
         }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        self.progress.set_message(name.clone());
+        let (part, tag, url) = (part_of(path), tag_of(path), expected.url.clone());
+        let mut download =
+            Download { downloads: self, expected, url, part, tag, in_ranges: false, renewals: (0, 0) };
+        match download.run().await {
+            Ok(()) => download.finish(path).map(|()| Fetched::Verified),
+            Err(Stopped::Missing(failure)) => {
+                download.discard();
+                Ok(Fetched::Missing(failure))
+            }
+            Err(Stopped::Failed(failure)) => Err(Failure::new(format!("{name}: {failure}"))),
+        }
+    }
+}
+
+/// Why a download stopped before the file was complete.
+enum Stopped {
+    Missing(Failure),
+    Failed(Failure),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
@@ -116,6 +115,69 @@ fn length(path: &Path) -> u64 {
 }
 
 impl Download<'_> {
+    /// Downloads and verifies the partial file.
+    async fn run(&mut self) -> Result<(), Stopped> {
+        let mut attempts = self.downloads.session.patience.attempts();
+        let mut whole = 0;
+        loop {
+            let before = length(&self.part);
+            let failure = match self.piece().await {
+                Ok(Piece::More) => {
+                    attempts.progressed();
+                    continue;
+                }
+                Ok(Piece::Missing(failure)) => return Err(Stopped::Missing(failure)),
+                Ok(Piece::Expired(failure)) => {
+                    self.renew(failure).await?;
+                    continue;
+                }
+                Ok(Piece::TooLarge(_)) if !self.in_ranges => {
+                    self.use_ranges();
+                    continue;
+                }
+                Ok(Piece::Complete) => match verify(&self.part, self.expected) {
+                    Ok(()) => return Ok(()),
+                    Err(failure) => failure,
+                },
+                Ok(Piece::TooLarge(failure) | Piece::Changed(failure)) => failure,
+                Err(trouble) => {
+                    if length(&self.part) > before {
+                        attempts.progressed();
+                    }
+                    attempts.pause(trouble).await?;
+                    continue;
+                }
+            };
+            self.discard();
+            whole += 1;
+            if whole >= WHOLE_TRIES {
+                return Err(self.refused(failure));
+            }
+        }
+    }
+
+    /// Returns what follows from a file that is not the expected one, or that the server refuses.
+    fn refused(&self, failure: Failure) -> Stopped {
+        match self.expected.kind {
+            Kind::Attachment { is_of_export: false, .. } => Stopped::Missing(failure),
+            Kind::Attachment { .. } | Kind::Resources { .. } => Stopped::Failed(failure),
+        }
+    }
+
+    /// Gets another URL of the file after the server has refused the last one.
+    async fn renew(&mut self, refused: Failure) -> Result<(), Failure> {
+        let (have, (renewals, last)) = (length(&self.part), self.renewals);
+        let renewals = if have > last { 1 } else { renewals + 1 };
+        let (Some(urls), Some(position), 0..=RENEWALS) =
+            (self.downloads.urls, self.expected.position, renewals)
+        else {
+            return Err(refused);
+        };
+        self.renewals = (renewals, have);
+        self.url = urls.renewed(position, &self.url).await?.ok_or(refused)?;
+        Ok(())
+    }
+
     /// Removes the partial file, so that the next request starts at the first byte.
     fn discard(&self) {
         let _ = std::fs::remove_file(&self.part);
@@ -143,17 +205,23 @@ impl Download<'_> {
         let tag = std::fs::read_to_string(&self.tag).ok().filter(|_| have > 0);
         let response = self.request(have, tag.as_deref()).await?;
         let status = response.status();
-        match status {
-            // An earlier response was interrupted after its last byte, so the file is complete.
-            StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(Piece::Complete),
-            StatusCode::PAYLOAD_TOO_LARGE => return Ok(Piece::TooLarge(error_of(response).await.0)),
-            _ if is_gone(status) => return Ok(Piece::Missing(error_of(response).await.0)),
-            _ if !status.is_success() => return Err(error_of(response).await.0.into()),
-            _ => {}
+        // An earlier response was interrupted after its last byte, so the file is complete.
+        if status == StatusCode::RANGE_NOT_SATISFIABLE && have > 0 {
+            return Ok(Piece::Complete);
         }
+        if !status.is_success() {
+            return self.without_content(response).await;
+        }
+        let response = self.usable(response).await?;
         let resumes = status == StatusCode::PARTIAL_CONTENT;
+        let coding = coding(&response)?;
+        if coding == Coding::Gzip && resumes {
+            return Err(Failure::new("the server sent a range of a compressed form of it").into());
+        }
         let sent = content_range(&response);
-        let new_tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        // Compressed responses cannot be continued, so that the file has no ETag.
+        let new_tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
+        let new_tag = new_tag.filter(|_| coding == Coding::Identity).map(str::to_owned);
         if resumes && have > 0 {
             let is_other = tag.is_some() && new_tag.is_some() && tag != new_tag;
             if is_other || sent.is_some_and(|(start, _)| start != have) {
@@ -162,10 +230,15 @@ impl Download<'_> {
                 )));
             }
         }
-        if let Some(tag) = new_tag {
-            private::replace(&self.tag, tag.as_bytes())?;
+        match new_tag {
+            Some(tag) => private::replace(&self.tag, tag.as_bytes())?,
+            None if coding == Coding::Gzip => self.discard(),
+            None => {}
         }
-        self.receive(response, resumes).await?;
+        let part = Part { path: &self.part, is_continued: resumes, size: self.expected.size };
+        if let Some(failure) = part.receive(response, coding, self.downloads.progress).await? {
+            return Ok(Piece::Changed(failure));
+        }
         if !resumes || !self.in_ranges {
             return Ok(Piece::Complete);
         }
@@ -178,6 +251,37 @@ impl Download<'_> {
         })
     }
 
+    /// Returns the result of a request whose response has no content of the file.
+    async fn without_content(&self, response: Response) -> Result<Piece, Trouble> {
+        let status = response.status();
+        let error = error_of(response).await.0;
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Ok(Piece::TooLarge(error)),
+            _ if is_gone(status) => Ok(Piece::Missing(error)),
+            // Amazon S3 returns 400 if the credentials that signed the URL have expired.
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+                if !self.expected.with_token =>
+            {
+                Ok(Piece::Expired(error))
+            }
+            StatusCode::UNAUTHORIZED => Err(error.into()),
+            _ => match self.refused(error) {
+                Stopped::Missing(failure) => Ok(Piece::Missing(failure)),
+                Stopped::Failed(failure) => Err(failure.into()),
+            },
+        }
+    }
+
+    /// Returns the response, unless its content type says that it is something else than the file.
+    async fn usable(&self, response: Response) -> Result<Response, Failure> {
+        if matches!(self.expected.kind, Kind::Attachment { .. }) || !is_page(&response) {
+            return Ok(response);
+        }
+        let bytes = beginning(response, MAX_ERROR).await.unwrap_or_default();
+        let text = page_text(&String::from_utf8_lossy(&bytes));
+        Err(Failure::new(format!("the server sent a page instead of it: {text}")))
+    }
+
     /// Requests the bytes after those of the partial file.
     async fn request(&self, have: u64, tag: Option<&str>) -> Result<Response, Trouble> {
         let range = match (self.in_ranges, tag) {
@@ -187,7 +291,9 @@ impl Download<'_> {
         };
         // A weak ETag never permits a range (RFC 9110, section 13.1.5). With ranges only, the ETags of the responses are compared.
         let condition = tag.filter(|tag| !self.in_ranges || !tag.starts_with("W/"));
-        let with_range = |mut request: reqwest::RequestBuilder| {
+        let accept = self.expected.kind.accept();
+        let with_headers = |mut request: RequestBuilder| {
+            request = request.header(ACCEPT, &accept).header(ACCEPT_ENCODING, "identity");
             if let Some(range) = &range {
                 request = request.header(RANGE, range);
             }
@@ -196,52 +302,7 @@ impl Download<'_> {
                 None => request,
             }
         };
-        let session = self.session;
-        // Object stores refuse a signed URL if the request also has a token.
-        let signed = async |url: url::Url| {
-            let request = async || {
-                with_range(session.client.get(url.clone())).send().await.map_err(Trouble::of_transport)
-            };
-            session.patience.send(Repeat::Safe, request).await
-        };
-        let url = &self.expected.url;
-        let response = match self.expected.with_token {
-            true => session.send(Method::GET, url, with_range).await?,
-            false => signed(url.parse().map_err(|_| Failure::new("its URL is invalid"))?).await?,
-        };
-        match response.headers().get(LOCATION).and_then(|location| location.to_str().ok()) {
-            Some(location) if response.status().is_redirection() => {
-                let location = response.url().join(location);
-                let location =
-                    location.map_err(|_| Failure::new("the server redirects to an invalid URL"))?;
-                Ok(signed(location).await?)
-            }
-            _ => Ok(response),
-        }
-    }
-
-    /// Writes the body of a response to the partial file, or to its end.
-    async fn receive(&self, response: Response, appends: bool) -> Result<(), Trouble> {
-        let broken = |error: std::io::Error| Failure::of_path(&self.part, &error);
-        let mut options = tokio::fs::OpenOptions::new();
-        options.create(true).write(true).append(appends).truncate(!appends).mode(private::FILE_MODE);
-        let mut file = options.open(&self.part).await.map_err(broken)?;
-        let mut stream = response.bytes_stream();
-        let mut received = Ok(());
-        while let Some(bytes) = stream.next().await {
-            match bytes {
-                Ok(bytes) => {
-                    file.write_all(&bytes).await.map_err(broken)?;
-                    self.progress.inc(bytes.len() as u64);
-                }
-                Err(error) => {
-                    received = Err(Trouble::broken(unreachable(error)));
-                    break;
-                }
-            }
-        }
-        file.flush().await.map_err(broken)?;
-        received
+        get(self.downloads.session, &self.url, self.expected.with_token, &with_headers).await
     }
 }
 

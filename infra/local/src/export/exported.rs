@@ -1,10 +1,12 @@
 //! The result of an export, and the names and sizes of its files.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use domain::ids::FileName;
 use domain::ledger::Patients;
+use fhir::media_types::extension_of;
+use url::Url;
 
 use super::verify::Verified;
 use crate::Failure;
@@ -19,6 +21,10 @@ pub(crate) struct Exported {
     pub(crate) problems: u64,
     /// The attachments that the server does not have, and its error for each.
     pub(crate) missing: BTreeMap<String, String>,
+    /// The URLs of attachments that are not on the server of the FHIR base. They are not downloaded.
+    pub(crate) elsewhere: BTreeSet<String>,
+    /// The number of lines that are too long to be searched for attachments.
+    pub(crate) long_lines: u64,
     /// The numbers of patients that were planned, had no record, or could not be read completely. `None` if the manifest has no ledger.
     pub(crate) patients: Option<Patients>,
     /// The number of Bundles of deleted resources.
@@ -45,9 +51,16 @@ pub(super) fn bytes_of(path: &Path) -> Result<u64, Failure> {
 }
 
 /// Returns the last segment of a URL as a safe file name.
-pub(super) fn file_name(url: &str) -> Result<String, Failure> {
-    let url =
-        url::Url::parse(url).map_err(|_| Failure::new(format!("the manifest has an invalid URL: {url}")))?;
+pub(super) fn file_name(url: &Url) -> String {
     let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
-    Ok(FileName::sanitize(last).to_string())
+    FileName::sanitize(last).to_string()
+}
+
+/// Returns the file name of an attachment. A name without an extension, such as the id of a Binary, gets that of the content type.
+pub(super) fn attachment_name(url: &Url, content_type: Option<&str>) -> String {
+    let name = file_name(url);
+    match content_type {
+        Some(content_type) if !name.contains('.') => format!("{name}.{}", extension_of(content_type)),
+        _ => name,
+    }
 }

@@ -1,139 +1,136 @@
 //! Downloads all files of a manifest and their attachments, and counts what they contain.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 use futures_util::stream::{self, StreamExt};
 use indicatif::ProgressBar;
-use serde_json::Value;
+use url::Url;
 
-use super::attachments::{ATTACHMENTS, collect_attachments, fetch_attachments};
+use super::attachments::{ATTACHMENTS, Attachments, fetch_attachments};
 use super::directory::OutputDirectory;
-use super::download::{AT_ONCE, Fetched, download};
-use super::exported::{Exported, bytes_of, file_name, unique};
+use super::download::{AT_ONCE, Downloads, Fetched};
+use super::exported::{Exported, bytes_of};
+use super::manifest::{ManifestPage, Wanted, joined, listed};
+use super::signed_urls::SignedUrls;
 use super::smart::Session;
-use super::verify::Expected;
+use super::verify::Check;
 use crate::{Failure, private};
 
 /// The file name of the manifest.
 const MANIFEST: &str = "manifest.json";
-
-/// A file of the manifest.
-struct Wanted {
-    /// The list of the manifest that names the file.
-    list: &'static str,
-    expected: Expected,
-    name: String,
-}
+/// The maximum length of a line that is searched for attachments, in bytes.
+const MAX_LINE: usize = 64 * 1024 * 1024;
 
 /// Downloads and verifies all files of a manifest and their attachments, several at once. Writes the manifest to the same directory.
 pub(crate) async fn fetch(
     session: &Session,
-    manifests: &[Value],
+    base: &Url,
+    manifest: &[ManifestPage],
     directory: &mut OutputDirectory,
     progress: &ProgressBar,
 ) -> Result<Exported, Failure> {
-    let ledger = manifests.first().map(|manifest| manifest["extension"]["ledger"]["patients"].clone());
+    let ledger = manifest.first().map(|first| first.body["extension"]["ledger"]["patients"].clone());
     let patients = ledger.and_then(|patients| serde_json::from_value(patients).ok());
     let mut exported = Exported { patients, ..Exported::default() };
-    let wanted = listed(manifests)?;
+    let wanted = listed(manifest, HashSet::from([MANIFEST, ATTACHMENTS].map(str::to_owned)))?;
     let names = wanted.iter().map(|file| file.name.clone());
     directory.expect_files(names.chain([MANIFEST.to_owned()]))?;
-    let (out, resumed) = (directory.path().to_owned(), directory.is_resumed());
+    let (out, is_resumed) = (directory.path().to_owned(), directory.is_resumed());
     progress.set_position(0);
     progress.set_length(wanted.iter().filter_map(|file| file.expected.size).sum());
-    let server = wanted.first().and_then(|file| settings::origin_of(&file.expected.url));
-    let mut attachments = BTreeMap::new();
+    let urls = manifest.first().map(|first| SignedUrls::new(session, first.url().clone(), &wanted));
+    let downloads = Downloads { session, progress, urls: urls.as_ref(), is_resumed };
+    let mut attachments = Attachments::new(base);
     let mut fetched = stream::iter(wanted)
-        .map(|Wanted { list, expected, name }| {
-            let path = out.join(&name);
-            async move {
-                if let Fetched::Missing(failure) =
-                    download(session, &expected, &path, resumed, progress).await?
-                {
-                    return Err(Failure::new(format!("{name}: {failure}")));
-                }
-                let mut noted = BTreeMap::new();
-                let count = lines(&path, |text| collect_attachments(text, &mut noted))?;
-                if let Some(expected) = expected.count.filter(|expected| *expected != count) {
-                    return Err(Failure::new(format!(
-                        "{} has {count} lines, but {expected} according to the manifest",
-                        path.display()
-                    )));
-                }
-                Ok((list, count, bytes_of(&path)?, noted, expected.check()))
-            }
+        .map(|file| {
+            let (path, found) = (out.join(&file.name), Attachments::new(base));
+            async move { fetch_file(downloads, &file, &path, found).await }
         })
         .buffer_unordered(AT_ONCE);
     while let Some(file) = fetched.next().await {
-        let (list, count, bytes, noted, check) = file?;
-        exported.files += 1;
-        exported.bytes += bytes;
-        exported.files_verified.add(check);
-        match list {
-            "error" | "outcome" => exported.problems += count,
-            "deleted" => exported.deleted += count,
-            _ => exported.resources += count,
-        }
-        attachments.extend(noted);
+        attachments.extend(file?.count_in(&mut exported));
     }
-    // The token must not be sent to another server.
-    attachments.retain(|url, _| settings::origin_of(url) == server);
-    fetch_attachments(session, attachments, directory, progress, &mut exported).await?;
-    let pages: Vec<_> =
-        manifests.iter().map(|page| serde_json::to_string_pretty(page).unwrap_or_default()).collect();
-    private::replace(&out.join(MANIFEST), pages.join("\n").as_bytes())?;
+    fetch_attachments(downloads, attachments, directory, &mut exported).await?;
+    let text = serde_json::to_string_pretty(&joined(manifest));
+    let text = text.map_err(|error| Failure::new(error.to_string()))?;
+    private::replace(&out.join(MANIFEST), text.as_bytes())?;
     Ok(exported)
 }
 
-/// Returns the files of the manifest's lists, each with a unique name.
-fn listed(manifests: &[Value]) -> Result<Vec<Wanted>, Failure> {
-    let mut wanted = Vec::new();
-    let mut names = HashSet::from([MANIFEST.to_owned(), ATTACHMENTS.to_owned()]);
-    for manifest in manifests {
-        let with_token = manifest["requiresAccessToken"] != false;
-        for list in ["output", "deleted", "error", "outcome"] {
-            for entry in manifest[list].as_array().into_iter().flatten() {
-                let url = entry["url"].as_str().unwrap_or_default().to_owned();
-                let name = unique(file_name(&url)?, &mut names);
-                let expected = Expected {
-                    url,
-                    count: entry["count"].as_u64(),
-                    size: entry["extension"]["size"].as_u64().or(entry["fileSize"].as_u64()),
-                    sha256: sha256(&entry["extension"]).map(str::to_owned),
-                    sha1: None,
-                    with_token,
-                };
-                wanted.push(Wanted { list, expected, name });
-            }
-        }
+/// A downloaded file, and what it contains.
+struct FetchedFile {
+    list: &'static str,
+    check: Check,
+    bytes: u64,
+    lines: Lines,
+    attachments: Attachments,
+}
+
+async fn fetch_file(
+    downloads: Downloads<'_>,
+    Wanted { list, expected, name }: &Wanted,
+    path: &Path,
+    mut attachments: Attachments,
+) -> Result<FetchedFile, Failure> {
+    if let Fetched::Missing(failure) = downloads.download(expected, path).await? {
+        return Err(Failure::new(format!("{name}: {failure}")));
     }
-    Ok(wanted)
+    let lines = read_lines(path, MAX_LINE, |line| attachments.collect(line))?;
+    Ok(FetchedFile { list: *list, check: expected.check(), bytes: bytes_of(path)?, lines, attachments })
 }
 
-/// Returns the hash in an entry of the manifest. Bulk Data 4.0 has an array of FHIR extensions, earlier versions an object.
-fn sha256(extension: &Value) -> Option<&str> {
-    let mut extensions = extension.as_array().into_iter().flatten();
-    let listed = extensions.find(|extension| extension["url"] == "https://schema.org/sha256");
-    listed.map_or(&extension["sha256"], |listed| &listed["valueString"]).as_str()
+impl FetchedFile {
+    /// Adds the file to the result of the export, and returns its attachments.
+    fn count_in(self, exported: &mut Exported) -> Attachments {
+        exported.files += 1;
+        exported.bytes += self.bytes;
+        exported.files_verified.add(self.check);
+        exported.long_lines += self.lines.long;
+        match self.list {
+            "error" | "outcome" => exported.problems += self.lines.count,
+            "deleted" => exported.deleted += self.lines.count,
+            _ => exported.resources += self.lines.count,
+        }
+        self.attachments
+    }
 }
 
-/// Passes each line of a file that is not empty to `show`, and returns the number of these lines.
-fn lines(path: &Path, mut show: impl FnMut(&[u8])) -> Result<u64, Failure> {
-    use std::io::BufRead;
+/// The numbers of lines of a file that are not empty.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lines {
+    count: u64,
+    /// Those that are longer than the limit.
+    long: u64,
+}
+
+/// Passes each line that is not empty, and not longer than `limit`, to `show`, and counts the lines.
+fn read_lines(path: &Path, limit: usize, mut show: impl FnMut(&[u8])) -> Result<Lines, Failure> {
+    use std::io::{BufRead, Read};
 
     let broken = |error: std::io::Error| Failure::of_path(path, &error);
     let file = std::fs::File::open(path).map_err(broken)?;
     let mut reader = std::io::BufReader::with_capacity(256 * 1024, file);
-    let (mut count, mut text) = (0, Vec::new());
+    let (mut lines, mut text) = (Lines::default(), Vec::new());
     loop {
         text.clear();
-        if reader.read_until(b'\n', &mut text).map_err(broken)? == 0 {
-            return Ok(count);
+        // One byte more than the limit shows that the line is longer.
+        if reader.by_ref().take(limit as u64 + 1).read_until(b'\n', &mut text).map_err(broken)? == 0 {
+            return Ok(lines);
         }
-        if !text.trim_ascii().is_empty() {
-            count += 1;
+        let is_long = text.len() > limit && !text.ends_with(b"\n");
+        if is_long {
+            reader.skip_until(b'\n').map_err(broken)?;
+        }
+        if is_long || !text.trim_ascii().is_empty() {
+            lines.count += 1;
+            lines.long += u64::from(is_long);
+        }
+        if !is_long && !text.trim_ascii().is_empty() {
             show(text.trim_ascii());
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

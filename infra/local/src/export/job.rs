@@ -3,24 +3,24 @@
 use std::time::Duration;
 
 use domain::choices::Choices;
-use domain::clock::{Clock, SystemClock};
-use http::header::{CONTENT_LOCATION, LINK, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_LOCATION, LINK};
 use http::{Method, StatusCode};
 use indicatif::ProgressBar;
+use reqwest::Response;
 use serde_json::Value;
 use url::Url;
 
 use super::directory::OutputDirectory;
+use super::manifest::ManifestPage;
+use super::polling::{Polling, requested_pause};
 use super::progress::print_waiting;
-use super::response::{checked, error_of, json, send};
-use super::retry::pause_until;
+use super::response::{error_of, is_gone, json, redirect_target, redirected, resolve, send, succeeded};
 use super::smart::Session;
 use crate::Failure;
 
 /// The maximum pause between two status requests. It limits the pause that the server requests.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
-/// The number of status requests with a short pause, so that the export of one patient ends quickly.
-const QUICK: u32 = 20;
+/// The pause between the first status requests.
 const QUICK_PAUSE: Duration = Duration::from_millis(25);
 
 pub(crate) struct Job {
@@ -46,7 +46,7 @@ impl Job {
         let with_headers = |request: reqwest::RequestBuilder| {
             request.header("prefer", "respond-async").header("idempotency-key", &key)
         };
-        let response = checked(session.send(Method::POST, &kick_off, with_headers).await?).await?;
+        let response = succeeded(session.send(Method::POST, &kick_off, with_headers).await?).await?;
         let status_url = status_url(&response)?;
         directory.begun(&status_url)?;
         Ok(Self { form: form(&response), session, status_url })
@@ -58,18 +58,18 @@ impl Job {
         staff: Option<&(String, String)>,
         directory: &mut OutputDirectory,
         progress: &ProgressBar,
-    ) -> Result<Value, Failure> {
+    ) -> Result<ManifestPage, Failure> {
         if let Some(form) = self.form.take() {
             progress.set_message("filling in the form");
             self.submit(&form).await?;
         }
-        let mut requests = 0;
+        let mut polling = Polling::new(QUICK_PAUSE, MAX_PAUSE);
         let (mut in_review, mut waiting) = (false, String::new());
         loop {
-            let response = checked(poll(&self.session, &self.status_url, directory).await?).await?;
+            let response = succeeded(poll(&self.session, &self.status_url, directory).await?).await?;
             let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             let state = text("x-progress").unwrap_or("in progress").to_owned();
-            let pause = text(RETRY_AFTER.as_str()).and_then(|text| pause_until(text, SystemClock.now()));
+            let pause = requested_pause(&response);
             if response.status() == StatusCode::OK
                 && let Answer::Manifest(manifest) = answer(response, directory).await?
             {
@@ -88,9 +88,7 @@ impl Job {
                 }
                 continue;
             }
-            requests += 1;
-            let pause = if requests <= QUICK { QUICK_PAUSE } else { pause.unwrap_or(Duration::from_secs(1)) };
-            tokio::time::sleep(pause.min(MAX_PAUSE)).await;
+            tokio::time::sleep(polling.pause(pause)).await;
         }
     }
 
@@ -133,8 +131,12 @@ impl Job {
 pub(super) async fn resume(
     session: &Session,
     directory: &mut OutputDirectory,
-) -> Result<Option<reqwest::Response>, Failure> {
+) -> Result<Option<Response>, Failure> {
     let Some(status_url) = directory.unfinished_job().map(str::to_owned) else { return Ok(None) };
+    // An earlier version of this program stored relative URLs, which cannot be requested.
+    if Url::parse(&status_url).is_err() {
+        return Ok(None);
+    }
     let response = poll(session, &status_url, directory).await?;
     if is_gone(response.status()) {
         return Ok(None);
@@ -143,9 +145,12 @@ pub(super) async fn resume(
     Ok(Some(response))
 }
 
-/// Returns whether the status means that the server does not have what was requested.
-pub(super) fn is_gone(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+/// Removes an unfinished job from the directory's note, so that the next kick-off starts a new one. Cancels it on the server if that is
+/// possible.
+pub(super) async fn give_up(session: &Session, directory: &mut OutputDirectory) -> Result<(), Failure> {
+    let Some(status_url) = directory.unfinished_job().map(str::to_owned) else { return Ok(()) };
+    let _ = session.attempt(&Method::DELETE, &status_url, &|request| request).await;
+    directory.job_ended()
 }
 
 /// Requests the status of the job. The status of the returned response is 200 or 202, or 404 or 410 if the server no longer has the job.
@@ -158,28 +163,39 @@ pub(super) async fn poll(
     session: &Session,
     status_url: &str,
     directory: &mut OutputDirectory,
-) -> Result<reqwest::Response, Failure> {
+) -> Result<Response, Failure> {
     let response = session.send(Method::GET, status_url, |request| request).await?;
     let status = response.status();
     if matches!(status, StatusCode::OK | StatusCode::ACCEPTED) || is_gone(status) {
         return Ok(response);
     }
-    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let target = redirect_target(&response);
     let (error, body) = error_of(response).await;
-    // 422 is the status of an export that was rejected.
-    let is_final = matches!(status, StatusCode::INTERNAL_SERVER_ERROR | StatusCode::UNPROCESSABLE_ENTITY);
-    if is_final && body["issue"][0]["code"].is_string() && !directory.has_files() {
+    let has_outcome = body["issue"][0]["code"].is_string();
+    if is_final(status, has_outcome) && !directory.has_files() {
         return Err(failed(directory, &error.to_string()));
     }
-    Err(match (status, location) {
+    Err(match (status, target) {
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Failure::new(format!(
             "{error}: the access token has expired or is not for this export, so it must be renewed"
         )),
-        (_, Some(location)) if status.is_redirection() => Failure::new(format!(
-            "{error}: it redirects to {location}; if that is a page for signing in, the access token must be renewed"
-        )),
+        (_, Some(target)) => redirected(&error, &target),
         _ => error,
     })
+}
+
+/// Returns whether a status means that the job has failed. Proxies return most statuses too, but without an OperationOutcome.
+fn is_final(status: StatusCode, has_outcome: bool) -> bool {
+    match status {
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::REQUEST_TIMEOUT
+        | StatusCode::TOO_MANY_REQUESTS => false,
+        // The export has too many resources. Some servers return it as plain text.
+        StatusCode::PAYLOAD_TOO_LARGE => true,
+        // 422 is the status of an export that was rejected.
+        _ => has_outcome && (status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR),
+    }
 }
 
 /// Removes the job from the directory's note, and returns the failure for the user.
@@ -193,53 +209,44 @@ fn failed(directory: &mut OutputDirectory, reason: &str) -> Failure {
 
 /// The content of a status response with status 200.
 pub(super) enum Answer {
-    Manifest(Value),
+    Manifest(ManifestPage),
     /// The export is running. In some dialects the status is 200 nevertheless.
     Running(Value),
 }
 
 /// Reads a status response with status 200.
-pub(super) async fn answer(
-    response: reqwest::Response,
-    directory: &mut OutputDirectory,
-) -> Result<Answer, Failure> {
-    let path = response.url().path().to_owned();
+pub(super) async fn answer(response: Response, directory: &mut OutputDirectory) -> Result<Answer, Failure> {
+    let url = response.url().clone();
     let body = json(response).await?;
     match body["status"].as_str() {
         Some("failed" | "cancelled") => {
             Err(failed(directory, body["error"].as_str().unwrap_or("no reason given")))
         }
         Some(_) if body.get("output").is_none() => Ok(Answer::Running(body)),
-        _ => manifest(body, &path).map(Answer::Manifest),
+        _ => ManifestPage::new(url, body).map(Answer::Manifest),
     }
 }
 
-/// Returns the manifest, or one page of it.
-///
-/// # Errors
-///
-/// The JSON is not a manifest. It must not be used as one without files, because the export would be complete.
-pub(super) fn manifest(body: Value, path: &str) -> Result<Value, Failure> {
-    match ["output", "deleted", "error", "outcome"].iter().any(|list| body[list].is_array()) {
-        true => Ok(body),
-        false => Err(Failure::new(format!("the server's response for {path} is not a manifest"))),
-    }
-}
-
-/// Returns the URL of the job's status from the response to the kick-off.
-pub(super) fn status_url(response: &reqwest::Response) -> Result<String, Failure> {
+/// Returns the absolute URL of the job's status from the response to the kick-off.
+pub(super) fn status_url(response: &Response) -> Result<String, Failure> {
     let location = response.headers().get(CONTENT_LOCATION).and_then(|value| value.to_str().ok());
-    Ok(location
-        .ok_or_else(|| Failure::new("the response to the kick-off has no Content-Location"))?
-        .to_owned())
+    let location =
+        location.ok_or_else(|| Failure::new("the response to the kick-off has no Content-Location"))?;
+    resolve(response.url(), location).map(String::from)
+}
+
+/// Returns the FHIR base as a URL.
+pub(super) fn fhir_base(base: &str) -> Result<Url, Failure> {
+    Url::parse(base).map_err(|_| Failure::new("--server is not a URL"))
 }
 
 /// Returns the address of the form if it must still be filled in. The brackets of RFC 8288 are optional.
-fn form(response: &reqwest::Response) -> Option<String> {
+fn form(response: &Response) -> Option<String> {
     let link = response.headers().get(LINK)?.to_str().ok()?;
     let (url, parameters) = link.split_once(';')?;
     let is_form = parameters.contains("patient-interaction");
-    is_form.then(|| url.trim().trim_start_matches('<').trim_end_matches('>').to_owned())
+    let url = url.trim().trim_start_matches('<').trim_end_matches('>');
+    is_form.then(|| response.url().join(url).map_or_else(|_| url.to_owned(), String::from))
 }
 
 fn broken(error: url::ParseError) -> Failure {

@@ -7,16 +7,21 @@ mod directory;
 mod download;
 mod exported;
 mod fetch;
+mod follow;
 mod job;
 mod lock;
+mod manifest;
 mod page;
+mod polling;
 mod progress;
+mod receive;
+mod report;
 mod response;
 mod retry;
+mod signed_urls;
 mod smart;
 mod verify;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,14 +38,12 @@ use self::directory::OutputDirectory;
 use self::exported::Exported;
 use self::lock::DirectoryLock;
 use self::progress::progress;
+use self::report::report;
 use self::retry::Patience;
 use crate::Failure;
 use crate::defaults::{Records, settings};
 use crate::server::{Server, Signals};
 use crate::service_key::ServiceKey;
-
-/// The number of missing attachments that are named in the report.
-const MAX_NAMED: usize = 20;
 
 #[derive(Args)]
 pub struct Options {
@@ -53,6 +56,9 @@ pub struct Options {
     /// complete one
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Give up an unfinished export in the directory, and start a new one
+    #[arg(long)]
+    pub restart: bool,
     /// The time during which a request is repeated if the server does not respond or has a temporary error
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub retry_for: u64,
@@ -118,54 +124,6 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints the results of the export and of the verification.
-fn report(exported: &Exported, out: &Path) {
-    eprintln!(
-        "Exported {} resources in {} files and {} attachments ({} bytes) to {}",
-        exported.resources,
-        exported.files,
-        exported.attachments,
-        exported.bytes,
-        out.display()
-    );
-    if exported.deleted > 0 {
-        eprintln!("{} Bundles of deleted resources: see 'deleted' in the manifest", exported.deleted);
-    }
-    if let Some(patients) = exported.patients.filter(|patients| patients.exported < patients.planned) {
-        eprintln!(
-            "Of {} patients, {} have no record on the server and the records of {} could not be read in full",
-            patients.planned, patients.absent, patients.failed
-        );
-    }
-    if exported.problems > 0 {
-        eprintln!(
-            "{} problems were reported by the server: see the OperationOutcome files",
-            exported.problems
-        );
-    }
-    report_missing(&exported.missing);
-    let files = exported.files_verified.phrases("file");
-    let verified: Vec<_> = files.chain(exported.attachments_verified.phrases("attachment")).collect();
-    if !verified.is_empty() {
-        eprintln!("{}", verified.join("; "));
-    }
-}
-
-/// Prints the names of the attachments that the server does not have.
-fn report_missing(missing: &BTreeMap<String, String>) {
-    match missing.len() {
-        0 => return,
-        1 => eprintln!("1 attachment is missing, because the server does not have it:"),
-        number => eprintln!("{number} attachments are missing, because the server does not have them:"),
-    }
-    for (name, reason) in missing.iter().take(MAX_NAMED) {
-        eprintln!("  {name}: {reason}");
-    }
-    if missing.len() > MAX_NAMED {
-        eprintln!("  and {} more: see 'missing' in .ehi-export.json", missing.len() - MAX_NAMED);
-    }
-}
-
 async fn export(options: &Options, target: Target) -> Result<Exported, Failure> {
     let client = http_client()?;
     let token = options.token_file.as_deref().map(read_token).transpose()?;
@@ -181,7 +139,9 @@ async fn export(options: &Options, target: Target) -> Result<Exported, Failure> 
     steps.finish_and_clear();
     let exported = exported.map_err(|failure| match directory.unfinished_job() {
         Some(job) if options.server.is_some() => {
-            Failure::new(format!("{failure} (the job is {job}: run the same command again to resume it)"))
+            Failure::new(format!(
+                "{failure} (the job is {job}: run the same command again to resume it, or with --restart to give it up and start a new export)"
+            ))
         }
         _ => failure,
     })?;
@@ -232,6 +192,9 @@ async fn exchange(
     steps.set_message("authorizing");
     if options.bulk.bulk {
         let session = bulk::session(client, patience, base, &options.bulk, target.service_key, token).await?;
+        if options.restart {
+            job::give_up(&session, directory).await?;
+        }
         let requested = (&options.bulk, &options.patient[..]);
         return bulk::export(session, base, requested, directory, steps).await;
     }
@@ -240,9 +203,13 @@ async fn exchange(
         Some(token) => smart::Session::with_token(client, patience, token),
         None => smart::Session::authorize(client, patience, base, patient).await?,
     };
+    if options.restart {
+        job::give_up(&session, directory).await?;
+    }
     let mut job = job::Job::begin(session, base, patient, directory).await?;
     let manifest = job.wait(target.staff.as_ref(), directory, steps).await?;
-    fetch::fetch(&job.session, &[manifest], directory, steps).await
+    let manifest = manifest::all_pages(&job.session, manifest).await?;
+    fetch::fetch(&job.session, &job::fhir_base(base)?, &manifest, directory, steps).await
 }
 
 fn http_client() -> Result<reqwest::Client, Failure> {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::progress::print;
-use super::response::{refusal, unreachable};
+use super::response::{MAX_ERROR, beginning, refusal, unreachable};
 use crate::Failure;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -168,10 +168,10 @@ async fn usable(response: Response) -> Result<Response, Trouble> {
     };
     let retry_after = retry_after(&response);
     let url = response.url().clone();
-    let text = response.text().await.unwrap_or_default();
+    let text = beginning(response, MAX_ERROR).await.unwrap_or_default();
     // A failed export and a failing server have the same status. The request is retried only for a failing server, or if the code of the
     // error is temporary (Bulk Data 2.0, status request, error response).
-    let body: Value = serde_json::from_str(&text).unwrap_or_default();
+    let body: Value = serde_json::from_slice(&text).unwrap_or_default();
     let code = body["issue"][0]["code"].as_str();
     let has_failed = status == StatusCode::INTERNAL_SERVER_ERROR
         && code.is_some_and(|code| !["transient", "throttled", "timeout", "lock-error"].contains(&code));

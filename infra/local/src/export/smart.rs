@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::response::{checked, json, send};
+use super::response::{checked, json, send, succeeded};
 use super::retry::{Patience, Repeat, Trouble};
 use crate::Failure;
 use crate::defaults::{TEST_CLIENT, TEST_REDIRECT};
@@ -179,7 +179,8 @@ impl Session {
         self.patience.send(repeat, async || self.attempt(&method, url, &prepare).await).await
     }
 
-    async fn attempt(
+    /// Sends a request once, like [`Session::send`].
+    pub(super) async fn attempt(
         &self,
         method: &Method,
         url: &str,
@@ -224,7 +225,7 @@ impl Session {
             let fields = fields(&tokens.renewal)?;
             self.client.post(&endpoint).form(&fields).send().await.map_err(Trouble::of_transport)
         };
-        let response = json(checked(self.patience.send(repeat, request).await?).await?).await?;
+        let response = json(succeeded(self.patience.send(repeat, request).await?).await?).await?;
         store_tokens(tokens, &response, &endpoint)?;
         Ok(true)
     }
@@ -251,7 +252,7 @@ async fn discovery(client: &Client, patience: &Patience, base: &str) -> Result<V
         let request = client.get(format!("{base}/.well-known/smart-configuration"));
         request.send().await.map_err(Trouble::of_transport)
     };
-    json(checked(patience.send(Repeat::Safe, request).await?).await?).await
+    json(succeeded(patience.send(Repeat::Safe, request).await?).await?).await
 }
 
 /// Stores the tokens of a response.

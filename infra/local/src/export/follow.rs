@@ -1,0 +1,59 @@
+//! Sends the requests for files, and follows redirects.
+
+use http::Method;
+use reqwest::{RequestBuilder, Response};
+use url::Url;
+
+use super::response::{redirect_target, resolve};
+use super::retry::{Repeat, Trouble};
+use super::smart::Session;
+use crate::Failure;
+
+/// The maximum number of redirects of one request.
+const MAX_REDIRECTS: usize = 5;
+
+/// Requests a file, and follows redirects. The token is sent to the origin of the URL only, also after a redirect back to it.
+pub(super) async fn get(
+    session: &Session,
+    url: &Url,
+    mut with_token: bool,
+    prepare: &impl Fn(RequestBuilder) -> RequestBuilder,
+) -> Result<Response, Trouble> {
+    let mut at = url.clone();
+    for _ in 0..=MAX_REDIRECTS {
+        let response = match with_token {
+            true => session.send(Method::GET, at.as_str(), prepare).await?,
+            false => without_token(session, &at, prepare).await?,
+        };
+        let Some(target) = redirect_target(&response) else { return Ok(response) };
+        let target = resolve(&at, &target)?;
+        with_token &= target.origin() == url.origin();
+        at = target;
+    }
+    Err(Failure::new(format!(
+        "the server redirects more than {MAX_REDIRECTS} times, the last time to {}",
+        shown(&at)
+    ))
+    .into())
+}
+
+/// Object stores refuse a signed URL if the request also has a token.
+async fn without_token(
+    session: &Session,
+    url: &Url,
+    prepare: &impl Fn(RequestBuilder) -> RequestBuilder,
+) -> Result<Response, Failure> {
+    let request = async || {
+        let request = prepare(session.client.get(url.clone()));
+        request.send().await.map_err(Trouble::of_transport)
+    };
+    session.patience.send(Repeat::Safe, request).await
+}
+
+/// Returns a URL without its query, which may be a signature.
+fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.into()
+}
