@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use domain::audit::{Action, Event};
 use domain::error::{Error, Result, Store};
 use domain::ids::{ClientId, JobId};
 use domain::job::JobState;
-use domain::ports::files::write_all;
+use domain::ports::audit::{AuditLog, AuditPage, AuditQuery, StoredEntry};
+use domain::ports::files::{Files, write_all};
 use domain::ports::queue::Inbox;
 use domain::request::Cohort;
 use http::StatusCode;
@@ -190,6 +194,91 @@ async fn a_cleanup_that_fails_at_one_export_cleans_the_others_and_fails() -> tes
     Ok(())
 }
 
+/// An audit trail on a disk that the exported files fill.
+struct OnFullDisk {
+    inner: Arc<dyn AuditLog>,
+    files: Arc<dyn Files>,
+}
+
+#[async_trait]
+impl AuditLog for OnFullDisk {
+    async fn append(&self, event: &Event) -> Result<()> {
+        match self.files.list("exports/").await?.is_empty() {
+            true => self.inner.append(event).await,
+            false => Err(Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull))),
+        }
+    }
+
+    async fn list(&self, query: &AuditQuery) -> Result<AuditPage> {
+        self.inner.list(query).await
+    }
+
+    async fn chain(&self, shard: u8, from: u64, count: usize) -> Result<Vec<StoredEntry>> {
+        self.inner.chain(shard, from, count).await
+    }
+
+    async fn newest(&self, shard: u8, count: usize) -> Result<Vec<StoredEntry>> {
+        self.inner.newest(shard, count).await
+    }
+
+    async fn sweep(&self) -> Result<u64> {
+        self.inner.sweep().await
+    }
+}
+
+struct FullDisk(Arc<dyn Files>);
+
+impl Hook for FullDisk {
+    fn follows(&self, _: Store) -> bool {
+        false
+    }
+
+    fn audit(&self, inner: Arc<dyn AuditLog>) -> Arc<dyn AuditLog> {
+        Arc::new(OnFullDisk { inner, files: self.0.clone() })
+    }
+}
+
+/// Without this rule the disk would stay full, because every removal is recorded first.
+#[tokio::test]
+async fn an_expired_export_makes_room_for_the_entry_about_its_deletion() -> tests::Result {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    let job = id_of(&world.exported(&token, ANNA).await);
+    let platform = world.platform();
+    let full = || {
+        let hook = Arc::new(FullDisk(platform.files()));
+        Arc::new(Hooked { inner: Arc::new(platform.clone()), hook })
+    };
+    world.advance(24 * 3600 - 1);
+    cleanup::run(full()).await?;
+    assert!(!platform.files().list("exports/").await?.is_empty(), "clients can still download it");
+    world.advance(1);
+    cleanup::run(full()).await?;
+    assert!(platform.files().list("exports/").await?.is_empty());
+    assert_eq!(platform.jobs().get(&job).await?.expect("a job").job.state(), JobState::Expired);
+    let query = AuditQuery { action: Some(Action::Deleted), count: 10, ..AuditQuery::default() };
+    assert_eq!(Platform::audit(platform)?.list(&query).await?.entries.len(), 1);
+    Ok(())
+}
+
+/// An export that staff have not reviewed in time exists until its deletion is recorded.
+#[tokio::test]
+async fn an_export_that_still_exists_is_not_removed_without_an_entry() -> tests::Result {
+    let world = World::new();
+    let token = world.token(ANNA).await;
+    world.kick_off(&token, "/no-form", ANNA).await;
+    world.work().await;
+    world.advance(31 * 24 * 3600);
+    let platform = world.platform();
+    let hook = Arc::new(FullDisk(platform.files()));
+    let full = Arc::new(Hooked { inner: Arc::new(platform.clone()), hook });
+    assert!(cleanup::run(full).await.is_err());
+    assert!(!platform.files().list("exports/").await?.is_empty());
+    world.clean().await;
+    assert!(platform.files().list("exports/").await?.is_empty());
+    Ok(())
+}
+
 /// The files of a deleted export are kept only while staff can restore it: not after its `Expires`, and not after the end of
 /// the permission for private topics, although the time to undo is longer.
 #[tokio::test]
@@ -224,4 +313,27 @@ async fn the_files_of_a_deleted_export_are_removed_when_it_can_no_longer_be_rest
         assert_eq!(files.list("exports/").await?, Vec::<String>::new(), "{shortcut}");
     }
     Ok(())
+}
+
+/// On AWS, cleanup has no settings file: it knows the end of the permission only from the deletion.
+pub(crate) async fn a_deleted_export_is_removed_when_its_permission_ends(world: World) {
+    const DAY: Duration = Duration::from_hours(24);
+    let token = world.token(ANNA).await;
+    let job = world.kick_off(&token, "", ANNA).await;
+    let choices = json!({
+        "parameters": { "labs": { "enabled": true } }, "authorizations": { "hiv": { "value": true } },
+    });
+    let taken = world.post(&job).bearer(&token).json(&choices).send().await;
+    assert_eq!(taken.status, StatusCode::OK, "{}", taken.text());
+    world.work().await;
+    let staff = world.staff().await;
+    let path = format!("/staff{job}/delete");
+    let version = hidden(&page(&world, &staff, &path).await, "version");
+    decide(&world, &staff, &path, &version, &[]).await;
+    world.account().wait(DAY).await;
+    world.account().clean().await;
+    assert!(world.account().has_files(&id_of(&job)), "staff can still restore it");
+    world.account().wait(DAY).await;
+    world.account().clean().await;
+    assert!(!world.account().has_files(&id_of(&job)));
 }

@@ -4,7 +4,7 @@
 mod records;
 mod stores;
 
-pub use self::stores::inbox;
+pub use self::stores::{files, inbox};
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use domain::error::{Result, Store};
 use domain::ids::PatientId;
 use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
-use domain::ports::files::{Announced, ByteStream, FileWriter, Files, UploadForm};
+use domain::ports::files::{Announced, ByteStream, FileWriter, Files, Joiner, UploadForm};
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::{BlockReader, Part, Records};
@@ -70,6 +70,22 @@ pub trait Hook: Send + Sync + 'static {
         None
     }
 
+    /// Returns a URL by which a browser downloads a file, in place of the store's; `None` keeps that of the store.
+    fn link(&self, key: &str) -> Option<String> {
+        let _ = key;
+        None
+    }
+
+    /// Returns the audit trail, by default the platform's own.
+    fn audit(&self, inner: Arc<dyn AuditLog>) -> Arc<dyn AuditLog> {
+        inner
+    }
+
+    /// Returns whether [`Hook::link`] returns URLs.
+    fn has_links(&self) -> bool {
+        false
+    }
+
     /// Returns whether [`Hook::upload_form`] returns forms.
     fn takes_uploads(&self) -> bool {
         false
@@ -82,7 +98,7 @@ pub trait Hook: Send + Sync + 'static {
     }
 }
 
-/// A platform with hooks around its ports, except for the expiring store and the audit trail.
+/// A platform with hooks around its ports, except for the expiring store. The audit trail has a hook of its own.
 pub struct Hooked<P, H> {
     pub inner: Arc<P>,
     pub hook: Arc<H>,
@@ -132,6 +148,10 @@ impl<P: Platform, H: Hook> Platform for Hooked<P, H> {
         Ok(self.port(self.inner.files()?))
     }
 
+    fn joiner(&self) -> Result<Arc<dyn Joiner>> {
+        Ok(self.port(self.inner.joiner()?))
+    }
+
     fn records(&self) -> Result<Arc<dyn Records>> {
         Ok(self.port(self.inner.records()?))
     }
@@ -141,7 +161,7 @@ impl<P: Platform, H: Hook> Platform for Hooked<P, H> {
     }
 
     fn audit(&self) -> Result<Arc<dyn AuditLog>> {
-        self.inner.audit()
+        Ok(self.hook.audit(self.inner.audit()?))
     }
 
     fn keys(&self) -> Result<Arc<Keys>> {

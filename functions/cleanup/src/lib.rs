@@ -15,7 +15,6 @@ use domain::ports::files::Files;
 use domain::ports::jobs::{self, JobQuery, Jobs, StoredJob};
 use domain::ports::queue::Queue;
 use domain::retries::is_over;
-use domain::states::Gone;
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use platform::Platform;
@@ -107,6 +106,18 @@ impl Cleanup {
         Ok(())
     }
 
+    /// Records the deletion of a job before it is deleted. If the entry cannot be written, the disk may be full, and only cleanup makes
+    /// room on it: then the files of a job that no longer exists for any caller are removed first.
+    async fn record_deletion(&self, deleted: &Event, job: &Job) -> Result<()> {
+        match self.record(deleted.clone()).await {
+            Err(Error::StorageFull(_) | Error::Unavailable(_)) if job.has_expired(self.now) => {
+                self.files.remove_prefix(&job_prefix(job.id())).await?;
+                self.record(deleted.clone()).await
+            }
+            recorded => recorded,
+        }
+    }
+
     async fn job(&self, stored: StoredJob) -> Result<()> {
         let retention = self.settings.retention;
         let id = stored.job.id().clone();
@@ -115,7 +126,7 @@ impl Cleanup {
         match stored.job.state() {
             _ if stored.job.is_expired(self.now, &retention) => {
                 let deleted = Event::new(Actor::server(), Action::Deleted).of(&stored.job);
-                self.record(deleted.clone()).await?;
+                self.record_deletion(&deleted, &stored.job).await?;
                 let gone = Job::Expired(stored.job.expire(self.now));
                 match self.jobs.replace(&gone, stored.version).await {
                     Ok(_) => self.files.remove_prefix(&job_prefix(&id)).await,
@@ -156,7 +167,7 @@ impl Cleanup {
         let Job::Cancelled(gone) = &stored.job else { return Ok(true) };
         match &gone.undo {
             None => Ok(true),
-            Some(_) if self.can_still_undo(gone) => Ok(false),
+            Some(_) if gone.restorable(self.now).is_some() => Ok(false),
             Some(_) => {
                 let for_good = Job::Cancelled(gone.clone().for_good());
                 match self.jobs.replace(&for_good, stored.version).await {
@@ -166,13 +177,6 @@ impl Cleanup {
                 }
             }
         }
-    }
-
-    /// Returns whether staff can restore a deleted job. They cannot after its `Expires`, and not after the end of the permission
-    /// for private topics.
-    fn can_still_undo(&self, gone: &Gone) -> bool {
-        let due = SignedDuration::from_hours(24 * self.settings.pages.due_days);
-        gone.restorable(self.now).is_some() && !gone.header.permission_is_over(due, self.now)
     }
 
     /// Removes the objects that staff left out of an export, if the process died before it removed them.
@@ -203,9 +207,10 @@ impl Cleanup {
         }
         for name in written {
             let prefix = format!("{}{name}", job_prefix(id));
-            // Sorted deletions are used while the export runs.
+            // Sorted deletions and compared versions are used while the export runs.
             let is_attempt = name.ends_with('/')
-                && (name.starts_with(|first: char| first.is_ascii_digit()) || name.starts_with("deleted-"));
+                && (name.starts_with(|first: char| first.is_ascii_digit())
+                    || ["deleted-", "versions-"].iter().any(|begin| name.starts_with(begin)));
             if is_attempt && !recorded.contains(&prefix) {
                 self.files.remove_prefix(&prefix).await?;
             }
