@@ -118,13 +118,21 @@ impl Drop for Server {
     }
 }
 
-/// Runs the blocks of a page in the directory of a server; returns their output.
-fn run(page: &str, directory: &Path, server: &Server) -> Output {
+/// Returns the blocks of a page that are run, for this server.
+fn scripts(page: &str, server: &Server) -> Vec<String> {
     let text = std::fs::read_to_string(root().join(page)).expect("a page");
     let blocks = blocks(&text);
     let run = blocks.iter().filter(|block| !block.before.starts_with(NOT_RUN));
-    let script: Vec<_> = run.map(|block| block.text).collect();
-    let script = script.join("\n").replace("http://127.0.0.1:8888", &server.base);
+    run.map(|block| block.text.replace("http://127.0.0.1:8888", &server.base)).collect()
+}
+
+/// Runs the blocks of a page in the directory of a server; returns their output.
+fn run(page: &str, directory: &Path, server: &Server) -> Output {
+    run_scripts(&scripts(page, server), directory, server)
+}
+
+fn run_scripts(scripts: &[String], directory: &Path, server: &Server) -> Output {
+    let script = scripts.join("\n");
     // No block takes more than a few seconds.
     let mut command = Command::new("timeout");
     command.args(["120", "bash", "-c"]).arg(format!("{PRELUDE}\n{script}")).current_dir(directory);
@@ -190,35 +198,54 @@ fn stored(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-#[test]
-fn a_backup_of_a_stopped_server_can_be_restored() {
-    let directory = empty();
-    let mut server = Server::start(directory.path());
+/// Returns the number of rows of a table in a database of the state directory.
+fn rows(directory: &Path, database: &str, table: &str) -> i64 {
+    let path = directory.join(".ehi").join(database);
+    let database = rusqlite::Connection::open(path).expect("a database");
+    let count = format!("SELECT count(*) FROM {table}");
+    database.query_row(&count, [], |row| row.get(0)).expect("a count")
+}
+
+/// Runs a server for the time of one export; returns the stopped server.
+fn with_an_export(directory: &Path, out: &str) -> Server {
+    let mut server = Server::start(directory);
     let mut export = ehi();
-    export.args([
-        "export",
-        "--bulk",
-        "--key",
-        ".ehi/bulk-client.json",
-        "--out",
-        "out",
-        "--type",
-        "Patient",
-        "--server",
-    ]);
-    export.arg(format!("{}/fhir", server.base)).current_dir(directory.path());
+    export.args(["export", "--bulk", "--key", ".ehi/bulk-client.json", "--type", "Patient"]);
+    export.args(["--out", out, "--server", &format!("{}/fhir", server.base)]).current_dir(directory);
     assert!(export.status().expect("the client runs").success());
     server.stop();
-    let before = stored(directory.path());
-    assert!(before.keys().any(|name| name.starts_with("files/")), "{:?}", before.keys());
-    printed(&run("infra/docs/operate.md", directory.path(), &server));
-    assert_eq!(stored(directory.path()), before);
-    // The restored server has the export, and knows its client.
-    let again = Server::start(directory.path());
-    let jobs = || {
-        let database =
-            rusqlite::Connection::open(directory.path().join(".ehi/state.sqlite")).expect("a database");
-        database.query_row("SELECT count(*) FROM jobs", [], |row| row.get::<_, i64>(0)).expect("a count")
-    };
-    assert_eq!((jobs(), again.base.starts_with("http://127.0.0.1:")), (1, true));
+    server
+}
+
+/// The audit trail of the damaged directory is newer than the backup and is kept, unless it is damaged too.
+#[test]
+fn a_backup_of_a_stopped_server_can_be_restored() -> tests::Result {
+    for is_trail_damaged in [false, true] {
+        let directory = empty();
+        let server = with_an_export(directory.path(), "out");
+        let (before, of_backup) = (stored(directory.path()), rows(directory.path(), "audit.db", "entries"));
+        assert!(before.keys().any(|name| name.starts_with("files/")), "{:?}", before.keys());
+        let scripts = scripts("infra/docs/operate.md", &server);
+        let [backup, rest @ ..] = &scripts[..] else { unreachable!("the page has blocks") };
+        assert!(backup.starts_with("tar --create"), "{backup}");
+        printed(&run_scripts(std::slice::from_ref(backup), directory.path(), &server));
+        with_an_export(directory.path(), "out-later");
+        let newer = rows(directory.path(), "audit.db", "entries");
+        assert!(newer > of_backup, "{newer}");
+        std::fs::write(directory.path().join(".ehi/state.sqlite"), "damaged")?;
+        if is_trail_damaged {
+            let trail = rusqlite::Connection::open(directory.path().join(".ehi/audit.db"))?;
+            let changed = "DROP TRIGGER IF EXISTS entries_are_final; UPDATE entries SET outcome = 'failed' WHERE sequence = 1";
+            trail.execute_batch(changed)?;
+        }
+        printed(&run_scripts(rest, directory.path(), &server));
+        assert_eq!(stored(directory.path()), before);
+        let kept = if is_trail_damaged { of_backup } else { newer };
+        assert_eq!(rows(directory.path(), "audit.db", "entries"), kept, "{is_trail_damaged}");
+        // The restored server has the export of the backup, and knows its client.
+        let again = Server::start(directory.path());
+        assert_eq!(rows(directory.path(), "state.sqlite", "jobs"), 1);
+        assert!(again.base.starts_with("http://127.0.0.1:"));
+    }
+    Ok(())
 }

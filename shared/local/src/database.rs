@@ -193,7 +193,9 @@ fn lock_if_free(handle: &Shared) -> Option<MutexGuard<'_, Handle>> {
 
 /// The error of a file that SQLite cannot read. Retrying does not help.
 #[derive(Debug, thiserror::Error)]
-#[error("the database is damaged: stop the server, and restore the state directory from a backup")]
+#[error(
+    "the database is damaged: stop the server, move the state directory to another name, and restore it from a backup; keep the audit trail (audit.db) of the old directory if 'ehi audit verify' accepts it"
+)]
 struct DamagedDatabase(#[source] rusqlite::Error);
 
 /// Adds the path to an error that the file itself causes.
