@@ -1,5 +1,7 @@
 //! The OpenAPI document and the table of routes match the routes that the functions declare.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use http::{Request, StatusCode};
 use platform::Platform;
@@ -30,9 +32,20 @@ fn the_contract_has_the_table_of_routes() {
 }
 
 #[test]
+fn the_settings_know_the_first_segments_of_all_routes() -> tests::Result {
+    let document: Value = serde_json::from_str(&ehi::openapi::document())?;
+    let paths = document["paths"].as_object().expect("paths").keys();
+    let of_routes = paths.filter_map(|path| path.split('/').nth(1)).filter(|segment| !segment.is_empty());
+    let of_sandbox = ["auto-approve", "no-form"];
+    let segments: BTreeSet<_> = of_routes.chain(of_sandbox).collect();
+    assert_eq!(segments, BTreeSet::from(settings::FIRST_SEGMENTS));
+    Ok(())
+}
+
+#[test]
 fn every_operation_has_a_name_of_its_own() -> tests::Result {
     let document: Value = serde_json::from_str(&ehi::openapi::document())?;
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, operation) in operations.as_object().expect("operations") {
             let name = operation["operationId"].as_str().expect("a name");
@@ -41,6 +54,15 @@ fn every_operation_has_a_name_of_its_own() -> tests::Result {
     }
     assert!(names.len() > 60, "{} operations", names.len());
     Ok(())
+}
+
+/// Returns the routes of all pages that a GET request returns.
+pub(crate) fn pages() -> BTreeSet<String> {
+    let document: Value = serde_json::from_str(&ehi::openapi::document()).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let is_page =
+        |operations: &Value| operations["get"]["responses"]["200"]["content"].get("text/html").is_some();
+    paths.iter().filter(|(_, operations)| is_page(operations)).map(|(path, _)| path.clone()).collect()
 }
 
 #[both_hosts]

@@ -83,6 +83,7 @@ id = \"other-service\"
 scopes = \"system/Patient.rs system/Observation.rs?category=laboratory\"
 jwks = '''{jwks}'''
 stu4 = true
+since_dates = true
 [[clients]]
 id = \"direct-service\"
 scopes = \"system/*.read\"

@@ -54,7 +54,7 @@ pub(crate) async fn export(
     let coverage = coverage(&caller, operation)?;
     // The body is read only if the token covers at least one type.
     let KickoffRequest { query, headers, parameters } = request.read().await?;
-    let compiled = state.compile(operation, &coverage, own.as_ref(), &parameters, &headers)?;
+    let compiled = state.compile(operation, &caller, &coverage, own.as_ref(), &parameters, &headers)?;
     let place = place(operation.level, group.as_ref());
     let export = state.request(operation, compiled, own, group, &headers).await?;
     // The URL includes the query; the parameters of a body are not part of it (Bulk Data 3.0, `request`).
@@ -120,6 +120,7 @@ impl KickOff {
     fn compile(
         &self,
         Operation { dialect, level }: Operation,
+        caller: &Caller,
         coverage: &Coverage,
         own: Option<&PatientId>,
         parameters: &KickoffParameters,
@@ -135,6 +136,7 @@ impl KickOff {
             coverage,
             lenient: headers.lenient,
             tolerant: dialect.tolerant && !headers.strict,
+            since_dates: client_of(&self.settings, &caller.owner()).is_some_and(|client| client.since_dates),
             now: self.clock.now(),
             own: self.settings.own_bases(),
         };
@@ -151,6 +153,8 @@ impl KickOff {
         headers: &KickoffHeaders,
     ) -> Result<ExportRequest> {
         let CompiledRequest { mut selection, output, patients } = request;
+        // The patient has not ticked any private topic.
+        selection.withholds_topics = own.is_some();
         let cohort = match own {
             Some(own) => {
                 if patients.is_some_and(|patients| patients.iter().any(|patient| *patient != own)) {

@@ -45,6 +45,8 @@ pub(crate) struct Context<'c> {
     pub(crate) lenient: bool,
     /// Whether deviations that the dialect tolerates are reported and not refused.
     pub(crate) tolerant: bool,
+    /// Whether the client is registered for dates in `_since`.
+    pub(crate) since_dates: bool,
     pub(crate) now: Timestamp,
     /// The base URLs of this server.
     pub(crate) own: OwnBases,
@@ -147,7 +149,9 @@ impl ParameterReader<'_> {
         let Some(text) = self.parameters.one(name)? else { return Ok(None) };
         // A plus that was not percent-encoded arrives as a space.
         let text = text.replace(' ', "+");
-        let read = if self.context.tolerant { first_moment(&text) } else { instant(&text) };
+        // The first moment of a date can only export more.
+        let accepts_date = self.context.tolerant || (name == "_since" && self.context.since_dates);
+        let read = if accepts_date { first_moment(&text) } else { instant(&text) };
         match read {
             Some(at) => Ok(Some(at)),
             None => Err(Error::invalid(format!(

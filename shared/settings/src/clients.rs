@@ -64,6 +64,9 @@ pub struct Client {
     /// Its manifests have the format of Bulk Data 4.0.
     #[serde(default, rename = "stu4")]
     pub manifest_v4: bool,
+    /// It may send a date in `_since`, which is read as its first moment in UTC.
+    #[serde(default)]
+    pub since_dates: bool,
     /// The public keys with which it authenticates, as the JSON text of a JWK set.
     #[serde(default)]
     pub jwks: Option<String>,
@@ -145,6 +148,7 @@ impl Client {
             large_files: LargeFiles::default(),
             signed_urls: false,
             manifest_v4: false,
+            since_dates: false,
             jwks: None,
             jwks_url: None,
             max_running_exports: None,

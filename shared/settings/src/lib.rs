@@ -36,7 +36,7 @@ pub use self::pages::{Accent, Logo, Pages};
 use self::reader::Reader;
 use self::times::{audit_retention, hours, records_delay};
 use self::urls::problem_of_base_url;
-pub use self::urls::{is_loopback, origin_of};
+pub use self::urls::{FIRST_SEGMENTS, is_loopback, origin_of};
 
 /// All settings. [`KEYS`] lists their names.
 #[derive(Debug, Clone)]
@@ -58,6 +58,8 @@ pub struct Settings {
     rsa_keys: Vec<SecretString>,
     /// The number of stored bytes that a chunk of an export should have.
     pub chunk_bytes: u64,
+    /// The number of stored bytes above which the record of one patient is exported by the workers for large exports.
+    pub large_record_bytes: u64,
     /// The longest time for which an export waits for a store that does not respond.
     pub outage: SignedDuration,
     /// The maximum number of concurrent exports of one client.
@@ -71,6 +73,8 @@ pub struct Settings {
     /// The maximum size of a file that is returned in one response. For a larger one, clients are redirected to the store.
     /// There is no limit if it is not set.
     pub max_direct_bytes: u64,
+    /// The maximum size of a copy whose ZIP is made in the store during a request. Workers make larger ones.
+    pub max_immediate_zip_bytes: u64,
     /// The URL of the documentation of the exported files: by default this server's own page, `/format`.
     pub documentation_url: String,
     /// `SameSite` of the staff cookie: `Lax`, or `None` for a staff app of another site.
@@ -124,6 +128,7 @@ pub const KEYS: &[&str] = &[
     "refresh_lifetime_seconds",
     "rsa_keys",
     "chunk_bytes",
+    "large_record_bytes",
     "outage_hours",
     "undo_hours",
     "max_running_exports",
@@ -131,6 +136,7 @@ pub const KEYS: &[&str] = &[
     "records_delay_minutes",
     "max_upload_bytes",
     "max_direct_bytes",
+    "max_immediate_zip_bytes",
     "documentation_url",
     "cookie_same_site",
     "staff_origins",
@@ -219,6 +225,7 @@ impl Settings {
                 .unwrap_or(SignedDuration::from_hours(24 * 30)),
             rsa_keys: read.list("rsa_keys"),
             chunk_bytes: read.count("chunk_bytes").unwrap_or(128 * 1024 * 1024),
+            large_record_bytes: read.count("large_record_bytes").unwrap_or(512 * 1024 * 1024),
             // Three days, because SQS delivers a message only 1,000 times.
             outage: hours(&mut read, "outage_hours", 6, 1..=72),
             records_delay: records_delay(&mut read),
@@ -226,6 +233,7 @@ impl Settings {
             whole_record_of_new_members: read.flag("whole_record_of_new_members").unwrap_or(true),
             max_upload_bytes: read.count("max_upload_bytes").unwrap_or(10 * 1024 * 1024),
             max_direct_bytes: read.count("max_direct_bytes").unwrap_or(u64::MAX),
+            max_immediate_zip_bytes: read.count("max_immediate_zip_bytes").unwrap_or(64 * 1024 * 1024),
             documentation_url,
             cookie_same_site: read
                 .choice("cookie_same_site", [("Lax", SameSite::Lax), ("None", SameSite::None)]),

@@ -2,6 +2,26 @@
 
 use url::Url;
 
+/// The first segments of the paths of all routes, also of those of a sandbox.
+pub const FIRST_SEGMENTS: [&str; 16] = [
+    ".well-known",
+    "4_0_0",
+    "admin",
+    "assets",
+    "auth",
+    "authorize-app",
+    "auto-approve",
+    "fhir",
+    "format",
+    "jobs",
+    "my",
+    "no-form",
+    "openapi.json",
+    "patient-login",
+    "patient-logout",
+    "staff",
+];
+
 /// Returns whether the host of a URL is a loopback address or `localhost`.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -17,6 +37,14 @@ pub(super) fn problem_of_base_url(base_url: &str) -> Option<&'static str> {
     let parsed = Url::parse(base_url).ok();
     let usable = parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
     let Some(url) = usable else { return Some("must be an absolute http or https URL") };
+    let first = url.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
+    // The server removes the path of the base URL from a request, also if a proxy has already removed it.
+    if FIRST_SEGMENTS.contains(&first) {
+        return Some(
+            "has a path that begins like the path of a route, such as /fhir, so that requests could not be told apart behind a \
+             proxy that removes the path: choose another path, such as /ehi, or none",
+        );
+    }
     (url.scheme() == "http" && !is_loopback(&url)).then_some(
         "must be an https URL, because passwords, tokens and records would be sent unencrypted: put a proxy that terminates TLS \
          in front of the server, and set the https URL of the proxy. Only on loopback, such as http://127.0.0.1:8888, is http \

@@ -12,6 +12,25 @@ async fn problems(world: &World, token: &str, manifest: &serde_json::Value) -> V
     outcomes.iter().map(|outcome| text(&outcome["issue"][0]["diagnostics"])).collect()
 }
 
+/// Some clients pass on a date that their user typed.
+#[both_hosts]
+async fn a_registered_client_may_send_a_date_as_since(world: World) {
+    let token = world.service("other-service", "system/Patient.rs").await;
+    for (query, status) in [
+        ("_since=2023-10-10", StatusCode::ACCEPTED),
+        ("_since=2023-10", StatusCode::ACCEPTED),
+        ("_since=2023-10-10T00:00:00Z", StatusCode::ACCEPTED),
+        ("_since=yesterday", StatusCode::BAD_REQUEST),
+        ("_until=2023-10-10", StatusCode::BAD_REQUEST),
+    ] {
+        let started = world.get(&format!("/fhir/$export?{query}")).bearer(&token).send().await;
+        assert_eq!(started.status, status, "{query}: {}", started.text());
+    }
+    let token = world.service("service", EVERYTHING).await;
+    let refused = world.get("/fhir/$export?_since=2023-10-10").bearer(&token).send().await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text());
+}
+
 #[tokio::test]
 async fn values_of_helix_are_accepted_and_unknown_values_are_reported() {
     let lake = Lake::new();
