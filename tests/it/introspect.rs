@@ -65,6 +65,15 @@ async fn a_token_that_is_revoked_again_leaves_no_further_entry() {
     assert_eq!(entries.lines().len(), 1, "{}", entries.text());
 }
 
+/// Returns whether a resource server reads that a token is active.
+pub(crate) async fn is_active(world: &World, token: &str) -> bool {
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("resource-server:{PASSWORD}"));
+    let call = world.post("/auth/introspect").header("authorization", &format!("Basic {basic}"));
+    let known = call.form(&[("token", token)]).send().await;
+    assert_eq!(known.status, StatusCode::OK, "{}", known.text());
+    known.json()["active"] == true
+}
+
 async fn introspected(world: &World, bearer: &str, token: &str) -> Value {
     world.post("/auth/introspect").bearer(bearer).form(&[("token", token)]).send().await.json()
 }

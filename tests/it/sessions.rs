@@ -11,6 +11,7 @@ use settings::Settings;
 use tests::{ANNA, BRUNO, Launch, PASSWORD, TestResponse, World, parameter, text};
 
 use crate::authorize::refresh;
+use crate::introspect::is_active;
 use crate::my::signed_in;
 
 /// Returns a World over a state directory with these settings, as after a restart.
@@ -52,10 +53,20 @@ async fn code(world: &World, launch: &Launch) -> String {
     parameter(&back, "code").expect("a code")
 }
 
-async fn refresh_token(world: &World) -> String {
+/// Returns an access token and a refresh token.
+async fn tokens(world: &World) -> [String; 2] {
     let launch = Launch::new("app");
     let tokens = world.redeem(&launch, &code(world, &launch).await).await.json();
-    text(&tokens["refresh_token"])
+    ["access_token", "refresh_token"].map(|name| text(&tokens[name]))
+}
+
+async fn refresh_token(world: &World) -> String {
+    let [_, token] = tokens(world).await;
+    token
+}
+
+async fn may_read(world: &World, access: &str) -> bool {
+    world.get("/jobs").bearer(access).send().await.status == StatusCode::OK
 }
 
 async fn is_signed_in(world: &World, session: &TestResponse) -> bool {
@@ -87,13 +98,17 @@ async fn a_changed_account_of_a_patient_ends_its_sessions_and_authorizations() -
         let state = tempfile::tempdir()?;
         let world = open(state.path(), &before);
         let session = by_password(&world, ("next", "/my")).await;
-        let token = refresh_token(&world).await;
+        let [access, token] = tokens(&world).await;
         let launch = Launch::new("app");
         let code = code(&world, &launch).await;
-        assert!(is_signed_in(&world, &session).await);
+        assert!(is_signed_in(&world, &session).await && may_read(&world, &access).await);
         drop(world);
         let world = open(state.path(), &after);
         assert_eq!(is_signed_in(&world, &session).await, lasts, "the session, {number}");
+        assert_eq!(may_read(&world, &access).await, lasts, "the access token, {number}");
+        for token in [&access, &token] {
+            assert_eq!(is_active(&world, token).await, lasts, "what a resource server reads, {number}");
+        }
         let refreshed = refresh(&world, &token).await;
         let exchanged = world.redeem(&launch, &code).await;
         if lasts {
@@ -121,9 +136,17 @@ async fn an_authorization_of_an_earlier_version_needs_an_account_of_the_patient(
         drop(world);
         let statement =
             "UPDATE grants SET value = json_remove(value, '$.method', '$.session') WHERE kind = 'refresh'";
-        Connection::open(state.path().join("state.sqlite"))?.execute_batch(statement)?;
-        let refreshed = refresh(&open(state.path(), &after), &token).await;
+        let without = "UPDATE grants SET value = json_remove(value, '$.from') WHERE kind = 'family'";
+        let database = Connection::open(state.path().join("state.sqlite"))?;
+        database.execute_batch(&format!("{statement}; {without}"))?;
+        drop(database);
+        let world = open(state.path(), &after);
+        assert_eq!(is_active(&world, &token).await, status == StatusCode::OK);
+        let refreshed = refresh(&world, &token).await;
         assert_eq!(refreshed.status, status, "{}", refreshed.text());
+        if status == StatusCode::OK {
+            assert!(may_read(&world, &text(&refreshed.json()["access_token"])).await);
+        }
     }
     Ok(())
 }
@@ -134,7 +157,8 @@ async fn what_began_in_a_sandbox_ends_with_it() -> tests::Result {
     let sandbox = tests::settings("sandbox = true");
     let world = open(state.path(), &sandbox);
     let session = signed_in(&world, ANNA).await;
-    let token = text(&world.tokens("app", ANNA).await["refresh_token"]);
+    let tokens = world.tokens("app", ANNA).await;
+    let (access, token) = (text(&tokens["access_token"]), text(&tokens["refresh_token"]));
     drop(world);
     let world = open(state.path(), &sandbox);
     assert!(is_signed_in(&world, &session).await);
@@ -142,7 +166,8 @@ async fn what_began_in_a_sandbox_ends_with_it() -> tests::Result {
     drop(world);
     // Anna has an account, but nobody has entered its password.
     let world = open(state.path(), &tests::settings(""));
-    assert!(!is_signed_in(&world, &session).await);
+    assert!(!is_signed_in(&world, &session).await && !may_read(&world, &access).await);
+    assert!(!is_active(&world, &access).await && !is_active(&world, &token).await);
     assert_eq!(refresh(&world, &token).await.json()["error"], "invalid_grant");
     Ok(())
 }

@@ -10,7 +10,7 @@ use domain::ids::ClientId;
 use domain::ports::expiring::{EntryKind, ExpiringEntry};
 use domain::scopes::Scopes;
 use jiff::{SignedDuration, Timestamp};
-use security::authorizations::{Authorization, Authorizations, NOTED};
+use security::authorizations::{Authorization, Authorizations, CameFrom, NOTED};
 use serde_json::{Value, json};
 use settings::Client;
 use web::patient_session::sign_in_lasts;
@@ -20,6 +20,26 @@ use web::session::LONGEST;
 use crate::{Authorize, CODE_LIFETIME, CodeGrant, RefreshGrant, SignIn};
 
 type OAuthResult<T> = Result<T, OAuthError>;
+
+/// Why a refresh token is refused.
+pub(crate) const UNKNOWN_REFRESH_TOKEN: &str = "the refresh token is unknown, used or expired";
+/// Why a grant is refused whose client has lost all of its scopes.
+pub(crate) const NOT_REGISTERED: &str = "the client is no longer registered for the granted scopes";
+
+/// Whether a refresh token can be used. `/auth/token` and `/auth/introspect` follow this one rule.
+pub(crate) enum Standing {
+    /// It gives these scopes.
+    Usable(Scopes),
+    /// It was rotated, and its authorization has not ended: two parties may have it.
+    Used,
+    /// It can never be used again, for this reason.
+    Ended(&'static str),
+}
+
+/// Returns the scopes that the patient agreed to and that the client is still registered for; `None` if there are none.
+pub(crate) fn still_registered(granted: &Scopes, client: &Client) -> Option<Scopes> {
+    Some(granted.narrowed_to(&client.scopes)).filter(|scopes| !scopes.is_empty())
+}
 
 impl Authorize {
     pub(crate) fn authorizations(&self) -> Authorizations<'_> {
@@ -35,7 +55,7 @@ impl Authorize {
         sign_in: &SignIn,
         expires_at: Timestamp,
     ) -> domain::error::Result<()> {
-        self.store_consent(EntryKind::Family, family, self.noted_now(false), expires_at).await?;
+        self.store_consent(EntryKind::Family, family, self.noted_now(sign_in, false), expires_at).await?;
         self.note_use(client, scopes, sign_in, family, expires_at, false).await
     }
 
@@ -87,6 +107,27 @@ impl Authorize {
         expires_at: Timestamp,
     ) -> OAuthResult<()> {
         Ok(self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?)
+    }
+
+    /// Returns whether a refresh token of this client can be used.
+    pub(crate) async fn standing(&self, grant: &RefreshGrant, client: &Client) -> OAuthResult<Standing> {
+        let Some(granted) = still_registered(&grant.scopes, client) else {
+            return Ok(Standing::Ended(NOT_REGISTERED));
+        };
+        if self.expiring.get(EntryKind::Family, &grant.family).await?.is_none() {
+            return Ok(Standing::Ended(UNKNOWN_REFRESH_TOKEN));
+        }
+        if grant.used {
+            return Ok(Standing::Used);
+        }
+        if !granted.wants_refresh() {
+            let why = "the client is no longer registered for the scopes of a refresh token";
+            return Ok(Standing::Ended(why));
+        }
+        match self.holds(&grant.sign_in, &grant.scopes, &granted).await? {
+            true => Ok(Standing::Usable(granted)),
+            false => Ok(Standing::Ended("the patient must sign in and agree again")),
+        }
     }
 
     /// Returns whether the sign-in of an authorization is still valid: the patient could still sign in in the same way. If the scopes that
@@ -156,9 +197,10 @@ impl Authorize {
         &self,
         family: &str,
         begun: ExpiringEntry,
+        sign_in: &SignIn,
         expires_at: Timestamp,
     ) -> OAuthResult<bool> {
-        let kept = ExpiringEntry { value: self.noted_now(true), expires_at, ..begun };
+        let kept = ExpiringEntry { value: self.noted_now(sign_in, true), expires_at, ..begun };
         Ok(self.expiring.replace(EntryKind::Family, family, &kept).await?)
     }
 
@@ -177,7 +219,7 @@ impl Authorize {
         if is_due {
             self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?;
         }
-        let value = if is_due { self.noted_now(true) } else { known.value.clone() };
+        let value = if is_due { self.noted_now(sign_in, true) } else { known.value.clone() };
         let kept = ExpiringEntry { value, expires_at, ..known };
         if self.expiring.replace(EntryKind::Family, family, &kept).await? {
             return Ok(true);
@@ -185,10 +227,14 @@ impl Authorize {
         Ok(is_reusable && self.expiring.get(EntryKind::Family, family).await?.is_some())
     }
 
-    /// Returns the value of an authorization's entry: the time at which its use was noted in the patient's list, and whether its code was
-    /// exchanged.
-    fn noted_now(&self, is_exchanged: bool) -> Value {
-        json!({ "noted": self.clock.now().as_second(), "exchanged": is_exchanged })
+    /// Returns the value of an authorization's entry: the time at which its use was noted in the patient's list, whether its code was
+    /// exchanged, and how the patient signed in, which is compared when a token is verified ([`CameFrom`]).
+    fn noted_now(&self, sign_in: &SignIn, is_exchanged: bool) -> Value {
+        let mut value = json!({ "noted": self.clock.now().as_second(), "exchanged": is_exchanged });
+        if let Some(method) = &sign_in.method {
+            value["from"] = json!(CameFrom { method: method.clone(), patient: sign_in.patient.clone() });
+        }
+        value
     }
 
     /// Notes in the patient's list of apps that an authorization was used.

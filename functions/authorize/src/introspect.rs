@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use settings::Client;
 use web::respond::{OAuthError, json};
 
+use crate::authorization::Standing;
 use crate::request::OAuthRequest;
 use crate::{Authorize, RefreshGrant};
 
@@ -46,7 +47,7 @@ pub(crate) async fn introspect(
     let token = request.token()?;
     let inactive = || Ok(json(StatusCode::OK, &json!({ "active": false })));
     if let Some(refresh) = state.refresh_grant(token).await? {
-        if !requester.may_know(&refresh.client, None) || !state.is_alive(&refresh).await? {
+        if !requester.may_know(&refresh.client, None) || !state.is_usable(&refresh).await? {
             return inactive();
         }
         return Ok(json(StatusCode::OK, &state.described_refresh(&refresh)));
@@ -173,8 +174,10 @@ impl Authorize {
         Ok(grant.map(|grant| grant.read()).transpose()?)
     }
 
-    async fn is_alive(&self, refresh: &RefreshGrant) -> Result<bool, OAuthError> {
-        Ok(!refresh.used && self.is_authorized(refresh).await?)
+    /// Returns whether `/auth/token` would accept a refresh token.
+    async fn is_usable(&self, refresh: &RefreshGrant) -> Result<bool, OAuthError> {
+        let Some(client) = self.settings.client(refresh.client.as_str()) else { return Ok(false) };
+        Ok(matches!(self.standing(refresh, client).await?, Standing::Usable(_)))
     }
 
     /// Returns whether the authorization of a refresh token has not ended.

@@ -18,6 +18,7 @@ use serde_json::json;
 use settings::{Client, RefreshTokens};
 use web::respond::{OAuthError, json};
 
+use crate::authorization::{NOT_REGISTERED, Standing, UNKNOWN_REFRESH_TOKEN, still_registered};
 use crate::request::{OAuthRequest, TokenRequest, invalid_request, wrong_assertion_type};
 use crate::{Authorize, CodeGrant, RefreshGrant, SignIn};
 
@@ -111,7 +112,7 @@ impl Authorize {
             self.end_replayed(&family, &client.id, sign_in, action).await?;
             return Err(unknown());
         }
-        if !self.confirm_family(&family, begun, expires_at).await? {
+        if !self.confirm_family(&family, begun, sign_in, expires_at).await? {
             // The patient has stopped the app, or another request has used the same code.
             self.end_family(&family).await?;
             return Err(unknown());
@@ -121,28 +122,18 @@ impl Authorize {
 
     async fn by_refresh(&self, client: Option<&Client>, token: &str, scope: Option<&str>) -> OAuthResult {
         let key = fingerprint(token);
-        let unknown = || invalid_grant("the refresh token is unknown, used or expired");
+        let unknown = || invalid_grant(UNKNOWN_REFRESH_TOKEN);
         let stored = self.expiring.get(EntryKind::Refresh, &key).await?.ok_or_else(unknown)?;
         let grant: RefreshGrant = stored.read()?;
         let client = self.refreshing_client(client, &grant.client)?;
+        let granted = match self.standing(&grant, client).await? {
+            Standing::Usable(granted) => granted,
+            Standing::Used => return self.replayed(&grant).await,
+            Standing::Ended(why) => return Err(invalid_grant(why)),
+        };
         // Errors in the request must not use up the token.
-        let granted = registered(&grant.scopes, client)?;
         let scopes = refreshed_scopes(scope, &granted)?;
-        if self.expiring.get(EntryKind::Family, &grant.family).await?.is_none() {
-            return Err(unknown());
-        }
         let is_reusable = client.refresh_tokens == RefreshTokens::Reusable;
-        if grant.used {
-            return self.replayed(&grant).await;
-        }
-        if !granted.wants_refresh() {
-            return Err(invalid_grant(
-                "the client is no longer registered for the scopes of a refresh token",
-            ));
-        }
-        if !self.holds(&grant.sign_in, &grant.scopes, &granted).await? {
-            return Err(invalid_grant("the patient must sign in and agree again"));
-        }
         if !self.prolong(&grant, client, is_reusable).await? {
             // Another request has used the same token, or the authorization was revoked in the meantime.
             return match self.expiring.get(EntryKind::Family, &grant.family).await? {
@@ -176,7 +167,7 @@ impl Authorize {
     async fn replayed(&self, grant: &RefreshGrant) -> OAuthResult {
         let RefreshGrant { family, client, sign_in, .. } = grant;
         self.end_replayed(family, client, sign_in, Action::TokenRefreshed).await?;
-        Err(invalid_grant("the refresh token is unknown, used or expired"))
+        Err(invalid_grant(UNKNOWN_REFRESH_TOKEN))
     }
 
     /// Marks a refresh token as used, or extends its lifetime if it is reusable. Returns false if it was used before.
@@ -325,11 +316,7 @@ fn refreshed_scopes(scope: Option<&str>, granted: &Scopes) -> OAuthResult<Scopes
 
 /// Returns the scopes that the patient agreed to and that the client is still registered for.
 fn registered(granted: &Scopes, client: &Client) -> OAuthResult<Scopes> {
-    let scopes = granted.narrowed_to(&client.scopes);
-    match scopes.is_empty() {
-        true => Err(invalid_grant("the client is no longer registered for the granted scopes")),
-        false => Ok(scopes),
-    }
+    still_registered(granted, client).ok_or_else(|| invalid_grant(NOT_REGISTERED))
 }
 
 fn challenge_of(verifier: &str) -> String {

@@ -15,6 +15,7 @@ use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use settings::{Settings, SignInMethod};
 
 /// The maximum number of authorizations of a patient whose codes were exchanged, and also of those whose codes were not. One more
 /// ends the least recently used one of the same kind, so that none is hidden.
@@ -39,6 +40,27 @@ pub struct Authorization {
     /// Whether its code was exchanged for tokens. Lists of earlier versions do not say it, and all of theirs were.
     #[serde(default = "exchanged_before")]
     pub is_exchanged: bool,
+}
+
+/// How the patient signed in before an authorization began. The entry of the authorization stores it as `from`, so that its
+/// tokens are refused when the patient could no longer sign in like this. Entries of earlier versions do not have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CameFrom {
+    pub method: SignInMethod,
+    pub patient: PatientId,
+}
+
+impl CameFrom {
+    /// Returns whether the tokens of the authorization with this entry are still valid.
+    pub fn lasts(entry: &ExpiringEntry, settings: &Settings) -> Result<bool> {
+        match entry.value.get("from") {
+            None => Ok(true),
+            Some(from) => {
+                let Self { method, patient } = Self::deserialize(from)?;
+                Ok(settings.can_sign_in(&method, &patient))
+            }
+        }
+    }
 }
 
 const fn exchanged_before() -> bool {

@@ -15,6 +15,7 @@ use domain::error::{Error, INVALID_TOKEN, Result};
 use domain::ports::expiring::{EntryKind, ExpiringStore};
 use settings::{Issuer, Settings};
 
+use crate::authorizations::CameFrom;
 use crate::jwks::JwksCache;
 use crate::jwt::{Refused, Unverified, signed_part};
 use crate::keys::Keys;
@@ -137,12 +138,16 @@ impl Verifier {
         self.verified.forget();
     }
 
-    /// Returns whether the token itself, or the authorization from which it was issued, was revoked.
+    /// Returns whether the token itself, or the authorization from which it was issued, was revoked, or whether the
+    /// account of the patient has changed since.
     async fn is_revoked(&self, caller: &Caller) -> Result<bool> {
         let revoked = self.expiring.get(EntryKind::Revoked, &caller.revocation_key);
         let has_ended = async {
             match &caller.family {
-                Some(family) => Ok(self.expiring.get(EntryKind::Family, family).await?.is_none()),
+                Some(family) => match self.expiring.get(EntryKind::Family, family).await? {
+                    Some(entry) => Ok(!CameFrom::lasts(&entry, &self.settings)?),
+                    None => Ok(true),
+                },
                 None => Ok(false),
             }
         };

@@ -7,7 +7,8 @@ use http::StatusCode;
 use tests::{World, settings};
 
 const ID: &str = "a+b=c&d%:e";
-const SECRETS: [&str; 4] = ["one=two&three+four%five:six", "plus+plus", "space plus+", "Zürich/8%41"];
+const SECRETS: [&str; 6] =
+    ["one=two&three+four%five:six", "plus+plus", "space plus+", "Zürich/8%41", "raw%41", "raw+%2B%20"];
 
 /// A function that encodes an id or a secret.
 type Encode = fn(&str) -> String;
@@ -58,7 +59,7 @@ async fn ids_and_secrets_may_have_special_characters() {
             let status = introspect(&world, &encode(id), &encode(secret)).await;
             assert_eq!(status, StatusCode::OK, "{id} {secret} as {name}");
             // The beginning of the secret is not enough, whatever the encoding is.
-            let beginning = secret.split(['=', '+', ' ', '/']).next().unwrap_or_default();
+            let beginning = secret.split(['=', '+', ' ', '/', '%']).next().unwrap_or_default();
             for wrong in [beginning, ""] {
                 let status = introspect(&world, &encode(id), &encode(wrong)).await;
                 assert_ne!(status, StatusCode::OK, "{id} {wrong} as {name}");
@@ -68,14 +69,31 @@ async fn ids_and_secrets_may_have_special_characters() {
     }
 }
 
-/// `+` has two readings, and a guess must not be worth two.
+/// `+` and `%41` have several readings, and together they are one attempt.
 #[tokio::test]
-async fn a_secret_with_two_readings_is_one_attempt() {
-    let (world, _) = world("limits = { login_attempts_by_address = 3 }");
-    let mut statuses = Vec::new();
-    for number in 0..5 {
-        statuses.push(introspect(&world, "client-1", &format!("wrong+{number}")).await);
+async fn a_secret_with_several_readings_is_one_attempt() {
+    for guess in ["wrong", "wrong+", "wrong%41", "wrong+%41"] {
+        let (world, _) = world("limits = { login_attempts_by_address = 3 }");
+        let mut statuses = Vec::new();
+        for number in 0..5 {
+            statuses.push(introspect(&world, "client-1", &format!("{guess}{number}")).await);
+        }
+        let (wrong, later) = (StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(statuses, [wrong, wrong, wrong, later, later], "{guess}");
     }
-    let (wrong, later) = (StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(statuses, [wrong, wrong, wrong, later, later]);
+}
+
+/// A client that does not encode its secret must not be taken for another one, nor the encoded text for the secret.
+#[tokio::test]
+async fn only_the_secret_is_right_in_either_reading() {
+    let (world, clients) = world("");
+    let (id, _) = clients.iter().find(|(_, secret)| *secret == "raw%41").expect("a client");
+    for (sent, expected) in [
+        ("raw%41", StatusCode::OK),
+        ("raw%2541", StatusCode::OK),
+        ("rawA", StatusCode::UNAUTHORIZED),
+        ("raw%252541", StatusCode::UNAUTHORIZED),
+    ] {
+        assert_eq!(introspect(&world, id, sent).await, expected, "{sent}");
+    }
 }

@@ -5,6 +5,7 @@ use tests::{ANNA, BRUNO, Launch, TestResponse, World, parameter, settings, text}
 
 use super::consent::at_consent;
 use super::refresh;
+use crate::introspect::is_active;
 use crate::sessions::open;
 
 /// Returns the settings of a sandbox whose test app is registered for these scopes.
@@ -112,10 +113,12 @@ async fn a_client_that_loses_a_scope_has_no_longer_access() -> tests::Result {
             agreed(&open(state.path(), &registered("offline_access online_access")), scope).await;
         let world = open(state.path(), &registered(kept));
         world.advance(15 * 60);
+        assert_eq!(is_active(&world, &token).await, before, "{scope}, {kept}");
         let refreshed = refresh(&world, &token).await;
         assert_eq!(refreshed.status == StatusCode::OK, before, "{scope}, {kept}: {}", refreshed.text());
         let token = if before { text(&refreshed.json()["refresh_token"]) } else { token };
         sign_out(&world, "/patient-logout", &session).await;
+        assert_eq!(is_active(&world, &token).await, after, "{scope}, {kept}");
         assert_eq!(refresh(&world, &token).await.status == StatusCode::OK, after, "{scope}, {kept}");
     }
     Ok(())
@@ -132,6 +135,7 @@ async fn signing_out_ends_the_access() {
         // Another browser is signed in until its patient signs out everywhere.
         let still = world.get("/my").cookie(&other_session).send().await.status == StatusCode::OK;
         assert_eq!(still, path == "/patient-logout");
+        assert_eq!(is_active(&world, &other).await, still, "{path}");
         assert_eq!(refresh(&world, &other).await.status == StatusCode::OK, still, "{path}");
     }
 }
