@@ -31,7 +31,9 @@ async fn an_app_has_a_limited_number_of_unfinished_exports_of_a_patient() {
     assert_eq!(accepted, 10);
     for refused in responses.iter().filter(|response| response.status != StatusCode::ACCEPTED) {
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
-        assert!(refused.header("retry-after").parse::<u32>().is_ok());
+        // A form is abandoned after an hour. Another kick-off may not have created its export yet.
+        let wait = refused.header("retry-after");
+        assert!(["60", "3600"].contains(&wait), "{wait}");
         assert!(refused.outcome().contains("10 unfinished EHI exports"), "{}", refused.outcome());
     }
     // Other patients and other apps have their own exports.
@@ -69,15 +71,80 @@ async fn an_export_counts_until_it_is_complete_rejected_or_cancelled() {
 #[tokio::test]
 async fn an_export_counts_as_long_as_it_waits() {
     let world = limited();
-    for expected in [202, 202, 429] {
-        assert_eq!(status_of(&world, &world.token(ANNA).await, ANNA).await, expected);
+    for _ in 0..2 {
+        world.kick_off(&world.token(ANNA).await, "/no-form", ANNA).await;
     }
+    world.work().await;
     world.advance(29 * 24 * 3_600);
     world.clean().await;
-    assert_eq!(status_of(&world, &world.token(ANNA).await, ANNA).await, 429, "both still wait for the form");
+    let refused = kick_off(&world, &world.token(ANNA).await, ANNA).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "both still wait for the review");
+    assert_eq!(refused.header("retry-after"), "3600", "the longest time");
     world.advance(2 * 24 * 3_600);
     world.clean().await;
     assert_eq!(status_of(&world, &world.token(ANNA).await, ANNA).await, 202, "both have expired");
+}
+
+/// Returns the status of the request for the state of an export.
+async fn state_of(world: &World, job: &str) -> u16 {
+    world.status(&world.token(ANNA).await, job).await.status.as_u16()
+}
+
+/// An app that was closed leaves a form behind. It must not keep the patient from another copy for weeks.
+#[tokio::test]
+async fn an_abandoned_form_gives_way_to_another_export() {
+    let world = limited();
+    let kick_off = async || kick_off(&world, &world.token(ANNA).await, ANNA).await;
+    let first = kick_off().await.job();
+    world.advance(60);
+    let second = kick_off().await.job();
+    world.advance(3_500);
+    let refused = kick_off().await;
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "40"));
+    for job in [&first, &second] {
+        let id = job.rsplit('/').next().expect("an id");
+        assert!(refused.outcome().contains(&format!("{id} (awaiting-input)")), "{}", refused.outcome());
+    }
+    world.advance(40);
+    let third = kick_off().await;
+    assert_eq!(third.status, StatusCode::ACCEPTED, "{}", third.text());
+    assert_eq!((state_of(&world, &first).await, state_of(&world, &second).await), (404, 202));
+    let refused = kick_off().await;
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "60"));
+    let auditor = world.staff().await;
+    let entries = world.get("/admin/audit?action=deleted").cookie(&auditor).send().await;
+    assert_eq!(entries.lines().len(), 1, "{}", entries.text());
+    assert!(entries.text().contains("abandoned"), "{}", entries.text());
+}
+
+/// What the patient has entered is not lost. A form that was only opened has nothing to lose.
+#[tokio::test]
+async fn a_form_in_which_something_was_entered_does_not_give_way() {
+    for (is_entered, expected) in [(true, 429), (false, 202)] {
+        let world = World::with("sandbox = true\nmax_running_exports = 1", &ehi::defaults::sample_records());
+        let (job, link) = crate::form::link_of(&world, &world.token(ANNA).await).await;
+        let mut browser = Browser::open(&world, &link).await;
+        if is_entered {
+            browser.press("next", &[]).await;
+        }
+        world.advance(2 * 24 * 3_600);
+        assert_eq!(status_of(&world, &world.token(ANNA).await, ANNA).await, expected, "{is_entered}");
+        assert_eq!(state_of(&world, &job).await, if is_entered { 202 } else { 404 }, "{is_entered}");
+    }
+}
+
+/// Of many kick-offs at the same time, only as many succeed as there are abandoned forms.
+#[tokio::test]
+async fn each_abandoned_form_gives_way_once() {
+    let world = limited();
+    for _ in 0..2 {
+        assert_eq!(status_of(&world, &world.token(ANNA).await, ANNA).await, 202);
+    }
+    world.advance(3_600);
+    let token = world.token(ANNA).await;
+    let responses = join_all((0..20).map(|_| status_of(&world, &token, ANNA))).await;
+    assert_eq!(responses.iter().filter(|status| **status == 202).count(), 2, "{responses:?}");
+    assert!(responses.iter().all(|status| matches!(status, 202 | 409 | 429)), "{responses:?}");
 }
 
 /// A backend service exports many patients at once.
@@ -151,6 +218,8 @@ async fn the_form_without_an_app_has_the_same_limit() {
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text());
     let page = refused.text();
     assert!(page.contains("Too many copies are not ready yet") && page.contains("cancel one"), "{page}");
+    assert_eq!(refused.header("retry-after"), "30");
+    assert!(page.contains("try again in 30 seconds"), "{page}");
     assert!(page.contains("href=\"http://localhost:8888/my\"") || page.contains("href=\"/my\""), "{page}");
     let (first, _) = copies[0].split_once('?').expect("a copy");
     let cancel = world.post(&format!("{first}/cancel")).header("cookie", &browser.cookie);

@@ -21,6 +21,7 @@ use platform::export_slots::ExportSlots;
 use platform::exports::{NewExport, patient_of_job, start};
 use settings::{Client, OWN_PAGES};
 use web::ApiError;
+use web::ehi_slot::acquire_ehi;
 use web::extract::{Form, PatientPath, Query, SameSiteForm, field};
 use web::pages::GonePage;
 use web::patient_session::{current_patient, glimpse_patient, sign_out};
@@ -286,7 +287,7 @@ impl Customize {
             unfinished: self.settings.retention.unfinished,
         };
         let limit = self.settings.max_running_exports_of(Some(client));
-        slots.acquire_ehi((&new.owner, &patient), limit, &id, self.clock.now()).await?;
+        acquire_ehi(&slots, (&new.owner, &patient), limit, &id, self.clock.now(), &self.audit).await?;
         let sources = (&*self.clock, &*self.random);
         let started = Box::pin(start(new, &*self.jobs, &*self.queue, sources, &self.settings));
         let job = self.audit.around(event, started).await?;

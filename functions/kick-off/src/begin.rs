@@ -11,6 +11,7 @@ use platform::export_slots::ExportSlots;
 use platform::exports::{NewExport, start};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use web::ehi_slot::acquire_ehi;
 use web::urls::client_of;
 
 use crate::KickOff;
@@ -59,14 +60,17 @@ impl KickOff {
     /// Returns an error if the client has too many unfinished exports.
     async fn acquire_slot(&self, new: &NewExport, id: &JobId) -> Result<()> {
         let limit = self.settings.max_running_exports_of(client_of(&self.settings, &new.owner));
+        let now = self.clock.now();
         let slots = ExportSlots {
             expiring: &*self.expiring,
             jobs: &*self.jobs,
             unfinished: self.settings.retention.unfinished,
         };
         match &new.patient {
-            Some(patient) => slots.acquire_ehi((&new.owner, &patient.id), limit, id, self.clock.now()).await,
-            None => slots.acquire(&new.owner, limit, id, self.clock.now()).await,
+            Some(patient) => {
+                acquire_ehi(&slots, (&new.owner, &patient.id), limit, id, now, &self.audit).await
+            }
+            None => slots.acquire(&new.owner, limit, id, now).await,
         }
     }
 

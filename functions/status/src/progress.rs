@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 
 /// The maximum `Retry-After`, in seconds, so that every client learns of the end soon.
 const MAX_RETRY_AFTER: u64 = 30;
-/// The remaining time is estimated only after this share of the bytes, or after this time.
-const ESTIMATE_FROM_PERCENT: u8 = 5;
-const ESTIMATE_FROM_MILLIS: u64 = 10_000;
 
 /// Returns the seconds after which the client should ask again: a tenth of the remaining time, but not more than has
 /// passed since the kick-off, so that a client does not wait longer for a short export than the export takes. It is 0
@@ -18,25 +15,11 @@ const ESTIMATE_FROM_MILLIS: u64 = 10_000;
 pub(crate) fn retry_after(stored: &StoredJob, now: Timestamp) -> u32 {
     let wanted = match &stored.job {
         Job::InReview(_) => 5,
-        _ => remaining(stored, now).unwrap_or_default() / 10,
+        _ => stored.seconds_left(now).unwrap_or_default() / 10,
     };
     let passed = now.duration_since(stored.job.header().created_at).as_secs();
     let seconds = wanted.clamp(1, MAX_RETRY_AFTER).min(u64::try_from(passed).unwrap_or_default());
     u32::try_from(seconds).unwrap_or_default()
-}
-
-/// Returns the seconds until the end at the current rate; `None` while that rate is not known well enough.
-fn remaining(stored: &StoredJob, now: Timestamp) -> Option<u64> {
-    let Job::Running(running) = &stored.job else { return None };
-    let progress = &stored.progress;
-    let elapsed = u64::try_from(now.duration_since(running.header.changed_at).as_millis()).ok()?;
-    let is_known = progress.percent() >= ESTIMATE_FROM_PERCENT || elapsed >= ESTIMATE_FROM_MILLIS;
-    if !progress.plan_complete || progress.bytes_done == 0 || !is_known {
-        return None;
-    }
-    let left = progress.bytes_planned.saturating_sub(progress.bytes_done);
-    let seconds = u128::from(elapsed) * u128::from(left) / u128::from(progress.bytes_done) / 1000;
-    u64::try_from(seconds).ok()
 }
 
 /// Returns `45% (12.3 GB of 27.4 GB, about 3 min left)`, by stored bytes, or the name of the store that the export
@@ -46,7 +29,7 @@ pub(crate) fn amount(stored: &StoredJob, now: Timestamp) -> String {
         return waiting.describe();
     }
     let progress = &stored.progress;
-    let left = remaining(stored, now).filter(|seconds| *seconds >= 5).map(|seconds| match seconds {
+    let left = stored.seconds_left(now).filter(|seconds| *seconds >= 5).map(|seconds| match seconds {
         0..100 => format!(", about {seconds} s left"),
         100..6_000 => format!(", about {} min left", seconds.div_ceil(60)),
         6_000..360_000 => format!(", about {} h left", seconds.div_ceil(3600)),

@@ -47,9 +47,10 @@ pub enum Error {
     /// Too many attempts failed; `retry_after` is in seconds.
     #[error("too many attempts; try again in {retry_after} seconds")]
     Throttled { retry_after: u64 },
-    /// The client has reached its limit of concurrent exports; the text says what to do.
-    #[error("{0}")]
-    TooMany(String),
+    /// The client has reached its limit of concurrent exports; the text says what to do. `retry_after` is the number of
+    /// seconds after which there may be room for another one.
+    #[error("{text}")]
+    TooMany { text: String, retry_after: u64 },
     /// The key was used for another request.
     #[error("{0}")]
     Reused(&'static str),
@@ -211,7 +212,7 @@ impl Error {
             | Self::UnsupportedMediaType(_)
             | Self::NotAcceptable(_)
             | Self::RangeNotSatisfiable { .. }
-            | Self::TooMany(_)
+            | Self::TooMany { .. }
             | Self::Reused(_)
             | Self::Dismissed(_)
             | Self::Unbalanced(_)
@@ -232,7 +233,7 @@ impl Error {
             Self::NotFound(_) | Self::Dismissed(_) => "not-found",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "too-long",
-            Self::Throttled { .. } | Self::TooMany(_) => "throttled",
+            Self::Throttled { .. } | Self::TooMany { .. } => "throttled",
             Self::Reused(_) => "business-rule",
             Self::StorageFull(_) => "no-store",
             Self::Damaged(_) => "structure",

@@ -59,14 +59,17 @@ impl JobHeader {
         chose.map_or(self.created_at, |event| event.at)
     }
 
-    /// Returns whether the permission of the patient to release private topics has ended: it lasts for `due` after the patient
-    /// gave it.
+    /// Returns when the permission of the patient to release private topics ends: it lasts for `due` after the patient gave it.
+    /// `None` if the export has no private topics.
+    pub fn permission_ends(&self, due: SignedDuration) -> Option<Timestamp> {
+        let choices = self.request.choices.as_ref()?;
+        let has_topics = Sensitive::ALL.into_iter().any(|category| choices.authorizes(category));
+        has_topics.then(|| self.chosen_at().saturating_add(due).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Returns whether the permission of the patient to release private topics has ended.
     pub fn permission_is_over(&self, due: SignedDuration, now: Timestamp) -> bool {
-        let has_topics =
-            self.request.choices.as_ref().is_some_and(|choices| {
-                Sensitive::ALL.into_iter().any(|category| choices.authorizes(category))
-            });
-        has_topics && now.duration_since(self.chosen_at()) > due
+        self.permission_ends(due).is_some_and(|end| end < now)
     }
 
     /// Returns the decision of staff about the export, if there is one.
@@ -87,6 +90,12 @@ impl AwaitingInput {
     pub fn customize(mut self, choices: Choices, actor: &str, now: Timestamp) -> Queued {
         self.header.request.choices = Some(choices);
         Queued { header: self.header.with_event(now, actor, CHOSE) }
+    }
+
+    /// Cancels the export, because nobody filled in its form and the client has asked for another one.
+    pub fn give_way(self, now: Timestamp) -> Gone {
+        let action = "cancelled: nobody filled in the form, and the client asked for another export";
+        Gone { header: self.header.with_event(now, "server", action), undo: None }
     }
 
     /// Saves the choices that staff make for a patient who is present. Only the patient can authorize a category.
@@ -118,14 +127,24 @@ impl Queued {
         Ok(Self { header: self.header.with_event(now, actor, "changed what to export") })
     }
 
-    /// Begins to collect. A change of the records takes up to `records_delay` until it is in the record store. Therefore a bulk
-    /// export contains only what changed before that: whatever arrives later is newer than its `transactionTime`, and in the
-    /// next export with `_since`.
+    /// Begins to collect. A change of the records takes up to `records_delay` until it is in the record store. Therefore the
+    /// `transactionTime` of a bulk export is as much earlier: whatever arrives later is newer, and in the next export with
+    /// `_since`. The export contains every change that is in the store. So a change within the delay is exported twice, and
+    /// none is missing.
     pub fn begin(self, now: Timestamp, records_delay: SignedDuration) -> Running {
         let delay = self.header.request.selection.as_ref().map_or(SignedDuration::ZERO, |_| records_delay);
         let transaction_time = now.saturating_sub(delay).unwrap_or(now);
+        let began_at = (transaction_time != now).then_some(now);
         let header = self.header.with_event(now, "server", "began to collect");
-        Running { header, transaction_time, waiting: None, troubles: BTreeMap::new(), sorted_deletions: None }
+        Running {
+            header,
+            transaction_time,
+            began_at,
+            waiting: None,
+            troubles: BTreeMap::new(),
+            sorted_deletions: None,
+            shared_versions: None,
+        }
     }
 }
 

@@ -35,7 +35,8 @@ struct Rules<'s> {
 }
 
 impl<'s> Selector<'s> {
-    pub fn new(selection: &'s Selection, transaction_time: Timestamp) -> Self {
+    /// Prepares the selection. `began_at` is the start of the export: later changes are left out.
+    pub fn new(selection: &'s Selection, began_at: Timestamp) -> Self {
         let mut rules: HashMap<&str, Rules<'_>> = HashMap::new();
         for filter in &selection.filters {
             rules.entry(&filter.resource_type).or_default().filters.push(filter);
@@ -52,8 +53,8 @@ impl<'s> Selector<'s> {
                 None => of_all.push(element.name.as_str()),
             }
         }
-        // `_until` is excluded, but the time of the export is included (Bulk Data 3.0, `_until` and `transactionTime`).
-        let end = transaction_time.as_microsecond().saturating_add(1);
+        // `_until` is excluded, but the start of the export is included (Bulk Data 3.0, `_until` and `transactionTime`).
+        let end = began_at.as_microsecond().saturating_add(1);
         let until = selection.until.map_or(end, |until| until.as_microsecond().min(end));
         Self { selection, since: selection.since.map(Timestamp::as_microsecond), until, rules, of_all }
     }

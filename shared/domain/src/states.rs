@@ -37,8 +37,11 @@ pub struct Queued {
 pub struct Running {
     #[serde(rename = "core")]
     pub header: JobHeader,
-    /// The upper limit of the changes in the export. It is set when the first worker starts.
+    /// The time after which all changes are in the next export with `_since`. It is set when the first worker starts.
     pub transaction_time: Timestamp,
+    /// The time at which the first worker started, if that is not `transaction_time`: see [`Running::changed_until`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<Timestamp>,
     /// The store for which the tasks wait while it does not respond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
@@ -49,6 +52,17 @@ pub struct Running {
     /// them from the record store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sorted_deletions: Option<String>,
+    /// The prefix of the files with the versions of resources that are in several files outside the records; `None` if there
+    /// are none, or if they are not compared yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_versions: Option<String>,
+}
+
+impl Running {
+    /// Returns the upper limit of the changes in the export: the time at which it began.
+    pub fn changed_until(&self) -> Timestamp {
+        self.began_at.unwrap_or(self.transaction_time)
+    }
 }
 
 /// A store does not respond.

@@ -10,6 +10,7 @@ pub mod conditional;
 pub mod cors;
 pub mod describe;
 pub mod download;
+pub mod ehi_slot;
 pub mod exported;
 pub mod extract;
 pub mod host;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::in_memory::body;
 pub use crate::in_memory::ready;
-use crate::pages::{ErrorPage, Frame};
+use crate::pages::{ErrorPage, Frame, Wait};
 
 /// The causes of an error, which the host logs and the caller never sees.
 #[derive(Debug, Clone)]
@@ -23,16 +23,12 @@ pub struct Logged(pub String);
 pub(super) struct Shown {
     text: String,
     code: &'static str,
-    retry_after: Option<u64>,
+    wait: Option<Wait>,
 }
 
 impl Shown {
     fn of(error: &Error) -> Self {
-        let retry_after = match error {
-            Error::Throttled { retry_after } => Some(*retry_after),
-            _ => None,
-        };
-        Self { text: error.to_string(), code: error.issue_code(), retry_after }
+        Self { text: error.to_string(), code: error.issue_code(), wait: Wait::of(error) }
     }
 }
 
@@ -72,7 +68,7 @@ pub fn status_of(error: &Error) -> StatusCode {
         Error::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
         Error::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-        Error::Throttled { .. } | Error::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::Throttled { .. } | Error::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::StorageFull(_) => StatusCode::INSUFFICIENT_STORAGE,
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -106,9 +102,8 @@ impl IntoResponse for ApiError {
 
 /// Renders the error of a response as a page. The status and the headers do not change.
 pub(super) fn as_page(response: Response) -> Response {
-    let page = |status: StatusCode, shown: &Shown| {
-        html(status, &ErrorPage::new(status, &shown.text, shown.retry_after))
-    };
+    let page =
+        |status: StatusCode, shown: &Shown| html(status, &ErrorPage::new(status, &shown.text, shown.wait));
     rendered(response, page)
 }
 
@@ -154,7 +149,7 @@ impl<E: Into<Error>> From<E> for PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let (status, shown) = (status_of(&self.0), Shown::of(&self.0));
-        let page = ErrorPage::new(status, &shown.text, shown.retry_after);
+        let page = ErrorPage::new(status, &shown.text, shown.wait);
         let mut response = with_error_headers(&self.0, html(status, &page));
         response.extensions_mut().insert(shown);
         response
@@ -232,10 +227,7 @@ fn with_error_headers(error: &Error, mut response: Response) -> Response {
         Error::Unauthorized(_) => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Error::TooMany(_) => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(30));
-        }
-        Error::Throttled { retry_after } => {
+        Error::Throttled { retry_after } | Error::TooMany { retry_after, .. } => {
             headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
         }
         Error::Unavailable(_) => {

@@ -72,7 +72,15 @@ error-429 = Wait { $seconds ->
 }, then try again
 error-429-do = There were too many tries in a short time. Nothing is lost.
 error-exports = Too many copies are not ready yet
-error-exports-do = Nothing is lost. Wait until one of these copies is ready, or cancel one. Then send this again.
+error-exports-do = Nothing is lost. Wait until one of these copies is ready, or cancel one. Then send this again. If you cancel none, try again in { $time }.
+wait-seconds = { $seconds ->
+    [one] 1 second
+   *[other] { $seconds } seconds
+}
+wait-minutes = { $minutes ->
+    [one] 1 minute
+   *[other] { $minutes } minutes
+}
 error-500 = Something broke here. Try again later.
 error-500-do = It was not your fault, and we can see it in our log. If it goes on, ask for help and tell us the request number.
 error-503 = We cannot answer now. Try again later.
@@ -284,7 +292,23 @@ my-sign-out-lead = You are signed out here and in every other browser. Apps keep
 my-download-all = Download all (ZIP, about { $size })
 my-download-title = Download
 my-download-hint = The ZIP has a page that you can read, all files, and what a program needs to check them.
-my-too-large = The copy is too large for one ZIP. Download its files one by one.
+my-zip-hint = The ZIP of a large copy is prepared first. This takes some minutes.
+my-zip-title = The ZIP of your copy of { $date }
+my-zip-state-none = Not prepared yet
+my-zip-state-preparing = Being prepared
+my-zip-state-stale = Late
+my-zip-state-ready = Ready
+my-zip-state-failed = Something broke
+my-zip-next-none = We prepare the ZIP when you ask for it.
+my-zip-next-preparing = We are preparing the ZIP. You may leave this page and come back later.
+my-zip-next-stale = The ZIP is late. You can ask for it again. We continue where we stopped.
+my-zip-next-ready = You can download the ZIP. It is deleted together with the copy.
+my-zip-next-failed = We could not prepare the ZIP. Try again, or download the files one by one.
+my-zip-ask = Prepare the ZIP
+my-zip-ask-again = Prepare the ZIP again
+my-zip-download = Download the ZIP
+my-zip-single = Download the files one by one
+my-zip-back = Back to the copy
 my-single-files = Single files
 my-files-listed = Files { $from } to { $to } of { $count }
 my-files-first = First files
@@ -639,6 +663,12 @@ audit-none = There are no entries here.
 audit-more-to-search = Nothing was found among the newer entries. There are older entries to search: go on with older entries.
 audit-all-patients = All patients
 audit-system = All patients and all other records
+audit-named-patients = { $count ->
+    [one] 1 patient, whom an earlier entry about this export names
+   *[other] { $count } patients, whom earlier entries about this export name
+}
+audit-patient-note = These are the entries about the patient’s record, and the lists and searches that showed the patient. Exports of a group or of all patients name no single patient, so they are not here.
+audit-downloads = Show the downloads of all exports
 audit-patient-wrong = { $part }: this is not an id. Type the id of the patient, not the name.
 audit-older = Older entries
 audit-lines = The same as NDJSON
@@ -951,7 +981,6 @@ deleted-for-good = The deletion cannot be undone: the patient deleted the copy f
 deleted-by-app = The deletion cannot be undone: the app deleted the export as well, at { $time }. The files are removed.
 deleted-undo = Undo the deletion
 deleted-undo-ended = The deletion was not undone: the patient or the app ended the time for it.
-deleted-permission-ended = The deletion was not undone: the patient’s permission for private topics has ended. The patient can ask for a new copy.
 
 ## The staff's queue
 
@@ -1113,7 +1142,7 @@ groups-unread = { $count ->
 groups-changed = The group has changed since you opened this page. See whom it has now, then start the export.
 groups-too-large = This group is too large for a page: it has more than 32 MB or 400,000 members, with the groups in it. A registered client can export it: $export of Group/{ $id }. Or ask for smaller groups.
 groups-without-list = This group cannot be exported. It defines its members by criteria instead of listing them, or it has an extension that may change who is a member. Ask for a group that lists its members.
-groups-skipped = It was not read for this list, because the groups before it are large. Its form shows its name and its members.
+groups-more-than = More than { $count }
 start-title = Start export
 start-receiver = Who gets the copy?
 start-receiver-hint = Such as: the patient, or a person who may act for the patient.

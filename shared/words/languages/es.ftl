@@ -69,7 +69,15 @@ error-429 = Espere { $seconds ->
 } e intente de nuevo
 error-429-do = Hubo demasiados intentos en poco tiempo. No se ha perdido nada.
 error-exports = Demasiadas copias no están listas todavía
-error-exports-do = No se ha perdido nada. Espere a que una de estas copias esté lista, o cancele una. Después envíe esto otra vez.
+error-exports-do = No se ha perdido nada. Espere a que una de estas copias esté lista, o cancele una. Después envíe esto otra vez. Si no cancela ninguna, intente de nuevo en { $time }.
+wait-seconds = { $seconds ->
+    [one] 1 segundo
+   *[other] { $seconds } segundos
+}
+wait-minutes = { $minutes ->
+    [one] 1 minuto
+   *[other] { $minutes } minutos
+}
 error-500 = Algo falló aquí. Intente más tarde.
 error-500-do = No fue culpa suya, y lo vemos en nuestro registro. Si se repite, pida ayuda y díganos el número de solicitud.
 error-503 = No podemos responder ahora. Intente más tarde.
@@ -281,7 +289,23 @@ my-sign-out-lead = Se cierra su sesión aquí y en todos los demás navegadores.
 my-download-all = Descargar todo (ZIP, unos { $size })
 my-download-title = Descargar
 my-download-hint = El ZIP tiene una página que usted puede leer, todos los archivos y lo que un programa necesita para comprobarlos.
-my-too-large = La copia es demasiado grande para un solo ZIP. Descargue sus archivos uno por uno.
+my-zip-hint = El ZIP de una copia grande se prepara primero. Esto tarda unos minutos.
+my-zip-title = El ZIP de su copia del { $date }
+my-zip-state-none = Aún no preparado
+my-zip-state-preparing = Preparándose
+my-zip-state-stale = Con retraso
+my-zip-state-ready = Listo
+my-zip-state-failed = Hubo una falla
+my-zip-next-none = Preparamos el ZIP cuando usted lo pide.
+my-zip-next-preparing = Estamos preparando el ZIP. Puede salir de esta página y volver más tarde.
+my-zip-next-stale = El ZIP tarda más de lo normal. Puede pedirlo otra vez. Seguimos donde nos detuvimos.
+my-zip-next-ready = Puede descargar el ZIP. Se borra junto con la copia.
+my-zip-next-failed = No pudimos preparar el ZIP. Intente de nuevo, o descargue los archivos uno por uno.
+my-zip-ask = Preparar el ZIP
+my-zip-ask-again = Preparar el ZIP otra vez
+my-zip-download = Descargar el ZIP
+my-zip-single = Descargar los archivos uno por uno
+my-zip-back = Volver a la copia
 my-single-files = Archivos sueltos
 my-files-listed = Archivos { $from } a { $to } de { $count }
 my-files-first = Primeros archivos
@@ -636,6 +660,12 @@ audit-none = No hay entradas aquí.
 audit-more-to-search = No se encontró nada entre las entradas más recientes. Queda más por buscar: siga con las entradas anteriores.
 audit-all-patients = Todos los pacientes
 audit-system = Todos los pacientes y todos los demás registros
+audit-named-patients = { $count ->
+    [one] 1 paciente, nombrado en una entrada anterior sobre esta exportación
+   *[other] { $count } pacientes, nombrados en entradas anteriores sobre esta exportación
+}
+audit-patient-note = Estas son las entradas sobre el historial del paciente, y las listas y búsquedas que lo mostraron. Las exportaciones de un grupo o de todos los pacientes no nombran a cada paciente, así que no están aquí.
+audit-downloads = Mostrar las descargas de todas las exportaciones
 audit-patient-wrong = { $part }: esto no es un identificador. Escriba el identificador del paciente, no el nombre.
 audit-older = Entradas anteriores
 audit-lines = Lo mismo en NDJSON
@@ -948,7 +978,6 @@ deleted-for-good = El borrado no se puede deshacer: el paciente borró la copia 
 deleted-by-app = El borrado no se puede deshacer: la aplicación también borró la exportación: { $time }. Los archivos se borraron.
 deleted-undo = Deshacer el borrado
 deleted-undo-ended = El borrado no se deshizo: el paciente o la aplicación terminó el plazo para ello.
-deleted-permission-ended = El borrado no se deshizo: el permiso del paciente para temas privados ha terminado. El paciente puede pedir otra copia.
 
 ## The staff's queue
 
@@ -1110,7 +1139,7 @@ groups-unread = { $count ->
 groups-changed = El grupo cambió desde que abrió esta página. Mire a quién tiene ahora y luego inicie la exportación.
 groups-without-list = Este grupo no se puede exportar. Define a sus miembros por criterios en lugar de enumerarlos, o tiene una extensión que puede cambiar quién es miembro. Pida un grupo que enumere a sus miembros.
 groups-too-large = Este grupo es demasiado grande para una página: tiene más de 32 MB o de 400,000 miembros, con los grupos que contiene. Un cliente registrado puede exportarlo: $export de Group/{ $id }. O pida grupos más pequeños.
-groups-skipped = No se leyó para esta lista, porque los grupos anteriores son grandes. Su formulario muestra su nombre y sus miembros.
+groups-more-than = Más de { $count }
 start-title = Iniciar exportación
 start-receiver = ¿Quién recibe la copia?
 start-receiver-hint = Por ejemplo: el paciente, o una persona que puede actuar por el paciente.

@@ -17,6 +17,14 @@ impl Words {
         self.text("date-and-time", &[("date", &self.date(at)), ("time", &time)])
     }
 
+    /// Formats a time to wait: in seconds below two minutes, and otherwise in minutes.
+    pub fn wait(&self, seconds: u64) -> String {
+        match seconds {
+            0..120 => self.text("wait-seconds", &[("seconds", &self.number(seconds))]),
+            _ => self.text("wait-minutes", &[("minutes", &self.number(seconds.div_ceil(60)))]),
+        }
+    }
+
     /// Formats a FHIR date with a day, a month or a year; returns any other text unchanged.
     pub fn partial(&self, text: &str) -> String {
         let parsed = match text.len() {

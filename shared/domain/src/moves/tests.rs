@@ -7,6 +7,7 @@ use crate::ids::{ClientId, JobId};
 use crate::owner::Owner;
 use crate::rejection::{RejectionReason, TypedReason};
 use crate::request::{Base, Cohort, ExportRequest, OutputOptions};
+use crate::selection::Selection;
 
 fn awaiting(review: bool) -> Job {
     let id = JobId::parse("01a1fb95-ab0a-7a46-aeea-001492bd7651").expect("an id");
@@ -141,4 +142,22 @@ fn a_rejection_of_an_earlier_version_can_be_read() {
     let stored = serde_json::to_value(&with_parts).expect("JSON");
     assert_eq!((&stored["chosen"], &stored["typed"]["language"]), (&"harm".into(), &"es".into()));
     assert_eq!(serde_json::from_value::<Rejected>(stored).expect("a rejection"), with_parts);
+}
+
+/// A bulk export has every change before its begin. Only its `transactionTime` is earlier by the delay of the records.
+#[test]
+fn a_delay_of_the_records_changes_only_the_transaction_time() {
+    let (now, delay) =
+        (Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24), SignedDuration::from_mins(90));
+    for (selection, expected) in [(None, now), (Some(Selection::default()), now - delay)] {
+        let Job::AwaitingInput(AwaitingInput { mut header }) = awaiting(false) else {
+            panic!("another state")
+        };
+        header.request.selection = selection;
+        let running = Queued { header }.begin(now, delay);
+        assert_eq!((running.transaction_time, running.changed_until()), (expected, now));
+        // Jobs of earlier versions have no time at which they began.
+        let before = Running { began_at: None, ..running };
+        assert_eq!(before.changed_until(), expected);
+    }
 }

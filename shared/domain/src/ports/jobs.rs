@@ -37,6 +37,24 @@ impl StoredJob {
             | Job::Expired(_) => self.progress.percent(),
         }
     }
+
+    /// Returns the seconds until all files are written at the current rate; `None` while that rate is not known well enough.
+    pub fn seconds_left(&self, now: Timestamp) -> Option<u64> {
+        /// The time is estimated only after this share of the bytes, or after this time.
+        const FROM_PERCENT: u8 = 5;
+        const FROM_MILLIS: u64 = 10_000;
+
+        let Job::Running(running) = &self.job else { return None };
+        let progress = &self.progress;
+        let elapsed = u64::try_from(now.duration_since(running.header.changed_at).as_millis()).ok()?;
+        let is_known = progress.percent() >= FROM_PERCENT || elapsed >= FROM_MILLIS;
+        if !progress.plan_complete || progress.bytes_done == 0 || !is_known {
+            return None;
+        }
+        let left = progress.bytes_planned.saturating_sub(progress.bytes_done);
+        let seconds = u128::from(elapsed) * u128::from(left) / u128::from(progress.bytes_done) / 1000;
+        u64::try_from(seconds).ok()
+    }
 }
 
 /// The jobs to list. Each condition that is set must hold.

@@ -1,6 +1,7 @@
 //! The error page: what happened, what the reader can do, and the request id that the log contains.
 
 use askama::Template;
+use domain::error::Error;
 use domain::roles::Role;
 use http::StatusCode;
 
@@ -8,6 +9,31 @@ use crate::pages::filters;
 use crate::request_context;
 use crate::rules::{MAX_BODY, OTHER_ORIGIN};
 use crate::site::Reader;
+
+/// The number of seconds after which a refused request may succeed.
+#[derive(Debug, Clone, Copy)]
+pub enum Wait {
+    /// There were too many attempts.
+    Attempts(u64),
+    /// There are too many unfinished exports.
+    Exports(u64),
+}
+
+impl Wait {
+    pub fn of(error: &Error) -> Option<Self> {
+        match error {
+            Error::Throttled { retry_after } => Some(Self::Attempts(*retry_after)),
+            Error::TooMany { retry_after, .. } => Some(Self::Exports(*retry_after)),
+            _ => None,
+        }
+    }
+
+    fn seconds(self) -> u64 {
+        match self {
+            Self::Attempts(seconds) | Self::Exports(seconds) => seconds,
+        }
+    }
+}
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -23,15 +49,17 @@ pub struct ErrorPage {
 }
 
 impl ErrorPage {
-    pub fn new(status: StatusCode, text: &str, retry_after: Option<u64>) -> Self {
+    pub fn new(status: StatusCode, text: &str, wait: Option<Wait>) -> Self {
         let reader = request_context::reader();
         let words = reader.words();
         let status = status.as_u16();
-        let (title, what_to_do) = match retry_after {
-            Some(_) => ("error-429".to_owned(), "error-429-do".to_owned()),
+        let (title, what_to_do) = match wait {
+            Some(Wait::Attempts(_)) => ("error-429".to_owned(), "error-429-do".to_owned()),
+            Some(Wait::Exports(_)) => ("error-exports".to_owned(), "error-exports-do".to_owned()),
             None => messages(status, text, &reader),
         };
-        let seconds = words.number(retry_after.unwrap_or_default());
+        let seconds = wait.map(Wait::seconds).unwrap_or_default();
+        let (time, seconds) = (words.wait(seconds), words.number(seconds));
         let (link, link_words) = next_step(status, &reader.path);
         // For these statuses the text of the error repeats the title.
         let has_details = !matches!(status, 401 | 404 | 405 | 429 | 500..);
@@ -41,7 +69,7 @@ impl ErrorPage {
         let size = words.size(MAX_BODY as u64);
         Self {
             title: words.text(&title, &[("seconds", &seconds)]),
-            what_to_do: words.text(&what_to_do, &[("size", &size)]),
+            what_to_do: words.text(&what_to_do, &[("size", &size), ("time", &time)]),
             details: has_details.then(|| text.to_owned()),
             in_english,
             request: request_context::request_id(),
@@ -73,8 +101,6 @@ fn messages(status: u16, text: &str, reader: &Reader) -> (String, String) {
         // Only forms have a body. The response to another request can be too large.
         413 if reader.here.is_some() => "error-413-get".to_owned(),
         401 | 403 | 404 | 405 | 409 | 413 | 500 => format!("error-{status}"),
-        // Only the limit of exports has no number of seconds to wait.
-        429 => "error-exports".to_owned(),
         503 => return ("error-503".to_owned(), "error-500-do".to_owned()),
         501.. => "error-500".to_owned(),
         _ => "error-other".to_owned(),

@@ -4,7 +4,7 @@ use askama::Template;
 use domain::patient_summary::PatientSummary;
 
 pub use self::audit::{AuditFilter, AuditPage};
-pub use self::error::ErrorPage;
+pub use self::error::{ErrorPage, Wait};
 pub use self::form::{
     CheckPage, DateField, DateFields, FieldProblem, FormFrame, GonePage, PartAnswer, PartCard, PartsPage,
     SavedPage, SentPage, StatePage, TopicCard, TopicsPage,
@@ -14,7 +14,7 @@ pub(crate) use self::frame::{FRAME, Frame};
 pub use self::message::Message;
 pub use self::my::{
     AccountRow, AppCard, AppsPage, Chosen, ChosenPart, ConfirmPage, ContentRow, CopiesPage, CopyCard,
-    CopyPage, Downloads, FileLink, MyFrame, QuotedReason,
+    CopyPage, Downloads, FileLink, MyFrame, QuotedReason, ZipPage,
 };
 pub use self::patients::{
     GroupRow, GroupsPage, LastExport, PatientRow, PatientsPage, StartOf, StartPage, Tick,

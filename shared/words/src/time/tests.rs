@@ -22,3 +22,18 @@ fn each_language_writes_dates_its_own_way_in_the_zone_of_the_settings() {
         }
     }
 }
+
+#[test]
+fn a_time_to_wait_is_in_seconds_or_minutes() {
+    for (tag, seconds, expected) in [
+        ("en", 1, "1 second"),
+        ("en", 119, "119 seconds"),
+        ("en", 120, "2 minutes"),
+        ("en", 3_600, "60 minutes"),
+        ("es", 1, "1 segundo"),
+        ("es", 121, "3 minutos"),
+    ] {
+        let language = Language::of_tag(tag).expect("a language");
+        assert_eq!(Words { language, ..Words::default() }.wait(seconds), expected, "{tag}");
+    }
+}
