@@ -26,6 +26,7 @@ async fn finished_with(world: &World, change: impl FnOnce(&mut Ledger)) -> Job {
         files: Vec::new(),
         ledger: Some(ledger),
         references: None,
+        existing: None,
         attachments: None,
         days: DaysByType::default(),
         bytes_read: 0,

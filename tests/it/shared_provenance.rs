@@ -1,5 +1,7 @@
 //! Provenance in `shared/`: it is exported together with its target resources in `shared/` (contract, sections 1 and 2).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tests::{World, text};
 
@@ -207,8 +209,6 @@ async fn provenance_of_shared_that_names_a_patients_resource_is_reported_and_not
 #[tokio::test]
 async fn a_patients_provenance_does_not_export_its_author_twice() {
     let mut resources = clinic();
-    // A resource that occurs twice in `shared/` is in a system export twice.
-    resources.retain(|(_, resource)| resource["id"] != "moved");
     resources.push(of_patient("ann", provenance("own", 2025, &["Observation/new"])));
     resources.push(organization("wrote-own"));
     let directory = lake(&resources);
@@ -219,4 +219,101 @@ async fn a_patients_provenance_does_not_export_its_author_twice() {
         let found = bulk(&world, "system/*.rs", &path).await;
         assert!(found.is_superset(&named(&["Provenance/own", "Organization/wrote-own"])), "{found:?}");
     }
+}
+
+/// A Provenance names its targets. So it is not exported if one of them is withheld, also if the export does not refer to that one.
+#[tokio::test]
+async fn provenance_about_a_withheld_resource_is_withheld() {
+    let medication = |id: &str, label: &str| {
+        let meta = json!({ "security": [{ "code": label }] });
+        shared(json!({ "resourceType": "Medication", "id": id, "meta": meta }))
+    };
+    for is_referred_to in [false, true] {
+        let mut resources = clinic();
+        let both = |id: &str, other: &str| {
+            provenance(id, 2022, &["Practitioner/doc", &format!("Medication/{other}")])
+        };
+        resources.extend([
+            medication("private", "PSY"),
+            medication("plain", "N"),
+            // One of two versions has the label.
+            medication("twice", "PSY"),
+            medication("twice", "N"),
+            shared(both("about-private", "private")),
+            shared(both("about-plain", "plain")),
+            shared(both("about-twice", "twice")),
+            shared(both("about-nothing", "missing")),
+        ]);
+        let mut about_private = provenance("chained", 2022, &["Organization/wrote-about-private"]);
+        about_private["agent"] = json!([]);
+        resources.push(shared(about_private));
+        for id in ["about-private", "about-plain", "about-twice", "about-nothing"] {
+            resources.push(organization(&format!("wrote-{id}")));
+        }
+        if is_referred_to {
+            let mut request = json!({ "resourceType": "MedicationRequest", "id": "r" });
+            request["medicationReference"] = json!({ "reference": "Medication/private" });
+            resources.push(of_patient("ann", request));
+        }
+        let directory = lake(&resources);
+        let world = World::with("sandbox = true", directory.path());
+        let choices = |is_authorized: bool| {
+            json!({ "parameters": { "labs": { "enabled": true }, "medicalRecord": { "enabled": true } },
+                "authorizations": { "mentalHealth": { "value": is_authorized } } })
+        };
+        let of_private = named(&[
+            "Provenance/about-private",
+            "Organization/wrote-about-private",
+            "Provenance/about-twice",
+            "Organization/wrote-about-twice",
+            "Provenance/chained",
+        ]);
+        let of_others = named(&[
+            "Provenance/about-plain",
+            "Organization/wrote-about-plain",
+            "Provenance/about-nothing",
+            "Organization/wrote-about-nothing",
+        ]);
+        for is_authorized in [false, true] {
+            let token = world.token("ann").await;
+            let job = world.kick_off(&token, "/auto-approve", "ann").await;
+            world.post(&job).bearer(&token).json(&choices(is_authorized)).send().await;
+            world.work().await;
+            let found: BTreeSet<_> =
+                world.resources(&token, &job).await.iter().map(tests::reference).collect();
+            assert!(found.is_superset(&of_others), "{found:?}");
+            assert_eq!(found.is_superset(&of_private), is_authorized, "{found:?}");
+            assert!(is_authorized || found.is_disjoint(&of_private), "{found:?}");
+            let manifest = world.status(&token, &job).await.json();
+            let withheld = &manifest["extension"]["ledger"]["resources"]["withheld"]["mentalHealth"];
+            let expected = if is_referred_to { json!(3) } else { json!(2) };
+            assert_eq!(*withheld, if is_authorized { Value::Null } else { expected }, "{manifest}");
+        }
+    }
+}
+
+/// The labels of very many targets are not read, so nobody knows whether one of them is private.
+#[tokio::test]
+async fn provenance_with_too_many_targets_is_reported() {
+    let targets: Vec<_> = std::iter::once("Practitioner/doc".to_owned())
+        .chain((0..1_000).map(|number| format!("Location/{number}")))
+        .collect();
+    let targets: Vec<_> = targets.iter().map(String::as_str).collect();
+    let mut resources = clinic();
+    resources.push(shared(provenance("import", 2022, &targets)));
+    let directory = lake(&resources);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.token("ann").await;
+    let job = world.kick_off(&token, "/auto-approve", "ann").await;
+    let choices =
+        json!({ "parameters": { "labs": { "enabled": true }, "medicalRecord": { "enabled": true } } });
+    world.post(&job).bearer(&token).json(&choices).send().await;
+    world.work().await;
+    let found = world.resources(&token, &job).await;
+    assert!(found.iter().all(|resource| resource["id"] != "import"), "{found:?}");
+    let manifest = world.status(&token, &job).await.json();
+    let error = text(&manifest["error"][0]["url"]);
+    let problems = world.get(&error).bearer(&token).send().await.text();
+    assert!(problems.contains("Provenance/import in shared/ has more than 1000 targets"), "{problems}");
+    assert_eq!(manifest["extension"]["ledger"]["resources"]["problems"], 1, "{manifest}");
 }

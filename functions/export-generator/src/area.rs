@@ -8,19 +8,28 @@ use domain::ports::records::{Area, Part, Records, read_whole};
 use fhir::MAX_LINE;
 use fhir::json::compact;
 
+use crate::elsewhere::ListsOfFiles;
 use crate::line::ChunkExport;
 
-/// Exports the files of an area.
+/// Exports the files of an area: a file of `shared/`, or all Groups. `lists` are the resources that several files have.
 pub(crate) async fn export(
     export: &mut ChunkExport<'_>,
     records: &dyn Records,
     area: Area,
     parts: &[Part],
+    lists: &ListsOfFiles<'_>,
 ) -> Result<()> {
     for part in parts {
+        let elsewhere = lists.of(area, &part.name).await?;
         let read = match area {
-            Area::Groups => group_file(export, records, part).await,
-            Area::Shared | Area::Deleted => lines_file(export, records, area, part).await,
+            Area::Groups => {
+                export.versions.begin_group(elsewhere);
+                group_file(export, records, part).await
+            }
+            Area::Shared | Area::Deleted => {
+                export.versions.begin_shared(export.filter, records, &part.name, elsewhere).await?;
+                lines_file(export, records, area, part).await
+            }
         };
         match read {
             // The file existed when the export was planned.

@@ -2,20 +2,19 @@
 //! read, because the resources that they are about may follow them in the record:
 //!
 //! - With `includeAssociatedData` (Bulk Data 3.0), Provenance is exported only with its targets.
-//! - With the choices of a form, Provenance and AuditEvents about a withheld resource are withheld as well: their agents are
-//!   the clinics and clinicians whose names can reveal what was withheld.
+//! - With the choices of a form, or if private topics are withheld, Provenance and AuditEvents about a withheld resource are
+//!   withheld as well: their agents are the clinics and clinicians whose names can reveal what was withheld.
 
 use std::collections::{HashMap, HashSet};
 
 use domain::decision::Decision;
 use domain::error::Result;
-use domain::filter::{Filter, Origin, Refusal, Verdict};
+use domain::filter::{Filter, Origin, Refusal, Resource, Verdict};
 use domain::ledger::Reason;
 use domain::ports::files::Files;
 use domain::selection::Provenance;
 use fhir::head::{Plain, head};
 use fhir::references::{parse, subject_values, target_values};
-use fhir::spelling::plainly;
 
 use crate::claims::Claims;
 use crate::provenance::recorded;
@@ -23,51 +22,38 @@ use crate::spool::{Held, Spool};
 use crate::writer::{ChunkWriter, TOO_LONG};
 
 /// The exported resources of one patient, and the lines that are held. It stays empty if no line is held.
-#[derive(Default)]
 pub(crate) struct Associated {
-    rule: Rule,
+    /// Whether only Provenance of exported resources is exported.
+    of_exported: bool,
+    /// Whether Provenance and AuditEvents of withheld resources are withheld.
+    not_of_withheld: bool,
     /// The references `Type/id`, about 80 bytes each.
     exported: HashSet<String>,
     held: Spool,
 }
 
-/// The rule by which a held line is exported.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Rule {
-    /// No line is held.
-    #[default]
-    Every,
-    /// Provenance of exported resources.
-    OfExported,
-    /// Provenance and AuditEvents of resources that are not withheld.
-    NotOfWithheld,
-}
-
 impl Associated {
     pub(crate) fn new(filter: &Filter<'_>) -> Self {
-        let rule = match filter {
-            _ if filter.provenance() != Provenance::All => Rule::OfExported,
-            _ if filter.withholds_documents() => Rule::NotOfWithheld,
-            _ => Rule::Every,
-        };
-        Self { rule, ..Self::default() }
+        Self {
+            of_exported: filter.provenance() != Provenance::All,
+            not_of_withheld: filter.withholds_documents(),
+            exported: HashSet::new(),
+            held: Spool::default(),
+        }
     }
 
     /// Returns whether the references of exported resources are needed.
     pub(crate) fn needs_exported(&self) -> bool {
-        self.rule == Rule::OfExported
+        self.of_exported
     }
 
     /// Returns whether a line with this verdict is held.
     pub(crate) fn holds(&self, resource_type: &str, verdict: &Verdict) -> bool {
-        match self.rule {
-            Rule::Every => false,
-            Rule::OfExported => resource_type == "Provenance" && verdict.decision() == Decision::Keep,
-            // The references of a line that was not chosen are followed as well.
-            Rule::NotOfWithheld => {
-                matches!(resource_type, "Provenance" | "AuditEvent") && verdict.follows().is_some()
-            }
-        }
+        // The references of a line that was not chosen are followed as well.
+        let is_of_withheld = self.not_of_withheld
+            && matches!(resource_type, "Provenance" | "AuditEvent")
+            && verdict.follows().is_some();
+        is_of_withheld || (self.of_exported && is_exported_provenance(resource_type, verdict))
     }
 
     pub(crate) fn exported(&mut self, reference: &str) {
@@ -80,10 +66,10 @@ impl Associated {
         self.held.push(line, || key, files).await
     }
 
-    /// Writes the held lines that the rule exports. `claims` are those of the whole patient.
+    /// Writes the held lines that the rules export. `claims` are those of the whole patient, and `origin` is that of its lines.
     pub(crate) async fn write(
         &mut self,
-        filter: &Filter<'_>,
+        (filter, origin): (&Filter<'_>, Origin),
         claims: &mut Claims<'_>,
         writer: &mut ChunkWriter<'_>,
     ) -> Result<()> {
@@ -92,11 +78,17 @@ impl Associated {
             return Ok(());
         }
         let held = std::mem::take(&mut self.held).finish().await?;
-        if self.rule == Rule::NotOfWithheld {
+        if self.not_of_withheld {
             withhold(&held, claims, writer).await?;
         }
+        let decider = Decider {
+            filter,
+            origin,
+            claims: self.not_of_withheld.then_some(&*claims),
+            exported: self.of_exported.then_some(&exported),
+        };
         let latest = match filter.provenance() {
-            Provenance::Latest => Some(latest(&held, &exported, writer).await?),
+            Provenance::Latest => Some(decider.latest(&held, writer).await?),
             _ => None,
         };
         let (mut lines, mut number) = (held.lines(writer.files()).await?, 0);
@@ -105,16 +97,100 @@ impl Associated {
                 writer.unusable(TOO_LONG).await?;
                 continue;
             };
-            let decision = match (self.rule, &latest) {
-                (Rule::NotOfWithheld, _) => decide(&plainly(text), claims),
-                (_, Some(latest)) if latest.contains(&number) => Decision::Keep,
-                (_, None) if !about(&plainly(text), &exported).is_empty() => Decision::Keep,
-                _ => Decision::LeaveOut(Reason::Provenance),
-            };
+            let is_latest = latest.as_ref().is_none_or(|latest| latest.contains(&number));
             number += 1;
-            write_line(text, decision, filter, writer).await?;
+            decider.write(text, is_latest, writer).await?;
         }
         held.remove(writer.files()).await
+    }
+}
+
+fn is_exported_provenance(resource_type: &str, verdict: &Verdict) -> bool {
+    resource_type == "Provenance" && verdict.decision() == Decision::Keep
+}
+
+/// Decides on the held lines of a patient.
+struct Decider<'d, 'f> {
+    filter: &'d Filter<'f>,
+    origin: Origin,
+    /// `None` if lines about withheld resources are not withheld.
+    claims: Option<&'d Claims<'d>>,
+    /// The exported resources; `None` if Provenance is exported without its targets as well.
+    exported: Option<&'d HashSet<String>>,
+}
+
+impl Decider<'_, '_> {
+    /// Returns the exported resources that a Provenance has as its targets, if it may be exported.
+    fn about(&self, resource: &Resource<'_>, verdict: &Verdict) -> Vec<String> {
+        let (mut about, text) = (Vec::new(), resource.head.text);
+        let Some(exported) = self.exported else { return about };
+        if is_exported_provenance(resource.head.resource_type, verdict)
+            && self.by_claims(text) == Decision::Keep
+        {
+            target_values(text, |target| {
+                let named = parse(target).map(|reference| reference.text);
+                about.extend(named.filter(|named| exported.contains(*named)).map(str::to_owned));
+            });
+        }
+        about
+    }
+
+    fn by_claims(&self, text: &[u8]) -> Decision {
+        self.claims.map_or(Decision::Keep, |claims| decide(text, claims))
+    }
+
+    /// Returns the numbers of the lines with the latest Provenance of each target. The lines are not kept in memory, because
+    /// some systems record one for every change of every resource.
+    async fn latest(&self, held: &Held, writer: &ChunkWriter<'_>) -> Result<HashSet<usize>> {
+        let mut latest = HashMap::new();
+        let (mut lines, mut number) = (held.lines(writer.files()).await?, 0);
+        while let Some(line) = lines.next().await? {
+            let Some(text) = line.text else { continue };
+            let mut plain = Plain::default();
+            if let Ok(resource) = self.filter.read(text, &mut plain) {
+                let verdict = self.filter.judge(&resource, self.origin).verdict;
+                let found = (recorded(resource.head.text), number);
+                for target in self.about(&resource, &verdict) {
+                    let known = latest.entry(target).or_insert(found);
+                    if known.0 < found.0 {
+                        *known = found;
+                    }
+                }
+            }
+            number += 1;
+        }
+        Ok(latest.into_values().map(|(_, number)| number).collect())
+    }
+
+    /// Writes a held line if it is exported. Its references are followed as if it had not been held.
+    async fn write(&self, line: &[u8], is_latest: bool, writer: &mut ChunkWriter<'_>) -> Result<()> {
+        let mut plain = Plain::default();
+        // The filter has judged the line before. It judges it again, to remove what `_elements` does not name.
+        let Ok(resource) = self.filter.read(line, &mut plain) else { return Ok(()) };
+        let verdict = self.filter.judge(&resource, self.origin).verdict;
+        let (text, resource_type) = (resource.head.text, resource.head.resource_type);
+        let needs_target = self.exported.is_some() && is_exported_provenance(resource_type, &verdict);
+        let decision = match self.by_claims(text) {
+            Decision::Keep if needs_target && !(is_latest && !self.about(&resource, &verdict).is_empty()) => {
+                Decision::LeaveOut(Reason::Provenance)
+            }
+            decision => decision,
+        };
+        if decision != Decision::Keep {
+            // A line that was not chosen is counted already.
+            if verdict.decision() == Decision::Keep {
+                writer.decided(decision);
+            }
+            return Ok(());
+        }
+        if let Some(by) = verdict.follows().filter(|_| self.filter.follows_references()) {
+            writer.collect_references(text, by);
+        }
+        let Some(line) = verdict.exported(line) else { return Ok(()) };
+        if let Some(days) = resource.days() {
+            writer.dated(resource_type, days);
+        }
+        writer.resource(resource_type, &line).await
     }
 }
 
@@ -137,37 +213,7 @@ async fn withhold(held: &Held, claims: &mut Claims<'_>, writer: &ChunkWriter<'_>
     Ok(())
 }
 
-/// Returns the numbers of the lines with the latest Provenance of each target. The lines are not kept in memory, because
-/// some systems record one for every change of every resource.
-async fn latest(held: &Held, exported: &HashSet<String>, writer: &ChunkWriter<'_>) -> Result<HashSet<usize>> {
-    let mut latest = HashMap::new();
-    let (mut lines, mut number) = (held.lines(writer.files()).await?, 0);
-    while let Some(line) = lines.next().await? {
-        let Some(text) = line.text else { continue };
-        let plain = plainly(text);
-        let found = (recorded(&plain), number);
-        for target in about(&plain, exported) {
-            let known = latest.entry(target).or_insert(found);
-            if known.0 < found.0 {
-                *known = found;
-            }
-        }
-        number += 1;
-    }
-    Ok(latest.into_values().map(|(_, number)| number).collect())
-}
-
-/// Returns the exported resources that a Provenance has as its targets.
-fn about(text: &[u8], exported: &HashSet<String>) -> Vec<String> {
-    let mut about = Vec::new();
-    target_values(text, |target| {
-        let named = parse(target).map(|reference| reference.text);
-        about.extend(named.filter(|named| exported.contains(*named)).map(str::to_owned));
-    });
-    about
-}
-
-/// Decides by the form's choices on a Provenance or an AuditEvent.
+/// Decides by the withheld resources on a Provenance or an AuditEvent.
 fn decide(text: &[u8], claims: &Claims<'_>) -> Decision {
     let mut decision = Decision::Keep;
     subject_values(text, |subject| {
@@ -182,31 +228,4 @@ fn decide(text: &[u8], claims: &Claims<'_>) -> Decision {
         }
     });
     decision
-}
-
-/// Writes a held line if it is exported. Its references are followed as if it had not been held.
-async fn write_line(
-    line: &[u8],
-    decision: Decision,
-    filter: &Filter<'_>,
-    writer: &mut ChunkWriter<'_>,
-) -> Result<()> {
-    let mut plain = Plain::default();
-    // The filter has judged the line before. It judges it again, to remove what `_elements` does not name.
-    let Ok(resource) = filter.read(line, &mut plain) else { return Ok(()) };
-    let verdict = filter.judge(&resource, Origin::Patient { ignore_since: true }).verdict;
-    if decision != Decision::Keep {
-        if verdict.decision() == Decision::Keep {
-            writer.decided(decision);
-        }
-        return Ok(());
-    }
-    if let Some(by) = verdict.follows().filter(|_| filter.follows_references()) {
-        writer.collect_references(resource.head.text, by);
-    }
-    let Some(line) = verdict.exported(line) else { return Ok(()) };
-    if let Some(days) = resource.days() {
-        writer.dated(resource.head.resource_type, days);
-    }
-    writer.resource(resource.head.resource_type, &line).await
 }

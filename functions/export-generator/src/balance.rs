@@ -104,7 +104,7 @@ impl Balance {
 fn patients_of(covered: &Covered) -> u64 {
     match covered {
         Covered::Patients(patients) => *patients,
-        Covered::Areas | Covered::Supporting | Covered::Merge { .. } | Covered::Gather => 0,
+        Covered::Areas | Covered::Supporting | Covered::Merge { .. } | Covered::Gather | Covered::Relist => 0,
     }
 }
 

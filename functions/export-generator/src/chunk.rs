@@ -14,6 +14,7 @@ use domain::task::Task;
 use futures_util::StreamExt;
 use platform::telemetry::{self, Metric};
 
+use crate::elsewhere::ListsOfFiles;
 use crate::line::ChunkExport;
 use crate::reader::PatientReader;
 use crate::tombstones::Tombstones;
@@ -143,12 +144,13 @@ impl Generator {
                 self.merge(running, writer, (*purpose, resource_type), (*from, *to)).await?;
             }
             Work::Gather { from, to } => self.gather(&running.header.id, writer, *from..*to).await?,
+            Work::Relist { to } => self.relist(&running.header.id, writer, *to).await?,
             Work::Shared(name) => {
                 let nobody = BTreeSet::from([None]);
                 export.tombstones = self.tombstones(running, export.filter, &nobody).await?;
                 let part = Part { name: name.clone(), bytes: chunk.bytes, changed: None };
-                export.versions.begin_shared(export.filter, records, name).await?;
-                area::export(export, records, Area::Shared, &[part]).await?;
+                let lists = ListsOfFiles::open(&*self.files, running.shared_versions.as_deref()).await?;
+                area::export(export, records, Area::Shared, &[part], &lists).await?;
                 if export.versions.is_repeated() {
                     return Ok(Collected::Repeated);
                 }
@@ -156,8 +158,8 @@ impl Generator {
             }
             Work::Groups => {
                 let parts = records.area(Area::Groups).await?;
-                export.versions.turn_off();
-                area::export(export, records, Area::Groups, &parts).await?;
+                let lists = ListsOfFiles::open(&*self.files, running.shared_versions.as_deref()).await?;
+                area::export(export, records, Area::Groups, &parts, &lists).await?;
             }
             Work::Deleted => removed::export(records, running, export.filter, writer).await?,
             Work::Supporting => {}

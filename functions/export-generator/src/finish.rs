@@ -2,12 +2,13 @@
 //!
 //! 1. Chunks join the files of references if there are many ([`crate::gather`]).
 //! 2. The supporting chunk fetches referenced resources. It runs in this task.
-//! 3. Chunks join small files ([`crate::merge`]) if the client asked for that.
-//! 4. The manifest is written, and the job moves to its next state.
+//! 3. A chunk lists the deletions again ([`crate::relist`]) if one of them may be of an exported resource.
+//! 4. Chunks join small files ([`crate::merge`]) if the client asked for that.
+//! 5. The manifest is written, and the job moves to its next state.
 //!
 //! A stage that was interrupted continues after its last chunk in the plan.
 
-use domain::chunk::{Chunk, Covered, Progress, Work};
+use domain::chunk::{Chunk, Covered, Progress, Purpose, Work};
 use domain::error::{Error, Result};
 use domain::ids::{ChunkId, JobId};
 use domain::manifest::ExportTotals;
@@ -32,12 +33,24 @@ struct Recorded {
     /// The number of chunks that gathered references.
     gathers: usize,
     has_supporting: bool,
+    /// Whether a chunk lists deletions.
+    has_deletions: bool,
+    /// Whether a chunk has read a resource that another one may list as deleted.
+    has_existing: bool,
+    /// Whether all deletions are listed again.
+    is_relisted: bool,
     merges: Merges,
     /// The index of the first chunk of the finish stages.
     collected: Option<u32>,
 }
 
 impl Recorded {
+    /// Returns whether the deletions must be listed again. The manifest of a running export lists no deletions before that, because it
+    /// cannot take them back.
+    fn must_relist(&self, partial_manifests: bool) -> bool {
+        self.has_deletions && !self.is_relisted && (self.has_existing || partial_manifests)
+    }
+
     /// Returns the files that the supporting chunk reads.
     fn sources(&self) -> &[Location] {
         if self.has_many_references { &self.gathered } else { &self.references }
@@ -54,7 +67,7 @@ impl Generator {
         let mut progress = stored.progress;
         let group = &TaskGroup::of(&running.header);
         let Some(supporting) = self.left_to_finish(id, group, &progress).await? else { return Ok(()) };
-        let recorded = self.recorded(id, progress.plan_end).await?;
+        let mut recorded = self.recorded(id, progress.plan_end).await?;
         if recorded.has_many_references && !recorded.has_supporting && supporting.is_none() {
             let works = gather::works(recorded.collected.unwrap_or(progress.plan_end));
             if recorded.gathers < works.len() {
@@ -63,29 +76,20 @@ impl Generator {
             }
         }
         if !recorded.has_supporting {
-            let wanted =
-                supporting.is_some() || !recorded.sources().is_empty() || self.has_notices(&running).await?;
-            if wanted {
-                let chunk = match supporting {
-                    Some(chunk) => chunk,
-                    None => {
-                        let chunk = Chunk::new(ChunkId::first(progress.plan_end), Work::Supporting, 0);
-                        let chunks = std::slice::from_ref(&chunk);
-                        let append = Append { at: progress.plan_end, chunks, plan: Plan::HasEnded };
-                        progress = self.jobs.append(id, append).await?.ok_or_else(concurrent_finish)?;
-                        chunk
-                    }
-                };
-                self.run_supporting(&running, &chunk, recorded.sources()).await?;
-            }
+            progress = self.support(&running, supporting, &mut recorded, progress).await?;
+        }
+        if recorded.must_relist(running.header.request.output.partial_manifests) {
+            let work = Work::Relist { to: progress.plan_end };
+            return self.append_stage(id, group, progress, &[work]).await;
         }
         if let Some(least) = running.header.request.output.min_file_bytes {
-            let works = self.plan_merges(&running, least, progress.plan_end).await?;
+            let works = self.plan_merges(&running, least, (progress.plan_end, recorded.is_relisted)).await?;
             if recorded.merges.len() < works.len() {
                 return self.append_stage(id, group, progress, &works[recorded.merges.len()..]).await;
             }
         }
-        let summary = match self.write_manifest(&running, &recorded.merges, &progress).await? {
+        let joined = (&recorded.merges, recorded.is_relisted);
+        let summary = match self.write_manifest(&running, joined, &progress).await? {
             Ok(summary) => summary,
             // An export that does not account for everything never completes.
             Err(unbalanced) => {
@@ -97,12 +101,39 @@ impl Generator {
         self.complete(running, summary, stored.version).await
     }
 
+    /// Runs the supporting chunk if it is needed. `open` is the chunk if it is planned already. Returns the progress after planning it.
+    async fn support(
+        &self,
+        running: &Running,
+        open: Option<Chunk>,
+        recorded: &mut Recorded,
+        mut progress: Progress,
+    ) -> Result<Progress> {
+        if open.is_none() && recorded.sources().is_empty() && !self.has_notices(running).await? {
+            return Ok(progress);
+        }
+        let chunk = match open {
+            Some(chunk) => chunk,
+            None => {
+                let chunk = Chunk::new(ChunkId::first(progress.plan_end), Work::Supporting, 0);
+                let chunks = std::slice::from_ref(&chunk);
+                let append = Append { at: progress.plan_end, chunks, plan: Plan::HasEnded };
+                progress =
+                    self.jobs.append(&running.header.id, append).await?.ok_or_else(concurrent_finish)?;
+                chunk
+            }
+        };
+        let has_existing = self.run_supporting(running, &chunk, recorded.sources()).await?;
+        recorded.has_existing |= has_existing;
+        Ok(progress)
+    }
+
     /// Moves the job to its next state after its manifest is written.
     async fn complete(&self, running: Running, summary: ExportTotals, version: u64) -> Result<()> {
         let (id, now) = (running.header.id.clone(), self.clock.now());
         let (resources, bytes) = (summary.resources, summary.bytes);
         let (manifest, request_id) = (summary.manifest.clone(), running.header.request_id.clone());
-        let sorted_deletions = running.sorted_deletions.clone();
+        let helpers = [running.sorted_deletions.clone(), running.shared_versions.clone()];
         let finished = running.finish(summary, now, &self.settings.retention);
         let replaced = self.jobs.replace(&finished, version).await;
         if matches!(replaced, Err(Error::Conflict(_))) {
@@ -111,7 +142,9 @@ impl Generator {
             self.files.remove_prefix(&manifest).await?;
         }
         replaced?;
-        self.remove_sorted_deletions(sorted_deletions.as_deref()).await;
+        for prefix in helpers.into_iter().flatten() {
+            self.remove_helpers(&prefix).await;
+        }
         let request = request_id.as_deref().unwrap_or_default();
         tracing::info!(job.id = %id, request.id = request, resources, bytes, "export finished");
         telemetry::metrics(&[
@@ -188,6 +221,9 @@ impl Generator {
         for from in (0..end).step_by(WINDOW as usize) {
             for stored in self.jobs.results(id, from..end.min(from + WINDOW)).await? {
                 recorded.merges.note(&stored.covered);
+                recorded.has_existing |= stored.result.existing.is_some();
+                recorded.has_deletions |=
+                    stored.result.files.iter().any(|file| file.purpose == Purpose::Deleted);
                 let references = stored.result.references;
                 match stored.covered {
                     Covered::Patients(_) | Covered::Areas => {
@@ -203,6 +239,7 @@ impl Generator {
                         recorded.gathered.extend(references);
                     }
                     Covered::Supporting => recorded.has_supporting = true,
+                    Covered::Relist => recorded.is_relisted = true,
                     Covered::Merge { .. } => {}
                 }
                 recorded.collected.get_or_insert(stored.chunk.index);

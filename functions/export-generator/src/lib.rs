@@ -1,16 +1,21 @@
 //! The export engine: a queue worker that plans, collects, writes and finishes.
 //!
-//! - [`plan`] walks the cohort ([`cohort`]), cuts it into chunks by bytes ([`cut`]) and appends them to the plan.
+//! - [`plan`] walks the cohort ([`cohort`]), cuts it into chunks by bytes ([`cut`]) and appends them to the plan. If a record is large, it
+//!   moves the export to other workers ([`size`]).
 //! - [`chunk`] runs one chunk: [`reader`] reads a [`patient`], [`domain::filter`] decides on each [`mod@line`], and
-//!   [`writer`] writes. [`versions`] finds the versions of one resource in a record. [`documents`] handles what is not NDJSON, [`area`] exports what is outside the patients'
-//!   records, and [`supporting`] fetches the resources that the others refer to.
+//!   [`writer`] writes. [`documents`] handles what is not NDJSON, [`area`] exports what is outside the patients' records,
+//!   and [`supporting`] fetches the resources that the others refer to.
+//! - [`versions`] finds the versions of one resource in a record, or in a file outside the records. The plan has
+//!   [`compared`] those of several such files ([`shared_versions`]), and a chunk reads which of them are [`elsewhere`].
 //! - [`outputs`] writes a stream per type, [`pack`] the small files of an attempt as one object, and [`stored`] documents.
 //! - [`deletions`] reads what was deleted, for exports with `_since`. If there are many deletions, they are [`sorted`]
 //!   by patient, so that a chunk reads only the [`tombstones`] of its own patients. [`removed`] lists those of removed
-//!   patients.
+//!   patients. A chunk finds with [`deleted_keys`] which of its resources others may list, and notes the [`existing`] ones;
+//!   then [`relist`] lists the deletions again.
 //! - [`finish`] brings the export to its end in stages, and assembles the manifest; [`gather`] and [`merge`] are stages
 //!   that many workers run concurrently.
 //! - [`budget`] records failed tasks, and fails their jobs.
+//! - [`mod@zip`] makes the ZIP of a patient's copy that is too large to be made during a request.
 //!
 //! Every task may run twice and may be interrupted anywhere. Only attempts that the job store recorded are listed:
 //! files carry their attempt in their keys.
@@ -26,9 +31,13 @@ mod budget;
 mod chunk;
 mod claims;
 mod cohort;
+mod compared;
 mod cut;
+mod deleted_keys;
 mod deletions;
 mod documents;
+mod elsewhere;
+mod existing;
 mod finish;
 mod gather;
 mod inline;
@@ -46,7 +55,10 @@ mod presort;
 mod provenance;
 mod reader;
 mod references;
+mod relist;
 mod removed;
+mod shared_versions;
+mod size;
 mod sorted;
 mod sorter;
 mod spool;
@@ -58,16 +70,19 @@ mod unserved;
 mod versions;
 mod walk;
 mod watch;
+mod withheld_targets;
 mod writer;
+mod zip;
 
 use std::sync::Arc;
 
+pub use archive::Limits;
 use async_trait::async_trait;
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Kind, Result};
 use domain::ids::JobId;
 use domain::job::Job;
-use domain::ports::files::Files;
+use domain::ports::files::{Files, Joiner};
 use domain::ports::jobs::{Jobs, StoredJob};
 use domain::ports::queue::{Deadline, Delivery, Queue, Settled, Worker};
 use domain::ports::records::Records;
@@ -78,14 +93,21 @@ use settings::Settings;
 
 /// Returns the worker of a platform.
 pub fn worker(platform: &(impl Platform + ?Sized)) -> Result<Arc<dyn Worker>> {
+    worker_with(platform, Limits::default())
+}
+
+/// Returns a worker that makes ZIPs in stages of this size.
+pub fn worker_with(platform: &(impl Platform + ?Sized), zip_limits: Limits) -> Result<Arc<dyn Worker>> {
     Ok(Arc::new(Generator {
         jobs: platform.jobs()?,
         queue: platform.queue()?,
         files: platform.files()?,
+        joiner: platform.joiner()?,
         records: platform.records()?,
         clock: platform.clock(),
         random: platform.random(),
         settings: platform.settings(),
+        zip_limits,
     }))
 }
 
@@ -93,10 +115,12 @@ pub(crate) struct Generator {
     jobs: Arc<dyn Jobs>,
     queue: Arc<dyn Queue>,
     files: Arc<dyn Files>,
+    joiner: Arc<dyn Joiner>,
     records: Arc<dyn Records>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     settings: Arc<Settings>,
+    zip_limits: Limits,
 }
 
 #[async_trait]
@@ -106,23 +130,36 @@ impl Worker for Generator {
             Task::Plan { job } => self.plan(job, deadline).await,
             Task::Chunk { job, chunk } => self.run_chunk(job, *chunk, deadline).await,
             Task::Finish { job } => self.finish(job).await,
+            Task::Zip { job, language } => self.zip(job, language, deadline).await,
         }
     }
 
     async fn admit(&self, delivery: &Delivery) -> Option<Settled> {
-        self.count_delivery(delivery).await
+        match &delivery.task {
+            Task::Zip { job, language } => self.count_zip((job, language), delivery).await,
+            _ => self.count_delivery(delivery).await,
+        }
     }
 
     async fn settle(&self, delivery: &Delivery, handled: Result<()>) -> Settled {
-        match handled {
-            Ok(()) => self.succeeded(delivery).await,
-            Err(error) => self.failed(delivery, &error).await,
+        match (handled, &delivery.task) {
+            // Each stage clears the failures.
+            (Ok(()), Task::Zip { .. }) => Settled::Done,
+            (Ok(()), _) => self.succeeded(delivery).await,
+            (Err(error), Task::Zip { job, language }) => {
+                self.zip_failed((job, language), delivery, &error).await
+            }
+            (Err(error), _) => self.failed(delivery, &error).await,
         }
     }
 
     async fn bury(&self, task: &Task, diagnostics: &str) -> Result<()> {
         let reason = Error::internal("the task reached its maximum number of deliveries");
-        match self.fail_job(task, &reason, None, diagnostics).await {
+        let buried = match task {
+            Task::Zip { job, language } => self.bury_zip(job, language, &reason, diagnostics).await,
+            _ => self.fail_job(task, &reason, None, diagnostics).await,
+        };
+        match buried {
             // A dead letter that cannot be handled must not block the others.
             Err(error) if error.kind() == Kind::Defect => {
                 tracing::error!(job.id = %task.job(), error = %error, cause = error.causes(), "a dead letter is dropped, because its job cannot be read");

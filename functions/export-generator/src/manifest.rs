@@ -9,7 +9,7 @@ use platform::exports::page_of;
 
 use crate::Generator;
 use crate::balance::{Balance, Unbalanced};
-use crate::merge::Merges;
+use crate::merge::{Merges, is_last_list};
 use crate::plan::WINDOW;
 
 impl Generator {
@@ -17,7 +17,7 @@ impl Generator {
     pub(crate) async fn write_manifest(
         &self,
         running: &Running,
-        merges: &Merges,
+        (merges, is_relisted): (&Merges, bool),
         progress: &Progress,
     ) -> Result<Result<ExportTotals, Unbalanced>> {
         let id = &running.header.id;
@@ -57,6 +57,7 @@ impl Generator {
                     return Ok(Err(unbalanced));
                 }
                 let files = stored.result.files.into_iter();
+                let files = files.filter(|file| !is_relisted || is_last_list(&stored.covered, file));
                 files.filter(|file| !merges.has(chunk, file, least)).for_each(|file| manifest.file(file));
             }
         }

@@ -38,6 +38,11 @@ impl Merges {
     }
 }
 
+/// Returns whether a file stays in the manifest after all deletions were listed again.
+pub(crate) fn is_last_list(covered: &Covered, file: &OutputFile) -> bool {
+    file.purpose != Purpose::Deleted || matches!(covered, Covered::Relist | Covered::Merge { .. })
+}
+
 /// Small, consecutive files of one type.
 struct Group {
     from: ChunkId,
@@ -49,7 +54,12 @@ struct Group {
 impl Generator {
     /// Returns the joins that make files of at least `least` bytes from the chunks with indexes before `end`. The
     /// result and its order are deterministic.
-    pub(crate) async fn plan_merges(&self, running: &Running, least: u64, end: u32) -> Result<Vec<Work>> {
+    pub(crate) async fn plan_merges(
+        &self,
+        running: &Running,
+        least: u64,
+        (end, is_relisted): (u32, bool),
+    ) -> Result<Vec<Work>> {
         let output = &running.header.request.output;
         let (most, single) = (output.max_file_bytes.unwrap_or(u64::MAX), output.one_document_per_file);
         let mut groups: BTreeMap<(Purpose, String), Vec<Group>> = BTreeMap::new();
@@ -62,6 +72,7 @@ impl Generator {
                 let files = stored.result.files.into_iter();
                 // Such clients get each DocumentReference in its own file.
                 let is_single = |file: &OutputFile| single && file.resource_type == "DocumentReference";
+                let files = files.filter(|file| !is_relisted || is_last_list(&stored.covered, file));
                 for file in files.filter(|file| file.size < least && !is_single(file)) {
                     let known = groups.entry((file.purpose, file.resource_type)).or_default();
                     match known.last_mut() {

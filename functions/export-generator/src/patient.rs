@@ -41,7 +41,8 @@ pub(crate) async fn export(
         (false, true) => patients.exported += 1,
         (false, false) => patients.failed += 1,
     }
-    export.provenance.write(export.filter, &mut documents.claims, &mut export.writer).await?;
+    let origin = Origin::Patient { ignore_since };
+    export.provenance.write((export.filter, origin), &mut documents.claims, &mut export.writer).await?;
     export.writer.settle_references(&export.versions).await?;
     export.writer.narrow_references(reader.store()).await?;
     export.writer.end_patient(&patient).await

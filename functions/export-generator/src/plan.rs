@@ -12,6 +12,7 @@ use domain::ports::jobs::{Append, MAX_APPENDED, Plan};
 use domain::ports::queue::{Deadline, TaskGroup};
 use domain::ports::records::Area;
 use domain::request::{Cohort, ExportRequest, SizeClass};
+use domain::states::Running;
 use domain::task::Task;
 
 use crate::Generator;
@@ -29,6 +30,8 @@ enum Planned {
     Done,
     /// Another task has appended to the plan meanwhile.
     Overtaken,
+    /// A record is too large for the workers of small exports.
+    TooLarge,
 }
 
 impl Generator {
@@ -37,6 +40,8 @@ impl Generator {
             match self.plan_on(id, deadline).await? {
                 Planned::Done => return Ok(()),
                 Planned::Overtaken => {}
+                // The next attempt sends the chunks to the other workers.
+                Planned::TooLarge => self.use_large_workers(id).await?,
             }
         }
         Err(Error::conflict("too many tasks plan the export at the same time"))
@@ -62,7 +67,7 @@ impl Generator {
             return Ok(Planned::Overtaken);
         }
         let group = &TaskGroup::of(&running.header);
-        let request = running.header.request;
+        let request = &running.header.request;
         if progress.plan_complete {
             return self.wake(id, group, &progress, deadline).await.map(|()| Planned::Done);
         }
@@ -76,12 +81,12 @@ impl Generator {
             }
             None => None,
         };
-        let listed = self.resolve_cohort(&request).await?;
+        let listed = self.resolve_cohort(request).await?;
         let mut planner = Planner {
             generator: self,
             id,
             group,
-            request: &request,
+            running: &running,
             at: progress.plan_end,
             chunks: Vec::new(),
             at_once: 1,
@@ -180,7 +185,7 @@ struct Planner<'p> {
     generator: &'p Generator,
     id: &'p JobId,
     group: &'p TaskGroup,
-    request: &'p ExportRequest,
+    running: &'p Running,
     /// The end of the plan, as an index.
     at: u32,
     /// Chunks that are cut and not appended yet.
@@ -207,12 +212,18 @@ impl Planner<'_> {
         };
         if let Some(after) = after {
             let mut walk = Walk::of(&listed, after, &*generator.records);
-            let limits = (generator.settings.chunk_bytes, self.request.output.patients_per_chunk);
+            let limits =
+                (generator.settings.chunk_bytes, self.running.header.request.output.patients_per_chunk);
             let mut cut = Cut::new(limits);
             loop {
                 let entry = walk.next(&*generator.records).await?;
                 let is_last = entry.is_none();
                 for full in cut.add(entry) {
+                    if self.group.size == SizeClass::Small
+                        && full.bytes() > generator.settings.large_record_bytes
+                    {
+                        return Ok(Planned::TooLarge);
+                    }
                     if self.chunks.len() == MAX_APPENDED && self.append(Plan::Continues).await?.is_none() {
                         return Ok(Planned::Overtaken);
                     }
@@ -245,7 +256,14 @@ impl Planner<'_> {
         last: Option<&Work>,
         deadline: &dyn Deadline,
     ) -> Result<Planned> {
-        let outside = self.generator.system_chunks(self.request, listed).await?;
+        let outside = self.generator.system_chunks(&self.running.header.request, listed).await?;
+        // The chunks of these files need the comparison, and an interrupted plan has made it before it appended the first of them.
+        let is_begun =
+            last.is_some_and(|last| matches!(last, Work::Shared(_) | Work::Groups | Work::Deleted));
+        if !is_begun && !self.generator.compare_outside(self.running, &outside, deadline).await? {
+            let task = Task::Plan { job: self.id.clone() };
+            return self.generator.queue.send(self.group, &[task]).await.map(|()| Planned::Done);
+        }
         for (work, bytes) in
             outside.into_iter().filter(|(work, _)| last.is_none_or(|last| is_behind(work, last)))
         {
@@ -310,7 +328,7 @@ fn is_behind(work: &Work, last: &Work) -> bool {
             Work::Shared(name) => (2, name),
             Work::Groups => (3, ""),
             Work::Deleted => (4, ""),
-            Work::Supporting | Work::Gather { .. } | Work::Merge { .. } => (5, ""),
+            Work::Supporting | Work::Gather { .. } | Work::Merge { .. } | Work::Relist { .. } => (5, ""),
         }
     }
     place(work) > place(last)

@@ -51,11 +51,10 @@ impl Generator {
         }
     }
 
-    /// Removes the sorted deletions at the end of the export. If that fails, they are removed with the job.
-    pub(crate) async fn remove_sorted_deletions(&self, prefix: Option<&str>) {
-        let Some(prefix) = prefix else { return };
+    /// Removes files that only the workers of an export need, at its end. If that fails, they are removed with the job.
+    pub(crate) async fn remove_helpers(&self, prefix: &str) {
         if let Err(error) = self.files.remove_prefix(prefix).await {
-            tracing::warn!(%error, cause = error.causes(), "sorted deletions were not removed; they are removed with the export");
+            tracing::warn!(%error, cause = error.causes(), "files of the workers were not removed; they are removed with the export");
         }
     }
 }

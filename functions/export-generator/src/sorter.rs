@@ -5,6 +5,7 @@ use domain::error::Result;
 use domain::ports::files::{FileWriter, Files};
 use storage::sorter::{Limits, Row, Sorter};
 
+use crate::deleted_keys::DeletedKeys;
 use crate::deletions::{Deletion, DeletionReader};
 use crate::sorted::{self, Index};
 
@@ -36,25 +37,30 @@ impl Row for Deletion {
 /// Sorts the deletions of a reader into files with this prefix.
 pub(crate) async fn sort(files: &dyn Files, prefix: &str, mut reader: DeletionReader<'_>) -> Result<()> {
     let mut sorter = Sorter::new(files, prefix, Limits::default());
+    let mut count = 0;
     while let Some(deletion) = reader.next().await? {
         sorter.push(deletion).await?;
+        count += 1;
     }
-    write(files, prefix, sorter, BLOCK, reader.problems()).await
+    write(files, prefix, (sorter, count), BLOCK, reader.problems()).await
 }
 
-/// Writes the sorted file and its index.
+/// Writes the sorted file and its index, and the filter of the keys. `count` is the number of deletions at most.
 async fn write(
     files: &dyn Files,
     prefix: &str,
-    sorter: Sorter<'_, Deletion>,
+    (sorter, count): (Sorter<'_, Deletion>, usize),
     block: u64,
     problems: Vec<String>,
 ) -> Result<()> {
     let mut merged = sorter.finish().await?;
+    let mut keys = DeletedKeys::for_many(count);
     let mut out = Output::new(files, &sorted::key(prefix), block).await?;
     while let Some(deletion) = merged.next().await? {
+        keys.add(&deletion.key);
         out.write(deletion).await?;
     }
+    keys.write(files, prefix).await?;
     let index = out.finish().await?;
     merged.remove().await?;
     Index { problems, ..index }.write(files, prefix).await

@@ -13,9 +13,11 @@ use domain::ports::records::{SharedLine, Supporting};
 use domain::states::Running;
 use fhir::head::Plain;
 
+use crate::deleted_keys::DeletedKeys;
 use crate::provenance::SharedProvenance;
 use crate::unserved::without_documents;
 use crate::walk::Walk;
+use crate::withheld_targets::WithheldTargets;
 use crate::writer::{ChunkWriter, UNREADABLE_LABEL};
 use crate::{Generator, references, tombstones};
 
@@ -24,13 +26,13 @@ const BATCH: usize = 200;
 
 impl Generator {
     /// Runs the supporting chunk of a job whose other chunks are done. `references` are the files with the references
-    /// of those chunks.
+    /// of those chunks. Returns whether other chunks may have listed an exported resource as deleted.
     pub(crate) async fn run_supporting(
         &self,
         running: &Running,
         chunk: &Chunk,
         references: &[Location],
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let id = &running.header.id;
         let attempt = self.random.attempt();
         let prefix = domain::chunk::attempt_prefix(id, chunk.id, &attempt);
@@ -41,13 +43,13 @@ impl Generator {
         };
         let result = match collected {
             Ok(result) => result,
-            Err(error) => return self.discard_attempt(&prefix, error).await,
+            Err(error) => return self.discard_attempt(&prefix, error).await.map(|()| false),
         };
         let done = DoneChunk { chunk, result: &result, rest: None, at: self.clock.now() };
         if !self.jobs.finish_chunk(id, done).await?.recorded {
             self.files.remove_prefix(&prefix).await?;
         }
-        Ok(())
+        Ok(result.existing.is_some())
     }
 
     /// Returns whether the job must report Provenance, although its resources refer to nothing in `shared/`.
@@ -68,13 +70,17 @@ impl Generator {
             writer.notice("warning", "not-supported", ignored).await?;
         }
         let filter = Filter::of(running);
-        for text in tombstones::problems(&*self.records, &*self.files, running, &filter).await? {
+        let (deleted, problems) =
+            tombstones::overview(&*self.records, &*self.files, running, &filter).await?;
+        for text in problems {
             writer.problem("structure", &text).await?;
         }
         let at_once = request.output.supporting_batch_size.unwrap_or(BATCH);
         let mut wave = Wave {
             filter: &filter,
             provenance: SharedProvenance::new(&filter),
+            withheld: WithheldTargets::default(),
+            deleted,
             walk: Walk::new(self.records.supporting(&BTreeSet::new()).await?.types),
             damaged: Vec::new(),
         };
@@ -92,6 +98,7 @@ impl Generator {
             }
             let found = self.records.supporting(&batch).await?;
             wave.report(&batch, &found, writer).await?;
+            wave.withheld.read(&*self.records, &filter, &found.lines, &wave.walk).await?;
             for found in found.lines {
                 wave.resource(&found, writer).await?;
             }
@@ -125,6 +132,9 @@ fn too_many_versions(reference: &str) -> String {
 struct Wave<'f> {
     filter: &'f Filter<'f>,
     provenance: SharedProvenance,
+    withheld: WithheldTargets,
+    /// The deletions that the chunks of patients may have listed.
+    deleted: DeletedKeys,
     walk: Walk,
     /// Damage that was already reported.
     damaged: Vec<Damage>,
@@ -195,9 +205,15 @@ impl Wave<'_> {
             self.walk.settle(found, &Verdict::Unreadable);
             return writer.unusable(&belongs_to_patient(&found.reference)).await;
         }
+        verdict = self.withheld.verdict(found, verdict);
         if !self.provenance.is_asked_for(&verdict, found, by, &self.walk) {
             self.walk.set_aside(&found.reference);
             return Ok(());
+        }
+        if let Some(problem) = self.withheld.problem(&found.reference).filter(|_| verdict.follows().is_some())
+        {
+            self.walk.settle(found, &Verdict::Unreadable);
+            return writer.unusable(&problem).await;
         }
         self.walk.settle(found, &verdict);
         self.provenance.follow(&found.reference, &verdict);
@@ -210,12 +226,20 @@ impl Wave<'_> {
             verdict => writer.decided(verdict.decision()),
         }
         let Some(line) = verdict.exported(&found.line) else { return Ok(()) };
-        let id = found.reference.rsplit('/').next().unwrap_or_default();
-        let resource_type = resource.head.resource_type;
-        let (line, unserved) = without_documents(&line, resource_type, id, writer.base_url());
-        for text in unserved {
-            writer.problem("not-found", &text).await?;
+        if self.deleted.may_have(&found.reference) {
+            writer.exists(&found.reference);
         }
-        writer.resource(resource_type, &line).await
+        write(&found.reference, &line, writer).await
     }
+}
+
+/// Writes a resource without the documents that only its own record store has.
+async fn write(reference: &str, line: &[u8], writer: &mut ChunkWriter<'_>) -> Result<()> {
+    let (resource_type, id) = reference.split_once('/').unwrap_or((reference, ""));
+    let (line, unserved) = without_documents(line, resource_type, id, writer.base_url());
+    for text in unserved {
+        writer.problem("not-found", &text).await?;
+    }
+    writer.flush_existing().await?;
+    writer.resource(resource_type, &line).await
 }

@@ -2,7 +2,8 @@
 //! never in the output as well (Bulk Data 3.0, `deleted`).
 //!
 //! A deletion says that a resource is no longer in the record of its patient. If the record of another patient has a
-//! resource with the same key, that one is exported, and the deletion is not listed.
+//! resource with the same key, that one is exported, and the deletion is not listed. If another chunk reads that record, a stage
+//! of Finish compares the two ([`crate::relist`]).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -13,6 +14,7 @@ use domain::ports::files::Files;
 use domain::ports::records::Records;
 use domain::states::Running;
 
+use crate::deleted_keys::DeletedKeys;
 use crate::deletions::{Deletion, DeletionReader};
 use crate::sorted::Sorted;
 
@@ -33,6 +35,8 @@ pub(crate) struct Tombstones {
     existing: HashSet<String>,
     /// The deleted resources of each patient.
     of_patients: HashMap<String, Vec<String>>,
+    /// The deletions that other chunks may list.
+    others: DeletedKeys,
 }
 
 impl Tombstones {
@@ -52,6 +56,7 @@ impl Tombstones {
                     tombstones.add(deletion, wanted);
                 }
             }
+            tombstones.others = DeletedKeys::read(files, prefix).await?;
             return Ok(tombstones);
         }
         let mut reader = DeletionReader::new(records, selector).await?;
@@ -64,6 +69,7 @@ impl Tombstones {
     fn add(&mut self, deletion: Deletion, wanted: &BTreeSet<Option<&str>>) {
         let Deletion { of, key, at } = deletion;
         if !wanted.contains(&of.as_deref()) {
+            self.others.add(&key);
             return;
         }
         let known = self.deleted.entry(key.clone()).or_default();
@@ -78,7 +84,12 @@ impl Tombstones {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.deleted.is_empty()
+        self.deleted.is_empty() && self.others.is_empty()
+    }
+
+    /// Returns whether another chunk may list the resource as deleted.
+    pub(crate) fn may_be_listed_elsewhere(&self, key: &str) -> bool {
+        self.others.may_have(key)
     }
 
     /// Returns whether a line of a patient's record was deleted. A resource that changed after its deletion exists
@@ -108,18 +119,22 @@ impl Tombstones {
     }
 }
 
-/// Returns the unusable parts of `deleted/`. Many chunks read them, so Finish reports them, once.
-pub(crate) async fn problems(
+/// Returns the keys of all deletions, and the unusable parts of `deleted/`. Many chunks read the latter, so Finish reports them, once.
+pub(crate) async fn overview(
     records: &dyn Records,
     files: &dyn Files,
     running: &Running,
     filter: &Filter<'_>,
-) -> Result<Vec<String>> {
-    let Some(selector) = filter.since() else { return Ok(Vec::new()) };
+) -> Result<(DeletedKeys, Vec<String>)> {
+    let mut keys = DeletedKeys::default();
+    let Some(selector) = filter.since() else { return Ok((keys, Vec::new())) };
     if let Some(prefix) = &running.sorted_deletions {
-        return Ok(Sorted::open(files, prefix).await?.problems());
+        let problems = Sorted::open(files, prefix).await?.problems();
+        return Ok((DeletedKeys::read(files, prefix).await?, problems));
     }
     let mut reader = DeletionReader::new(records, selector).await?;
-    while reader.next().await?.is_some() {}
-    Ok(reader.problems())
+    while let Some(deletion) = reader.next().await? {
+        keys.add(&deletion.key);
+    }
+    Ok((keys, reader.problems()))
 }

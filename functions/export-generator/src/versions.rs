@@ -1,5 +1,6 @@
-//! Finds the versions of one resource in a patient's record, or in a file of `shared/`. Only the most recent one is
-//! exported (Bulk Data 3.0): by `meta.lastUpdated`, and among equal times the last line.
+//! Finds the versions of one resource in a patient's record, or in a file outside the records. Only the most recent one is
+//! exported (Bulk Data 3.0): by `meta.lastUpdated`, and among equal times the last line. Those in other files outside the
+//! records are known from [`crate::elsewhere`].
 //!
 //! Nearly every record has each resource once, and is read once: a hash of 8 bytes is kept for each key. If a key
 //! occurs again, an earlier version may be in the output already. The chunk is then collected again, and each of its
@@ -19,6 +20,7 @@ use fhir::head::Plain;
 use fhir::json;
 use foldhash::fast::RandomState;
 
+use crate::elsewhere::{Elsewhere, Others};
 use crate::keys::{key_hash, wide_hash};
 use crate::reader::PatientReader;
 
@@ -56,11 +58,9 @@ struct Latest {
     refusal: Option<Refusal>,
 }
 
-/// The resources of the record that is read, or of the file of `shared/`.
+/// The resources of the record that is read, or of the file outside the records.
 pub(crate) struct Versions {
     reads: Reads,
-    /// Whether lines are not compared at all.
-    is_off: bool,
     limit: usize,
     /// The hashes of all keys so far.
     seen: HashSet<u64, RandomState>,
@@ -71,19 +71,21 @@ pub(crate) struct Versions {
     /// The place of the current line in the record.
     place: u64,
     is_repeated: bool,
+    /// The resources that other files have as well.
+    elsewhere: Elsewhere,
 }
 
 impl Versions {
     pub(crate) fn new(reads: Reads) -> Self {
         Self {
             reads,
-            is_off: false,
             limit: MAX_RESOURCES,
             seen: HashSet::default(),
             several: HashMap::default(),
             found: 0,
             place: 0,
             is_repeated: false,
+            elsewhere: Elsewhere::default(),
         }
     }
 
@@ -104,13 +106,15 @@ impl Versions {
         Ok(())
     }
 
-    /// Begins a file of `shared/`. Its lines are not compared with those of other files.
+    /// Begins a file of `shared/`. `elsewhere` are its resources that other files have as well.
     pub(crate) async fn begin_shared(
         &mut self,
         filter: &Filter<'_>,
         records: &dyn Records,
         name: &str,
+        elsewhere: Elsewhere,
     ) -> Result<()> {
+        self.elsewhere = elsewhere;
         if self.reads == Reads::Twice {
             let compared = match records.open_area(Area::Shared, name).await {
                 Ok(reader) => self.compare_lines(filter, Lines::new(reader), 0).await,
@@ -126,9 +130,10 @@ impl Versions {
         Ok(())
     }
 
-    /// From now on, lines are not compared.
-    pub(crate) fn turn_off(&mut self) {
-        self.is_off = true;
+    /// Begins the file of a Group, which has one resource.
+    pub(crate) fn begin_group(&mut self, elsewhere: Elsewhere) {
+        self.seen.clear();
+        self.elsewhere = elsewhere;
     }
 
     fn keep_repeated(&mut self) {
@@ -159,7 +164,7 @@ impl Versions {
 
     /// Compares a line with the earlier lines of its key.
     fn compare(&mut self, filter: &Filter<'_>, resource: &Resource<'_>) {
-        let Some(id) = id(resource) else { return };
+        let Some(id) = written_id(resource) else { return };
         let key = wide_hash(resource.head.resource_type, &id);
         let (changed, refusal) = (changed(resource), filter.refusal_of_version(resource));
         if let Some(latest) = self.several.get_mut(&key) {
@@ -178,12 +183,26 @@ impl Versions {
         self.place = ((file as u64) << 40) | line;
     }
 
-    /// Compares the current line with the other lines of its key.
+    /// Compares the current line with the other lines of its key, also in other files.
     pub(crate) fn version(&mut self, resource: &Resource<'_>) -> Version {
-        let Some(id) = id(resource).filter(|_| !self.is_off) else { return Version::Current(None) };
-        let hash = key_hash(resource.head.resource_type, &id);
+        let Some(id) = written_id(resource) else { return Version::Current(None) };
+        let version = self.version_here(resource, &id);
+        match (self.elsewhere.find(resource.head.resource_type, &id), version) {
+            (Others::Unknown, _) => Version::TooMany,
+            (Others::Earlier(refused), Version::Current(here)) => Version::Current(here.or(refused)),
+            (Others::Later(refused), Version::Current(here))
+            | (Others::Earlier(refused) | Others::Later(refused), Version::Superseded(here)) => {
+                Version::Superseded(here.or(refused))
+            }
+            (_, version) => version,
+        }
+    }
+
+    /// Compares the current line with the other lines of its key in the record, or in the file.
+    fn version_here(&mut self, resource: &Resource<'_>, id: &str) -> Version {
+        let hash = key_hash(resource.head.resource_type, id);
         if !self.several.is_empty()
-            && let Some(latest) = self.several.get(&wide_hash(resource.head.resource_type, &id))
+            && let Some(latest) = self.several.get(&wide_hash(resource.head.resource_type, id))
         {
             self.seen.insert(hash);
             if (latest.place, latest.changed) != (self.place, changed(resource)) {
@@ -223,7 +242,7 @@ impl Versions {
 }
 
 /// Returns the id of a resource. If it is not a FHIR id, such as `"a_b"`, it is returned as it is written.
-fn id<'r>(resource: &Resource<'r>) -> Option<Cow<'r, str>> {
+pub(crate) fn written_id<'r>(resource: &Resource<'r>) -> Option<Cow<'r, str>> {
     let head = &resource.head;
     if let Some(id) = head.id {
         return Some(Cow::Borrowed(id));
@@ -233,6 +252,6 @@ fn id<'r>(resource: &Resource<'r>) -> Option<Cow<'r, str>> {
 }
 
 /// Returns when a version changed, in microseconds. One without a time is earlier than all others.
-fn changed(resource: &Resource<'_>) -> i64 {
+pub(crate) fn changed(resource: &Resource<'_>) -> i64 {
     resource.changed().unwrap_or(i64::MIN)
 }

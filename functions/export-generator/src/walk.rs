@@ -128,6 +128,12 @@ impl Walk {
         })
     }
 
+    /// Returns whether access to a resource is certainly not refused: it is exported, or only passed over.
+    pub(crate) fn is_permitted(&self, reference: &str) -> bool {
+        let fate = self.known.get(reference).map(|known| known.fate);
+        matches!(fate, Some(Fate::Exported | Fate::PassedOver(_)))
+    }
+
     /// Records a Provenance that has no exported target so far.
     pub(crate) fn set_aside(&mut self, reference: &str) {
         self.decide(reference, Fate::PassedOver(Reason::Provenance));

@@ -20,6 +20,7 @@ use settings::Settings;
 
 use crate::account::Account;
 use crate::block::Block;
+use crate::existing::ExistingKeys;
 use crate::inline::Line;
 use crate::outputs::Outputs;
 use crate::references::{Mention, ReferenceSet};
@@ -47,6 +48,7 @@ pub(crate) struct ChunkWriter<'a> {
     block: Option<Block>,
     attachments: Attachments<'a>,
     references: ReferenceSet<'a>,
+    existing: ExistingKeys<'a>,
     account: Account,
     days: DaysByType,
     bytes_read: u64,
@@ -71,6 +73,7 @@ impl<'a> ChunkWriter<'a> {
             outputs: Outputs::new(files, prefix.clone(), output),
             block: None,
             references: ReferenceSet::new(files, prefix.clone()),
+            existing: ExistingKeys::new(files, &prefix),
             prefix,
             account: Account::default(),
             days: DaysByType::default(),
@@ -97,6 +100,11 @@ impl<'a> ChunkWriter<'a> {
     /// Returns the key of a file for held lines.
     pub(crate) fn spool_key(&self, name: &str) -> String {
         format!("{}{name}.ndjson", self.prefix)
+    }
+
+    /// Returns the prefix of the files in which a chunk sorts what it reads.
+    pub(crate) fn sort_prefix(&self) -> String {
+        format!("{}sort/", self.prefix)
     }
 
     /// Returns whether so many files are full that the chunk should end before its next patient.
@@ -209,6 +217,16 @@ impl<'a> ChunkWriter<'a> {
         self.references.spill().await
     }
 
+    /// Notes a resource (`Type/id`) that was read, and that another chunk may list as deleted.
+    pub(crate) fn exists(&mut self, key: &str) {
+        self.existing.add(key);
+    }
+
+    /// Writes the noted resources to the store if there are many.
+    pub(crate) async fn flush_existing(&mut self) -> Result<()> {
+        self.existing.flush().await
+    }
+
     /// Reports a resource that was read and cannot be used.
     pub(crate) async fn unusable(&mut self, text: &str) -> Result<()> {
         self.account.ledger.resources.problems += 1;
@@ -274,6 +292,7 @@ impl<'a> ChunkWriter<'a> {
     /// Ends all streams. Returns the result of the chunk.
     pub(crate) async fn finish(mut self) -> Result<ChunkResult> {
         let references = self.references.finish(self.outputs.pack()).await?;
+        let existing = self.existing.finish(self.outputs.pack()).await?;
         let unlisted = self.account.ledger.problems.unlisted;
         if unlisted > 0 {
             let line = outcome("error", "too-costly", &format!("{unlisted} more problems are not listed"));
@@ -289,6 +308,7 @@ impl<'a> ChunkWriter<'a> {
             ledger: Some(self.account.finish(lines, joined)),
             files: written.files,
             references,
+            existing,
             attachments: written.attachments,
             days: self.days,
             bytes_read: self.bytes_read,

@@ -44,6 +44,7 @@ fn result(attempt: u8) -> ChunkResult {
         }],
         ledger: Some(ledger),
         references: Some(Location::object("r".to_owned())),
+        existing: None,
         attachments: Some(IndexPlace { offset: 65, length: 9, sha256: "11".to_owned() }),
         days: DaysByType::default(),
         bytes_read: 10,

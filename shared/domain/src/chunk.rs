@@ -91,6 +91,8 @@ pub enum Work {
     Merge { purpose: Purpose, resource_type: String, from: ChunkId, to: ChunkId },
     /// Joins the references that the chunks with the indexes `from..to` collected.
     Gather { from: u32, to: u32 },
+    /// Lists the deletions of the chunks with indexes before `to` again, without the resources that other chunks have read.
+    Relist { to: u32 },
 }
 
 impl Work {
@@ -107,6 +109,7 @@ impl Work {
                 to: *to,
             },
             Self::Gather { .. } => Covered::Gather,
+            Self::Relist { .. } => Covered::Relist,
         }
     }
 }
@@ -128,6 +131,8 @@ pub enum Covered {
         to: ChunkId,
     },
     Gather,
+    /// The deletions of all other chunks.
+    Relist,
 }
 
 /// The result of the attempt that finished a chunk. The files of other attempts are never listed.
@@ -142,6 +147,10 @@ pub struct ChunkResult {
     /// before a reference means that only resources that were left out refer to it.
     #[serde(default)]
     pub references: Option<Location>,
+    /// The file with the keys of resources that the attempt has read, and that other chunks may list as deleted, one per line;
+    /// `None` if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<Location>,
     /// The index of the attachments in the attempt's pack; `None` if there are none, and in rows of versions without
     /// packs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

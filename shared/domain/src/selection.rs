@@ -28,6 +28,10 @@ pub struct Selection {
     pub constraint_filters: Vec<TypeFilter>,
     /// `access/<tag>`: only resources with one of these tags in `meta.security`; `None` means all resources.
     pub tags: Option<BTreeSet<String>>,
+    /// Resources with the label of a private topic are withheld: the export is made with the token of a patient, who was not asked
+    /// about the topics.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withholds_topics: bool,
     /// `_elements`; an empty list means all elements.
     pub elements: Vec<Element>,
     pub provenance: Provenance,

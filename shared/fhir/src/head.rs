@@ -101,14 +101,12 @@ pub fn head_and_facts<'a>(
         let spelling = json::check_object(text, |key, value| match key {
             b"resourceType" => identity.resource_type = Some(value),
             b"id" => identity.id = Some(value),
-            b"meta" => labels::of_meta(text, value, &mut facts),
-            b"securityLabel" | b"confidentiality" => labels::of_document(text, value, &mut facts),
-            b"contained" | b"entry" | b"parameter" => labels::of_contained(text, value, &mut facts),
             b"category" => codes(text, value, &mut facts.categories),
             b"type" => codes(text, value, &mut facts.types),
             b"context" | b"collection" => {
                 json::members(text, value, |key, value| dates.record(text, key, value, 0));
             }
+            _ if labels::of_member(text, key, &value, &mut facts) => {}
             _ => dates.record(text, key, value, 1),
         })?;
         facts.days = dates.days();
@@ -143,6 +141,15 @@ pub fn head_and_members<'a>(
     let (text, members) = object(line, plain)?;
     let identity = Identity { resource_type: members.get(b"resourceType"), id: members.get(b"id") };
     Ok((identity.of(text)?, members))
+}
+
+/// Returns the facts about the security labels of a resource, and no others.
+pub fn labels<'a>(head: &Head<'a>, members: &Members<'a>) -> Facts<'a> {
+    let mut facts = Facts { resource_type: head.resource_type, ..Facts::default() };
+    for (key, value) in members.iter() {
+        labels::of_member(head.text, key, value, &mut facts);
+    }
+    facts
 }
 
 /// Checks a JSON object of any kind. Returns its plain spelling and its members, whose ranges are those of that text.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::chunk::job_prefix;
+use domain::chunk::{OutputFile, Purpose, Work, job_prefix};
 use domain::clock::{Clock, Random};
 use domain::error::{Error, NO_JOB, Result};
 use domain::header::{AuditEvent, JobHeader};
@@ -257,7 +257,11 @@ pub async fn running_page(stored: &StoredJob, jobs: &dyn Jobs, page: u32) -> Res
     let mut files = Vec::new();
     for chunk in jobs.chunks(stored.job.id(), indexes).await? {
         let Some(result) = chunk.result else { return Ok(None) };
-        files.extend(result.files.into_iter().map(|file| names.name(file)));
+        // Deletions are listed at the end, when it is known that no chunk exports one of these resources.
+        let is_listed = |file: &OutputFile| {
+            file.purpose != Purpose::Deleted || matches!(chunk.chunk.work, Work::Relist { .. })
+        };
+        files.extend(result.files.into_iter().filter(is_listed).map(|file| names.name(file)));
     }
     Ok(Some(files))
 }

@@ -32,6 +32,7 @@ fn result(attachment: &RecordAttachment, index: IndexPlace) -> ChunkResult {
         files: Vec::new(),
         ledger: None,
         references: None,
+        existing: None,
         attachments: Some(index),
         days: DaysByType::default(),
         bytes_read: 0,

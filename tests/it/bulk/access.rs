@@ -8,6 +8,7 @@ use tests::service::{assertion, signed};
 use tests::{ANNA, TestResponse, World, text};
 
 use super::{EVERYTHING, Lake, begin, exported, resources};
+use crate::supporting::{lake, of_patient, shared};
 
 #[tokio::test]
 #[allow(
@@ -89,6 +90,62 @@ async fn tokens_give_access_to_what_they_cover_only() {
     }
     let response = world.get("/fhir/r4/Patient/$export?patient=Patient/p2").bearer(&own).send().await;
     assert_eq!(response.status, StatusCode::FORBIDDEN);
+}
+
+/// A patient who exports with a token has not ticked any private topic, and nobody reviews the export.
+#[tokio::test]
+async fn an_export_with_the_token_of_a_patient_has_no_private_topics() {
+    let refers = |id: &str, to: &str, label: &str| {
+        json!({ "resourceType": "Condition", "id": id, "meta": { "security": [{ "code": label }] },
+            "asserter": { "reference": to } })
+    };
+    let provenance = |id: &str, targets: &[&str], agent: &str| {
+        let about: Vec<_> = targets.iter().map(|target| json!({ "reference": target })).collect();
+        let recorded = format!("202{}-01-01T00:00:00Z", targets.len());
+        json!({ "resourceType": "Provenance", "id": id, "target": about, "recorded": recorded,
+            "agent": [{ "who": { "reference": agent } }] })
+    };
+    let person = |resource_type: &str, id: &str| shared(json!({ "resourceType": resource_type, "id": id }));
+    let both = ["Condition/plain", "Condition/private"];
+    let lake = lake(&[
+        of_patient("p1", json!({ "resourceType": "Patient", "id": "p1" })),
+        of_patient("p1", provenance("of-both", &both, "Organization/clinic")),
+        of_patient("p1", provenance("of-plain", &both[..1], "Organization/ward")),
+        of_patient("p1", refers("plain", "Practitioner/doc", "N")),
+        of_patient("p1", refers("private", "Practitioner/psychiatrist", "PSY")),
+        person("Organization", "clinic"),
+        person("Organization", "ward"),
+        person("Practitioner", "doc"),
+        person("Practitioner", "psychiatrist"),
+    ]);
+    let world = World::with("sandbox = true", lake.path());
+    let launch =
+        tests::Launch { scope: "launch/patient patient/*.rs".to_owned(), ..tests::Launch::new("app") };
+    let code = world.code(&launch, "p1").await;
+    let own = text(&world.redeem(&launch, &code).await.json()["access_token"]);
+    let service = world.service("service", EVERYTHING).await;
+    let types = "_type=Patient,Condition,Organization,Practitioner,Provenance";
+    for associated in ["", "&includeAssociatedData=Relevant", "&includeAssociatedData=Latest"] {
+        let associated =
+            if associated.is_empty() { String::new() } else { format!("{associated}ProvenanceResources") };
+        let path = format!("/fhir/r4/Patient/$export?{types}{associated}");
+        let status = begin(&world, &own, &path).await;
+        world.work().await;
+        let manifest = world.get(&status).bearer(&own).send().await.json();
+        let found = resources(&world, &own, &manifest, "output").await;
+        let mut found: Vec<_> = found.iter().map(tests::reference).collect();
+        found.sort();
+        let expected =
+            ["Condition/plain", "Organization/ward", "Patient/p1", "Practitioner/doc", "Provenance/of-plain"];
+        assert_eq!(found, expected, "{path}");
+        let job = status.rsplit('/').next().expect("a job");
+        let job = world.get(&format!("/jobs/{job}/metadata")).bearer(&own).send().await.json();
+        assert_eq!(job["withheld"], json!({ "mentalHealth": 2 }), "{path}");
+        // A registered service gets what its scopes and tags cover. The Provenance of both is later than the other one.
+        let manifest = exported(&world, &service, &path).await;
+        let expected = if path.contains("Latest") { 7 } else { 9 };
+        assert_eq!(resources(&world, &service, &manifest, "output").await.len(), expected, "{path}");
+    }
 }
 
 /// The name of a mistake in an assertion, and the change that makes it.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tests::{World, text};
 
 use super::{EVERYTHING, Lake, begin, exported, resources};
-use crate::supporting::{lake, of_patient};
+use crate::crash::{before_or_after, work_until_struck};
+use crate::supporting::{lake, of_patient, shared};
 
 /// Returns the requests in the Bundles of an export, each of which must occur once.
 async fn deleted(world: &World, token: &str, manifest: &Value) -> BTreeSet<String> {
@@ -72,6 +73,101 @@ async fn a_resource_in_the_record_of_another_patient_is_exported_and_not_deleted
             assert_eq!(found, expected, "{before} {updated}");
         }
     }
+}
+
+/// Returns a lake in which an Observation moved from one patient to another, and a Device to `shared/`, which that other patient has.
+fn with_moved(before: &str, after: &str) -> tempfile::TempDir {
+    let of = |resource_type: &str, id: &str, updated: &str| json!({ "resourceType": resource_type, "id": id, "meta": { "lastUpdated": updated } });
+    let mut refers = of("Observation", "refers", "2025-01-01");
+    refers["device"] = json!({ "reference": "Device/moved" });
+    let mut resources = vec![
+        of_patient(after, of("Observation", "moved", "2025-01-01")),
+        of_patient(after, refers),
+        shared(of("Device", "moved", "2025-01-01")),
+    ];
+    resources.extend(["ann", "bob"].map(|patient| of_patient(patient, of("Patient", patient, "2020-01-01"))));
+    for key in ["Observation/moved", "Device/moved", "Observation/gone"] {
+        let (resource_type, id) = key.split_once('/').expect("a key");
+        let line =
+            json!({ "resourceType": resource_type, "id": id, "patient": before, "deleted": "2025-06-01" });
+        resources.push(("deleted/all.ndjson".to_owned(), line));
+    }
+    lake(&resources)
+}
+
+/// No chunk knows what the others export, so the deletions are listed again at the end.
+#[tokio::test]
+async fn a_resource_that_moved_to_another_chunk_is_exported_and_not_deleted() {
+    let moves = [("ann", "bob"), ("bob", "ann")];
+    // Every patient has a chunk. With the first settings, the deletions are sorted before.
+    let settings = [("chunk_bytes = 1", ""), ("", "&patientReferenceBatchSize=1")];
+    for ((before, after), (settings, batch)) in
+        moves.into_iter().flat_map(|moved| settings.map(|with| (moved, with)))
+    {
+        let directory = with_moved(before, after);
+        let world = World::with(&format!("sandbox = true\n{settings}"), directory.path());
+        let token = world.service("service", EVERYTHING).await;
+        for query in ["", "&_minimumFileSize=1000000", "&_elements=device", "&allowPartialManifests=true"] {
+            for level in ["Patient/$export", "$export"] {
+                let path = format!("/fhir/{level}?_since=2024-01-01T00:00:00Z{batch}{query}");
+                let manifest = exported(&world, &token, &path).await;
+                let listed = deleted(&world, &token, &manifest).await;
+                assert_eq!(listed, BTreeSet::from(["Observation/gone".to_owned()]), "{before} {path}");
+                let mut found = resources_of(&world, &token, &manifest).await;
+                found.sort();
+                assert_eq!(found, ["Device/moved", "Observation/moved", "Observation/refers"], "{path}");
+            }
+        }
+    }
+}
+
+/// A page that a client has read does not change, so the deletions are on a page of the end.
+#[tokio::test]
+async fn the_manifest_of_a_running_export_lists_no_deletions() {
+    let directory = with_moved("ann", "bob");
+    let world = World::with("sandbox = true\nchunk_bytes = 1", directory.path());
+    let token = world.service("service", EVERYTHING).await;
+    let path = "/fhir/$export?_since=2024-01-01T00:00:00Z&allowPartialManifests=true";
+    let status = begin(&world, &token, path).await;
+    loop {
+        let shown = world.get(&status).bearer(&token).send().await;
+        if shown.status == http::StatusCode::OK {
+            let expected = BTreeSet::from(["Observation/gone".to_owned()]);
+            assert_eq!(deleted(&world, &token, &shown.json()).await, expected);
+            return;
+        }
+        if shown.header("content-type").contains("json") {
+            assert_eq!(shown.json()["deleted"], json!([]), "{}", shown.text());
+        }
+        assert!(world.step().await, "the export ends");
+    }
+}
+
+/// The stage is interrupted at every call.
+#[tokio::test]
+async fn listing_the_deletions_again_survives_a_crash_at_every_call() {
+    let directory = with_moved("ann", "bob");
+    let mut crashes = 0;
+    for call in 0.. {
+        let world = World::with("sandbox = true\nchunk_bytes = 1", directory.path());
+        let token = world.service("service", EVERYTHING).await;
+        let status = begin(&world, &token, "/fhir/$export?_since=2024-01-01T00:00:00Z").await;
+        let faults = before_or_after(call);
+        work_until_struck(world.platform(), &faults).await;
+        if !faults.has_struck() {
+            break;
+        }
+        crashes += 1;
+        world.advance(61);
+        world.work().await;
+        let manifest = world.get(&status).bearer(&token).send().await.json();
+        let listed = deleted(&world, &token, &manifest).await;
+        assert_eq!(listed, BTreeSet::from(["Observation/gone".to_owned()]), "call {call}");
+        let mut found = resources_of(&world, &token, &manifest).await;
+        found.sort();
+        assert_eq!(found, ["Device/moved", "Observation/moved", "Observation/refers"], "call {call}");
+    }
+    assert!(crashes > 30, "{crashes}");
 }
 
 async fn resources_of(world: &World, token: &str, manifest: &Value) -> Vec<String> {

@@ -1,9 +1,10 @@
 //! What an export contains as a slow model: each export of a random lake must have the resources of the model. The model has
-//! the members who joined a Group after `_since`, and Provenance in the records and in `shared/`.
+//! the members who joined a Group after `_since`, Provenance in the records and in `shared/`, and several versions of a resource.
 
 mod lake;
 mod request;
 mod rule;
+mod system;
 
 use domain::selection::Provenance;
 
@@ -95,6 +96,7 @@ proptest! {
                     of_record: |number| of_ann(number, Decision::Exported),
                     of_shared: |_, _| Decision::Exported,
                     provenance: Provenance::All,
+                    withheld_of_shared: BTreeSet::new(),
                 };
                 (found, rule.exported(&lake))
             } else {
@@ -107,6 +109,7 @@ proptest! {
                 });
                 let by_choices = |node: &Node| decision_by_choices(node, visits, medical_record, mental_health);
                 let withheld = withheld_of_ann(&lake, |node| by_choices(node) == Decision::Out);
+                let is_withheld = |number: &usize| by_choices(&lake.shared[*number]) == Decision::Out;
                 let rule = Rule {
                     of_record: |number: usize| match withheld.contains(&number) {
                         true => Decision::Out,
@@ -122,11 +125,29 @@ proptest! {
                         }
                     },
                     provenance: Provenance::All,
+                    withheld_of_shared: (0..lake.shared.len()).filter(is_withheld).collect(),
                 };
                 (ehi(&world, PATIENTS[0], &given).await, rule.exported(&lake))
             };
             let own: BTreeSet<_> = found.into_iter().filter(|name| *name != "Patient/ann").collect();
             assert_eq!(own, expected);
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_system_export_has_the_most_recent_version_of_each_resource(
+        lake in random_lake(), open_only: bool, since in prop::option::of(Just("2023-01-01T00:00:00Z")), small_chunks: bool,
+    ) {
+        run(async {
+            let directory = lake.write();
+            let chunk_bytes = if small_chunks { 1 } else { 100_000_000 };
+            let world = World::with(&format!("sandbox = true\nchunk_bytes = {chunk_bytes}"), directory.path());
+            let found = system::exported(&world, open_only, since).await;
+            assert_eq!(found, system::expected(&lake.settled(), open_only, since), "{since:?}");
         });
     }
 }

@@ -1,9 +1,10 @@
-//! Several versions of a resource in `shared/`.
+//! Several versions of a resource in `shared/`, in one file or in several, and of a Group.
 
 use serde_json::{Value, json};
-use tests::text;
+use tests::{World, reference, text};
 
 use super::{by_form, by_token};
+use crate::crash::{before_or_after, work_until_struck};
 use crate::supporting::{lake, of_patient, shared};
 
 /// Returns a version of a Medication.
@@ -26,6 +27,15 @@ fn of_versions(versions: &[(String, Value)]) -> tempfile::TempDir {
     lake(&[versions, &own].concat())
 }
 
+/// Returns the same resources in one file, and each in a file of its own.
+fn in_files<const N: usize>(versions: [(String, Value); N]) -> [[(String, Value); N]; 2] {
+    let mut apart = versions.clone();
+    for (number, (path, _)) in apart.iter_mut().enumerate() {
+        *path = format!("shared/{number}.ndjson");
+    }
+    [versions, apart]
+}
+
 /// Returns the versions of the Medication in the output.
 fn exported(resources: &[Value]) -> Vec<String> {
     let found = resources.iter().filter(|resource| resource["resourceType"] == "Medication");
@@ -41,12 +51,15 @@ async fn a_token_gets_no_version_if_one_has_none_of_its_tags() {
     for labels in [["open", "restricted"], ["restricted", "open"]] {
         for times in [TIMES, [TIMES[1], TIMES[0]]] {
             let versions = [medication(1, times[0], labels[0]), medication(2, times[1], labels[1])];
-            let lake = of_versions(&versions);
-            for path in PATHS {
-                let (found, ledger, _) = by_token(lake.path(), "system/*.rs access/open.read", path).await;
-                assert_eq!(exported(&found), [""; 0], "{labels:?} {path}");
-                assert_eq!(ledger["duplicates"], 1, "{labels:?} {path}: {ledger}");
-                assert!(ledger["leftOut"]["tag"].as_u64() >= Some(1), "{labels:?} {path}: {ledger}");
+            for versions in in_files(versions) {
+                let lake = of_versions(&versions);
+                for path in PATHS {
+                    let scopes = "system/*.rs access/open.read";
+                    let (found, ledger, _) = by_token(lake.path(), scopes, path).await;
+                    assert_eq!(exported(&found), [""; 0], "{labels:?} {path}");
+                    assert_eq!(ledger["duplicates"], 1, "{labels:?} {path}: {ledger}");
+                    assert!(ledger["leftOut"]["tag"].as_u64() >= Some(1), "{labels:?} {path}: {ledger}");
+                }
             }
         }
     }
@@ -57,12 +70,14 @@ async fn the_most_recent_version_is_exported_whatever_its_place() {
     for (times, expected) in
         [(TIMES, "2"), ([TIMES[1], TIMES[0]], "1"), ([TIMES[0]; 2], "2"), (["", TIMES[0]], "2")]
     {
-        let lake = of_versions(&[medication(1, times[0], "open"), medication(2, times[1], "open")]);
-        for path in PATHS {
-            for scopes in ["system/*.rs", "system/*.rs access/open.read"] {
-                let (found, ledger, _) = by_token(lake.path(), scopes, path).await;
-                assert_eq!(exported(&found), [expected], "{times:?} {path} {scopes}");
-                assert_eq!(ledger["duplicates"], 1, "{times:?} {path}: {ledger}");
+        for versions in in_files([medication(1, times[0], "open"), medication(2, times[1], "open")]) {
+            let lake = of_versions(&versions);
+            for path in PATHS {
+                for scopes in ["system/*.rs", "system/*.rs access/open.read"] {
+                    let (found, ledger, _) = by_token(lake.path(), scopes, path).await;
+                    assert_eq!(exported(&found), [expected], "{times:?} {path} {scopes}");
+                    assert_eq!(ledger["duplicates"], 1, "{times:?} {path}: {ledger}");
+                }
             }
         }
     }
@@ -72,9 +87,96 @@ async fn the_most_recent_version_is_exported_whatever_its_place() {
 async fn the_label_of_one_version_withholds_all_of_them() {
     for (labels, expected) in [(["open", "PSY"], &[][..]), (["PSY", "open"], &[]), (["open", "open"], &["2"])]
     {
-        let lake = of_versions(&[medication(1, "", labels[0]), medication(2, "", labels[1])]);
-        let (found, ledger) = by_form(lake.path()).await;
-        assert_eq!(exported(&found), expected, "{labels:?}");
-        assert_eq!(ledger["duplicates"], 1, "{labels:?}: {ledger}");
+        for versions in in_files([medication(1, "", labels[0]), medication(2, "", labels[1])]) {
+            let lake = of_versions(&versions);
+            let (found, ledger) = by_form(lake.path()).await;
+            assert_eq!(exported(&found), expected, "{labels:?}");
+            assert_eq!(ledger["duplicates"], 1, "{labels:?}: {ledger}");
+        }
     }
+}
+
+/// Some versions are in one file, and others in a second one.
+#[tokio::test]
+async fn versions_in_one_file_are_compared_with_those_in_another_one() {
+    for (years, expected) in [([2021, 2023, 2022], "2"), ([2021, 2022, 2023], "3"), ([2023, 2022, 2021], "1")]
+    {
+        let mut versions = in_files(
+            [1, 2, 3]
+                .map(|number| medication(number, &format!("{}-01-01", years[number as usize - 1]), "open")),
+        )[0]
+        .clone();
+        versions[2].0 = "shared/another.ndjson".to_owned();
+        let lake = of_versions(&versions);
+        for path in PATHS {
+            let (found, ledger, _) = by_token(lake.path(), "system/*.rs", path).await;
+            assert_eq!(exported(&found), [expected], "{years:?} {path}");
+            assert_eq!(ledger["duplicates"], 2, "{years:?} {path}: {ledger}");
+        }
+    }
+}
+
+/// A Group may be in its file and in `shared/`. Of two that changed at the same time, that of its file counts.
+#[tokio::test]
+async fn the_versions_of_a_group_are_compared() {
+    let group = |number: u32, updated: &str, label: &str| {
+        json!({ "resourceType": "Group", "id": "g", "type": "person", "actual": true,
+            "meta": { "versionId": number.to_string(), "lastUpdated": updated, "security": [{ "code": label }] } })
+    };
+    for (times, labels, expected) in [
+        (TIMES, ["open", "open"], &["2"][..]),
+        ([TIMES[1], TIMES[0]], ["open", "open"], &["1"]),
+        ([TIMES[0]; 2], ["open", "open"], &["1"]),
+        (TIMES, ["open", "restricted"], &[]),
+        (TIMES, ["restricted", "open"], &[]),
+    ] {
+        let resources = [
+            of_patient("ann", json!({ "resourceType": "Patient", "id": "ann" })),
+            ("Group/g.json".to_owned(), group(1, times[0], labels[0])),
+            shared(group(2, times[1], labels[1])),
+        ];
+        let lake = lake(&resources);
+        let path = "/fhir/$export?_type=Group";
+        let (found, ledger, _) = by_token(lake.path(), "system/*.rs access/open.read", path).await;
+        let found: Vec<_> = found.iter().map(|group| text(&group["meta"]["versionId"])).collect();
+        assert_eq!(found, expected, "{times:?} {labels:?}");
+        assert_eq!(ledger["duplicates"], 1, "{times:?} {labels:?}: {ledger}");
+    }
+}
+
+/// The files of `shared/` are compared once, and the lists are removed at the end.
+#[tokio::test]
+async fn a_comparison_survives_a_crash_at_every_call() {
+    let versions = [medication(1, TIMES[1], "open"), medication(2, TIMES[0], "open")];
+    let [_, versions] = in_files(versions);
+    let lake = of_versions(&versions);
+    let mut crashes = 0;
+    for call in 0.. {
+        let world = World::with("sandbox = true", lake.path());
+        let token = world.service("service", "system/*.rs").await;
+        let started = world.get("/fhir/$export").bearer(&token).send().await;
+        let faults = before_or_after(call);
+        work_until_struck(world.platform(), &faults).await;
+        if !faults.has_struck() {
+            break;
+        }
+        crashes += 1;
+        world.advance(61);
+        world.work().await;
+        let status = started.header("content-location");
+        let manifest = world.get(status).bearer(&token).send().await.json();
+        let mut found = Vec::new();
+        for file in manifest["output"].as_array().expect("output") {
+            found.extend(world.get(&text(&file["url"])).bearer(&token).send().await.lines());
+        }
+        assert_eq!(exported(&found), ["1"], "call {call}");
+        let mut names: Vec<_> = found.iter().map(reference).collect();
+        names.sort();
+        assert_eq!(names, ["Condition/c", "Medication/p", "Patient/ann"], "call {call}");
+        world.clean().await;
+        let job = status.split("/jobs/").nth(1).and_then(|rest| rest.split('/').next()).expect("a job");
+        let left = world.platform().files().list(&format!("exports/{job}/")).await.expect("a list");
+        assert!(left.iter().all(|name| !name.starts_with("versions-")), "call {call}: {left:?}");
+    }
+    assert!(crashes > 15, "{crashes}");
 }

@@ -31,6 +31,7 @@ fn result(patients: u64) -> ChunkResult {
         files,
         ledger: Some(ledger),
         references: None,
+        existing: None,
         attachments: None,
         days: DaysByType::default(),
         bytes_read: 0,

@@ -67,6 +67,7 @@ async fn reads_back(members: Vec<Member>, compress: bool) {
         files: Vec::new(),
         ledger: None,
         references: None,
+        existing: None,
         attachments,
         days: DaysByType::default(),
         bytes_read: 0,

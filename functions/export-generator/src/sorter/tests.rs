@@ -29,6 +29,7 @@ async fn is_sorted(deletions: Vec<Deletion>, limits: Limits, block: u64) {
     let platform = crate::spool::tests::platform();
     let files = platform.files();
     let mut sorter = Sorter::new(&*files, PREFIX, limits);
+    let count = deletions.len();
     let mut latest: BTreeMap<(Option<String>, String), i64> = BTreeMap::new();
     for deletion in deletions {
         let known = latest.entry((deletion.of.clone(), deletion.key.clone())).or_insert(deletion.at);
@@ -36,7 +37,7 @@ async fn is_sorted(deletions: Vec<Deletion>, limits: Limits, block: u64) {
         sorter.push(deletion).await.expect("pushed");
     }
     let problems = vec!["a problem".to_owned()];
-    write(&*files, PREFIX, sorter, block, problems).await.expect("sorted");
+    write(&*files, PREFIX, (sorter, count), block, problems).await.expect("sorted");
     let expected: Vec<_> = latest.into_iter().map(|((of, key), at)| Deletion { of, key, at }).collect();
     let sorted = Sorted::open(&*files, PREFIX).await.expect("opened");
     let all = match sorted.all().await.expect("opened") {
@@ -57,7 +58,9 @@ async fn is_sorted(deletions: Vec<Deletion>, limits: Limits, block: u64) {
     assert_eq!(sorted.problems(), ["a problem"]);
     let mut left = files.list(PREFIX).await.expect("listed");
     left.sort();
-    assert_eq!(left, ["index", "sorted"], "no run is left");
+    assert_eq!(left, ["index", "keys", "sorted"], "no run is left");
+    let keys = DeletedKeys::read(&*files, PREFIX).await.expect("read");
+    assert!(expected.iter().all(|deletion| keys.may_have(&deletion.key)));
 }
 
 proptest! {
@@ -84,7 +87,7 @@ async fn a_chunk_reads_the_blocks_of_its_patients_and_no_others() {
         let of = Some(format!("p{number:04}"));
         sorter.push(Deletion { of, key: format!("Observation/o{number}"), at: 1 }).await.expect("pushed");
     }
-    write(&*files, PREFIX, sorter, 1_000, Vec::new()).await.expect("sorted");
+    write(&*files, PREFIX, (sorter, 5_000), 1_000, Vec::new()).await.expect("sorted");
     let sorted = Sorted::open(&*files, PREFIX).await.expect("opened");
     let mut read = 0;
     for lines in sorted.of(&BTreeSet::from([Some("p2000"), Some("p4000")])).await.expect("opened") {

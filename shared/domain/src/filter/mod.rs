@@ -35,6 +35,9 @@
 //!    the Schedule of a practitioner. If such a resource may belong to a patient ([`fhir::belonging`]), it is not
 //!    exported but reported, because it could be another patient's. Patient, Person, RelatedPerson, AuditEvent and Binary
 //!    are never exported from there because of a reference.
+//! 9. Provenance of `shared/` about a resource there that the choices of the form, or the rules for private topics, withhold
+//!    is withheld whole, even if other targets are exported: it must not name what is withheld, and a part of it would no
+//!    longer be what its author signed. Its references are not followed.
 //!
 //! The result does not depend on the order in which references are followed: a resource that was left out first is
 //! judged again if an exported resource refers to it.
@@ -42,6 +45,7 @@
 mod resource;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod verdict;
 mod versions;
 
@@ -80,7 +84,7 @@ impl<'f> Filter<'f> {
     pub fn of(running: &'f Running) -> Self {
         let request = &running.header.request;
         match (&request.selection, &request.choices) {
-            (Some(selection), _) => Self::Selection(Selector::new(selection, running.transaction_time)),
+            (Some(selection), _) => Self::Selection(Selector::new(selection, running.changed_until())),
             (None, Some(choices)) => Self::Choices(choices),
             (None, None) => Self::Everything,
         }
@@ -105,7 +109,8 @@ impl<'f> Filter<'f> {
         let refusal = match (self, &resource.details) {
             (Self::Choices(choices), Details::Facts(facts)) => refusal(choices.unless_sensitive(facts)),
             (Self::Selection(selector), Details::Members(members)) => {
-                self.refusal_by_token(selector, resource, members)
+                let by_topic = topics::refusal(selector, resource, members);
+                by_topic.or_else(|| self.refusal_by_token(selector, resource, members))
             }
             _ => None,
         };
@@ -113,6 +118,21 @@ impl<'f> Filter<'f> {
     }
 
     fn judge_by_selection(
+        &self,
+        selector: &Selector<'_>,
+        resource: &Resource<'_>,
+        members: &Members<'_>,
+        origin: Origin,
+    ) -> Judgement {
+        let judgement = self.select(selector, resource, members, origin);
+        match topics::refusal(selector, resource, members) {
+            Some(refused) => topics::withhold(judgement, refused),
+            None => judgement,
+        }
+    }
+
+    /// Decides by the parameters and the token of a bulk export.
+    fn select(
         &self,
         selector: &Selector<'_>,
         resource: &Resource<'_>,
@@ -186,6 +206,7 @@ impl<'f> Filter<'f> {
             Self::Selection(selector) => {
                 let selection = selector.selection();
                 selection.granted.is_some()
+                    || selection.withholds_topics
                     || selection.tags.is_some()
                     || !selection.constraint_filters.is_empty()
             }
@@ -194,7 +215,11 @@ impl<'f> Filter<'f> {
 
     /// Returns whether the documents of a refused resource are withheld, even if other resources refer to them.
     pub fn withholds_documents(&self) -> bool {
-        matches!(self, Self::Choices(_))
+        match self {
+            Self::Everything => false,
+            Self::Choices(_) => true,
+            Self::Selection(selector) => selector.selection().withholds_topics,
+        }
     }
 
     /// Returns whether the token covers a type.

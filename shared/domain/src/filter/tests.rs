@@ -135,6 +135,50 @@ fn choices_pass_over_unchosen_resources_and_refuse_sensitive_ones() {
     assert_eq!(judged.refusal, Some(Refusal { category: None }));
 }
 
+/// An export with the token of a patient, who has ticked no private topic.
+#[test]
+fn a_selection_without_topics_withholds_them() {
+    let (since, of) = ("2024-01-01T00:00:00Z".parse().ok(), |year: u32| format!("{year}-06-01"));
+    let asked = Selection { since, withholds_topics: true, ..Selection::default() };
+    let filter = selection(&asked);
+    assert!(filter.withholds_documents() && filter.limits_access() && filter.refuses_by_label());
+    let private = Some(Refusal { category: Some(Sensitive::Hiv) });
+    let unreadable = Some(Refusal { category: None });
+    let label = |code: &str| json!([{ "code": code }]);
+    for (resource_type, security, year, verdict, refusal) in [
+        ("Condition", label("N"), 2025, Verdict::Keep, None),
+        ("Condition", label("N"), 2020, Verdict::PassOver(Reason::Since), None),
+        ("Condition", label("hiv"), 2025, Verdict::Withhold(Sensitive::Hiv), private),
+        ("Condition", label("HIV"), 2020, Verdict::LeaveOut(Reason::Since), private),
+        ("Binary", label("HIV"), 2025, Verdict::Withhold(Sensitive::Hiv), private),
+        ("Organization", label("HIV"), 2025, Verdict::Keep, None),
+        ("Condition", json!(["HIV"]), 2025, Verdict::Unreadable, unreadable),
+    ] {
+        let meta = json!({ "security": security, "lastUpdated": of(year) });
+        let resource = json!({ "resourceType": resource_type, "id": "a", "meta": meta });
+        assert_eq!(judge(&filter, &resource, PATIENT), Judgement { verdict, refusal }, "{resource}");
+        let (line, mut plain) = (resource.to_string(), Plain::default());
+        let read = filter.read(line.as_bytes(), &mut plain).expect("a resource");
+        assert_eq!(filter.refusal_of_version(&read), refusal, "{resource}");
+        assert_eq!(filter.leave_out(&read, Reason::Deleted).refusal, refusal, "{resource}");
+    }
+    // The label of a resource inside, of a document, and of an earlier version count as well.
+    let inside = json!({ "resourceType": "Observation", "meta": { "security": label("HIV") } });
+    let contained = json!({ "resourceType": "Condition", "id": "a", "contained": [inside] });
+    let document = json!({ "resourceType": "DocumentReference", "id": "a", "securityLabel": [{ "coding": label("HIV") }] });
+    for resource in [contained, document] {
+        assert_eq!(
+            judge(&filter, &resource, PATIENT).verdict,
+            Verdict::Withhold(Sensitive::Hiv),
+            "{resource}"
+        );
+    }
+    let earlier = filter.refuse_versions(Verdict::Keep.into(), Refusal { category: Some(Sensitive::Hiv) });
+    assert_eq!(earlier.verdict, Verdict::Withhold(Sensitive::Hiv));
+    let earlier = filter.refuse_versions(Verdict::Keep.into(), Refusal { category: None });
+    assert_eq!(earlier.verdict, Verdict::Unreadable);
+}
+
 #[test]
 fn only_people_and_organizations_are_exported_for_left_out_resources() {
     let choices = visits();

@@ -2,7 +2,7 @@
 //! them is refused, it is refused to all of them: an earlier version without the label has the same contents.
 
 use super::resource::Details;
-use super::{Filter, Judgement, Refusal, Resource, Verdict, refusal};
+use super::{Filter, Judgement, Refusal, Resource, Verdict, refusal, topics};
 use crate::ledger::Reason;
 
 impl Filter<'_> {
@@ -12,7 +12,8 @@ impl Filter<'_> {
             (Self::Choices(choices), Details::Facts(facts)) => refusal(choices.unless_sensitive(facts)),
             (Self::Selection(selector), Details::Members(members)) => {
                 let has_tag = selector.has_tag(version.head.text, members);
-                (!has_tag).then_some(Refusal { category: None })
+                let by_tag = (!has_tag).then_some(Refusal { category: None });
+                topics::refusal(selector, version, members).or(by_tag)
             }
             _ => None,
         }
@@ -23,18 +24,18 @@ impl Filter<'_> {
         match self {
             Self::Everything => false,
             Self::Choices(_) => true,
-            Self::Selection(selector) => selector.selection().tags.is_some(),
+            Self::Selection(selector) => self.withholds_documents() || selector.selection().tags.is_some(),
         }
     }
 
     /// Returns the judgement of the most recent version if access to a version is refused.
     pub fn refuse_versions(&self, judgement: Judgement, refused: Refusal) -> Judgement {
-        let by_form = matches!(self, Self::Choices(_));
+        let has_tags = matches!(self, Self::Selection(selector) if selector.selection().tags.is_some());
+        if refused.category.is_some() || !has_tags {
+            let refusal = judgement.refusal.or(Some(refused));
+            return Judgement { refusal, ..topics::withhold(judgement, refused) };
+        }
         let verdict = match judgement.verdict {
-            Verdict::Keep | Verdict::Subset(_) if by_form => {
-                refused.category.map_or(Verdict::Unreadable, Verdict::Withhold)
-            }
-            Verdict::PassOver(reason) if by_form => Verdict::LeaveOut(reason),
             Verdict::Keep | Verdict::Subset(_) | Verdict::PassOver(_) => Verdict::LeaveOut(Reason::Tag),
             verdict => verdict,
         };

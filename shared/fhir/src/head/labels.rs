@@ -13,8 +13,19 @@ static META: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"meta\"
 static SECURITY_LABEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"securityLabel\""));
 static CONFIDENTIALITY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"confidentiality\""));
 
+/// Collects the labels in a member at the root of a resource. Returns `false` if the member can have none.
+pub(super) fn of_member<'a>(text: &'a [u8], key: &[u8], value: &Range<usize>, facts: &mut Facts<'a>) -> bool {
+    match key {
+        b"meta" => of_meta(text, value.clone(), facts),
+        b"securityLabel" | b"confidentiality" => of_document(text, value.clone(), facts),
+        b"contained" | b"entry" | b"parameter" => of_contained(text, value.clone(), facts),
+        _ => return false,
+    }
+    true
+}
+
 /// Collects the labels of the resources inside a resource: each of them has labels of its own.
-pub(super) fn of_contained<'a>(text: &'a [u8], value: Range<usize>, facts: &mut Facts<'a>) {
+fn of_contained<'a>(text: &'a [u8], value: Range<usize>, facts: &mut Facts<'a>) {
     json::named_values(text, value.clone(), &META, |meta| of_meta(text, meta, facts));
     for name in [&SECURITY_LABEL, &CONFIDENTIALITY] {
         json::named_values(text, value.clone(), name, |value| of_document(text, value, facts));
@@ -22,7 +33,7 @@ pub(super) fn of_contained<'a>(text: &'a [u8], value: Range<usize>, facts: &mut 
 }
 
 /// Collects the codes of `meta.security`.
-pub(super) fn of_meta<'a>(text: &'a [u8], meta: Range<usize>, facts: &mut Facts<'a>) {
+fn of_meta<'a>(text: &'a [u8], meta: Range<usize>, facts: &mut Facts<'a>) {
     match text[meta.start] {
         b'{' => {}
         b'n' => return,
@@ -34,7 +45,7 @@ pub(super) fn of_meta<'a>(text: &'a [u8], meta: Range<usize>, facts: &mut Facts<
 
 /// Collects the codes of `DocumentReference.securityLabel` (a list of CodeableConcept, which labels the document itself)
 /// or of `Composition.confidentiality` (a code).
-pub(super) fn of_document<'a>(text: &'a [u8], value: Range<usize>, facts: &mut Facts<'a>) {
+fn of_document<'a>(text: &'a [u8], value: Range<usize>, facts: &mut Facts<'a>) {
     json::elements(text, value, |concept| {
         if let Some(code) = json::string(text, concept.clone()) {
             facts.labels.push(code);

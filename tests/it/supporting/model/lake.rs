@@ -18,7 +18,7 @@ pub(super) struct Node {
     pub(super) about: Vec<Target>,
     /// When a Provenance was recorded.
     pub(super) recorded: Option<&'static str>,
-    /// Further versions in the same record.
+    /// Further versions: in the same record, or in further files of `shared/`.
     versions: Vec<Version>,
 }
 
@@ -85,6 +85,11 @@ impl Node {
         std::iter::once(self.clone()).chain(further).collect()
     }
 
+    /// Returns the number of versions.
+    pub(super) fn lines(&self) -> usize {
+        1 + self.versions.len()
+    }
+
     /// Returns the most recent version, with the labels of all of them.
     fn settled(&self) -> Self {
         let versions = self.versions();
@@ -134,9 +139,10 @@ impl RandomLake {
         }
     }
 
-    /// Returns the lake with one version of each resource of the records: the one that counts.
+    /// Returns the lake with one version of each resource: the one that counts.
     pub(super) fn settled(&self) -> Self {
-        Self { records: self.records.iter().map(Node::settled).collect(), ..self.clone() }
+        let settled = |nodes: &[Node]| nodes.iter().map(Node::settled).collect();
+        Self { records: settled(&self.records), shared: settled(&self.shared), ..self.clone() }
     }
 
     pub(super) fn write(&self) -> tempfile::TempDir {
@@ -151,7 +157,12 @@ impl RandomLake {
             resources.extend(lines.map(|line| of_patient(patient_of(number), line)));
         }
         for (number, node) in self.shared.iter().enumerate() {
-            resources.push((format!("shared/{}.ndjson", number % 2), node.json(&format!("s{number}"), self)));
+            for (version, node) in node.versions().iter().enumerate() {
+                // Every second resource has all its versions in one file. The later ones are in later files otherwise.
+                let file = if number % 4 < 2 { version } else { 0 };
+                let path = format!("shared/{file}-{}.ndjson", number % 2);
+                resources.push((path, node.json(&format!("s{number}"), self)));
+            }
         }
         let members = PATIENTS.iter().zip(&self.joined).flat_map(|(patient, joined)| {
             joined.iter().map(move |start| {

@@ -73,18 +73,20 @@ impl BulkRequest {
             },
             of_shared: |number: usize, by_exported| self.decision(&lake.shared[number], by_exported),
             provenance: self.provenance,
+            // Tags of a token do not withhold the Provenance of a resource.
+            withheld_of_shared: BTreeSet::new(),
         };
         rule.exported(lake)
     }
 
-    /// Returns how many Provenance resources are reported because of their place in `shared/`.
+    /// Returns how many lines with Provenance are reported because of their place in `shared/`.
     pub(super) fn misplaced(&self, lake: &RandomLake) -> usize {
         if !self.includes("Provenance") {
             return 0;
         }
         let is_misplaced =
             |number: &usize| lake.shared[*number].is_provenance() && names_patients_resource(lake, *number);
-        (0..lake.shared.len()).filter(is_misplaced).count()
+        (0..lake.shared.len()).filter(is_misplaced).map(|number| lake.shared[number].lines()).sum()
     }
 
     /// Returns whether all data of the patient are exported, because the patient, or the Group of the patients, joined the Group after

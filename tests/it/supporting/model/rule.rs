@@ -24,6 +24,8 @@ pub(super) struct Rule<R, S> {
     /// to it, and false if only resources refer to it that are too old or not chosen.
     pub(super) of_shared: S,
     pub(super) provenance: Provenance,
+    /// The numbers of the resources in `shared/` that are withheld because of a private topic.
+    pub(super) withheld_of_shared: BTreeSet<usize>,
 }
 
 impl<R: Fn(usize) -> Decision, S: Fn(usize, bool) -> Decision> Rule<R, S> {
@@ -126,7 +128,9 @@ impl<R: Fn(usize) -> Decision, S: Fn(usize, bool) -> Decision> Rule<R, S> {
 
     /// Returns the decision about a Provenance of `shared/`, which depends on its targets and not on the resources that refer to it.
     fn shared_provenance(&self, lake: &RandomLake, shared: &[Decision], number: usize) -> Decision {
-        if names_patients_resource(lake, number) {
+        if names_patients_resource(lake, number)
+            || targets(lake, number).any(|target| self.withheld_of_shared.contains(&target))
+        {
             return Decision::Out;
         }
         let is_about = |number: usize, decision: Decision| {

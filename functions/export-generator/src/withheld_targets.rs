@@ -1,0 +1,112 @@
+//! Withholds the Provenance of `shared/` that is about a withheld resource there, by rule 9 in [`domain::filter`]. A target is often not
+//! among the resources that the export follows, so its labels are read for this decision only.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use domain::error::Result;
+use domain::filter::{Filter, Refusal, Verdict};
+use domain::ledger::Reason;
+use domain::ports::records::{Records, SharedLine};
+use fhir::head::Plain;
+use fhir::references::{parse, target_values};
+use fhir::spelling::plainly;
+
+use crate::walk::Walk;
+
+/// The maximum number of targets of one Provenance whose labels are read.
+const MAX_TARGETS: usize = 1_000;
+/// The number of targets that are fetched at once.
+const AT_ONCE: usize = 200;
+
+/// The targets that are withheld.
+#[derive(Default)]
+pub(crate) struct WithheldTargets {
+    refused: HashMap<String, Refusal>,
+    /// The Provenance resources that have more than [`MAX_TARGETS`] targets.
+    too_large: HashSet<String>,
+}
+
+/// Returns the targets of a Provenance.
+fn targets(line: &[u8]) -> Vec<String> {
+    let mut targets = Vec::new();
+    target_values(&plainly(line), |target| {
+        targets.extend(parse(target).map(|reference| reference.text.to_owned()));
+    });
+    targets
+}
+
+/// Returns the refusal of access to a resource of `shared/`: by the labels of one of its versions, or because they cannot be read.
+fn refusal(filter: &Filter<'_>, found: &SharedLine) -> Option<Refusal> {
+    let unreadable = Some(Refusal { category: None });
+    if !found.is_whole {
+        return unreadable;
+    }
+    let of_version = |line: &Vec<u8>| {
+        let mut plain = Plain::default();
+        filter.read(line, &mut plain).map_or(unreadable, |version| filter.refusal_of_version(&version))
+    };
+    std::iter::once(&found.line).chain(&found.earlier).find_map(of_version)
+}
+
+impl WithheldTargets {
+    /// Reads the labels of the targets of these lines, except those on which the export has decided.
+    pub(crate) async fn read(
+        &mut self,
+        records: &dyn Records,
+        filter: &Filter<'_>,
+        lines: &[SharedLine],
+        walk: &Walk,
+    ) -> Result<()> {
+        if !filter.withholds_documents() {
+            return Ok(());
+        }
+        let mut unknown = BTreeSet::new();
+        for found in lines.iter().filter(|found| is_candidate(found)) {
+            let targets = targets(&found.line);
+            if targets.len() > MAX_TARGETS {
+                self.too_large.insert(found.reference.clone());
+                continue;
+            }
+            let is_unknown =
+                |target: &String| !self.refused.contains_key(target) && !walk.is_permitted(target);
+            unknown.extend(targets.into_iter().filter(is_unknown));
+        }
+        while !unknown.is_empty() {
+            let batch = std::iter::from_fn(|| unknown.pop_first()).take(AT_ONCE).collect();
+            for found in records.supporting(&batch).await?.lines {
+                if let Some(refusal) = refusal(filter, &found) {
+                    self.refused.insert(found.reference, refusal);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the verdict on a resource: that of the filter, unless it is Provenance about a withheld resource.
+    pub(crate) fn verdict(&self, found: &SharedLine, verdict: Verdict) -> Verdict {
+        if verdict.follows().is_none() || !is_candidate(found) {
+            return verdict;
+        }
+        let refusals: Vec<_> =
+            targets(&found.line).iter().filter_map(|target| self.refused.get(target)).collect();
+        match refusals.iter().find_map(|refusal| refusal.category) {
+            Some(category) => Verdict::Withhold(category),
+            None if refusals.is_empty() => verdict,
+            None => Verdict::LeaveOut(Reason::Provenance),
+        }
+    }
+
+    /// Returns the problem of a Provenance whose targets are too many to read their labels.
+    pub(crate) fn problem(&self, reference: &str) -> Option<String> {
+        self.too_large.contains(reference).then(|| {
+            format!(
+                "{reference} in shared/ has more than {MAX_TARGETS} targets, and the labels of all of them must be read, so it is not exported: divide it"
+            )
+        })
+    }
+}
+
+/// Returns whether a resource is Provenance that may be exported.
+fn is_candidate(found: &SharedLine) -> bool {
+    !found.is_of_patient && found.reference.starts_with("Provenance/")
+}
