@@ -104,11 +104,23 @@ impl Admin {
     /// Refuses a job whose permission for private topics has ended. The form promises the patient that day, after which no files
     /// may exist.
     pub(crate) fn check_permission(&self, job: &Job) -> Result<()> {
-        let due = SignedDuration::from_hours(24 * self.settings.pages.due_days);
-        match job.header().permission_is_over(due, self.clock.now()) {
+        match job.header().permission_is_over(self.due(), self.clock.now()) {
             true => Err(Error::conflict(PERMISSION_OVER)),
             false => Ok(()),
         }
+    }
+
+    /// Returns the time for which the permission for private topics is valid.
+    fn due(&self) -> SignedDuration {
+        SignedDuration::from_hours(24 * self.settings.pages.due_days)
+    }
+
+    /// Returns the time for which staff can restore a job that they delete now. It ends with the permission for private topics, after
+    /// which no files may exist; zero or less if it has ended. It is stored with the deletion, because cleanup does not know the settings.
+    pub(crate) fn undo_time(&self, job: &Job) -> SignedDuration {
+        let undo = self.settings.retention.undo;
+        let end = job.header().permission_ends(self.due());
+        end.map_or(undo, |end| undo.min(end.duration_since(self.clock.now())))
     }
 
     pub(crate) async fn reject_job(

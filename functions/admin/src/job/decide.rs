@@ -19,7 +19,7 @@ use web::receiver::receiver;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
-use super::export_page::{ExportPage, PERMISSION_ENDED, Said, UNDO_ENDED, changed};
+use super::export_page::{ExportPage, Said, UNDO_ENDED, changed};
 use crate::api::REASON;
 use crate::kept::{STAY, StaffForm};
 use crate::review::Rejection;
@@ -109,7 +109,7 @@ fn rejection(form: &Form) -> Result<Rejection, FieldProblem> {
 pub(crate) async fn ask_delete(page: ExportPage) -> Result<Response, PageError> {
     let stored = page.stored().await?;
     let decided = page.decided(&stored).await?;
-    let undo = page.state.settings.retention.undo;
+    let undo = page.state.undo_time(&stored.job);
     Ok(html(StatusCode::OK, &DeletePage::new(page.username, decided, &stored.job, undo)))
 }
 
@@ -175,7 +175,7 @@ impl ExportPage {
         }
         let stored = living(Some(stored), state.clock.now())?;
         seen.check(stored.version)?;
-        let undo = state.settings.retention.undo;
+        let undo = state.undo_time(&stored.job);
         let can_be_undone = stored.job.can_be_restored() && undo.is_positive();
         let event = Event::new(Actor::staff(username), Action::Deleted).of(&stored.job);
         let at = (state.clock.now(), undo);
@@ -213,7 +213,6 @@ impl ExportPage {
             // The page says who ended the time.
             return Err(gone.undo_end().map_or(NO_JOB, |_| Error::conflict(UNDO_ENDED)));
         }
-        state.check_permission(&stored.job).map_err(|_| Error::conflict(PERMISSION_ENDED))?;
         let event = Event::new(Actor::staff(username), Action::Restored).of(&stored.job);
         let restored = restore(&*state.jobs, id, username, state.clock.now());
         match state.audit.around(event, restored).await {

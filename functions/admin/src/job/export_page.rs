@@ -17,8 +17,6 @@ use crate::caller::PageStaff;
 /// The error if the patient or the app has ended the time to undo a deletion.
 pub(super) const UNDO_ENDED: &str =
     "the patient or the app has ended the time in which the deletion could be undone";
-/// The error if staff undo a deletion after the permission for private topics has ended.
-pub(super) const PERMISSION_ENDED: &str = "the patient's permission for private topics has ended: the export stays deleted, and the patient can ask again";
 
 /// The status and the message of a form whose export was changed after its page was loaded.
 pub(super) fn changed() -> (StatusCode, Said) {

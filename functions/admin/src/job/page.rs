@@ -15,7 +15,7 @@ use web::receiver::client_name;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
-use super::export_page::{ExportPage, PERMISSION_ENDED, UNDO_ENDED, status};
+use super::export_page::{ExportPage, UNDO_ENDED, status};
 use super::opened::Place;
 use crate::Admin;
 use crate::review::PERMISSION_OVER;
@@ -126,9 +126,6 @@ fn in_words(problem: &Error, stored: &StoredJob) -> Message {
         }
         (Error::Conflict(text), _) if text.as_str() == PERMISSION_OVER => {
             Message::of_catalogue("approve-permission-ended", &[])
-        }
-        (Error::Conflict(text), _) if text.as_str() == PERMISSION_ENDED => {
-            Message::of_catalogue("deleted-permission-ended", &[])
         }
         _ => Message { text: problem.to_string(), in_english: words.language.tag() != "en" },
     }

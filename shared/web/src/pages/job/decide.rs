@@ -140,12 +140,12 @@ pub struct DeletePage {
 }
 
 impl DeletePage {
-    /// Returns the page. `undo` is the time during which the deletion can be undone.
+    /// Returns the page. `undo` is the time during which the deletion can be undone; the page names the full hours.
     pub fn new(username: String, decided: Decided, job: &Job, undo: SignedDuration) -> Self {
         let words = request_context::words();
-        let undo = match job.can_be_restored() && undo > SignedDuration::ZERO {
-            true => words.text("delete-undo", &[("hours", &undo.as_hours().to_string())]),
-            false => words.text("delete-no-undo", &[]),
+        let undo = match undo.as_hours() {
+            hours @ 1.. if job.can_be_restored() => words.text("delete-undo", &[("hours", &hours.to_string())]),
+            _ => words.text("delete-no-undo", &[]),
         };
         Self { username, decided, undo }
     }
