@@ -63,6 +63,11 @@ impl Cut {
 }
 
 impl Filled {
+    /// Returns the number of stored bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn is_empty(&self) -> bool {
         self.patients.is_empty() && self.strays.is_empty()
     }
