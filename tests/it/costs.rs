@@ -114,3 +114,36 @@ fn the_cost_of_one_export_is_the_sum_of_its_parts() {
     let aws = std::fs::read_to_string(crate::house::root().join("infra/docs/aws.md")).expect("a page");
     assert!(aws.contains(&format!("one patient's export, ${together:.4}")));
 }
+
+/// Returns a cost with and without the free tiers, from a cell such as `$0.78 (the first million requests are free: $0.38)`.
+fn with_and_without_free_tiers(cell: &str) -> (f64, f64) {
+    let dollars = |text: &str| -> f64 {
+        let number = text.trim().trim_start_matches('$');
+        let end = number.find(|sign: char| sign != '.' && !sign.is_ascii_digit()).unwrap_or(number.len());
+        number[..end].parse().unwrap_or_default()
+    };
+    let full = dollars(cell);
+    let free = cell.split_once("free: ").map_or(full, |(_, rest)| dollars(rest));
+    (free, full)
+}
+
+#[test]
+fn the_pages_name_the_cost_of_a_deployment_without_requests() {
+    let page = page();
+    let (_, table) = page.split_once("## Without requests").expect("a section");
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let (together, parts) = rows.split_last().expect("rows");
+    let cells = parts.iter().filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
+    let (free, full) = cells
+        .map(with_and_without_free_tiers)
+        .reduce(|one, other| (one.0 + other.0, one.1 + other.1))
+        .expect("parts");
+    assert!(free > 1.0 && full > free, "{free} and {full}");
+    assert!(
+        together.contains(&format!("about ${free:.0} within the free tiers, ${full:.0} without")),
+        "{free} and {full}: {together}"
+    );
+    let read = |name: &str| std::fs::read_to_string(crate::house::root().join(name)).expect("a page");
+    assert!(read("infra/docs/aws.md").contains(&format!("about ${free:.0} a month within the free tiers")));
+    assert!(read("README.md").contains(&format!("on AWS costs about ${free:.0} a month")));
+}

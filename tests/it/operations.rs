@@ -1,6 +1,7 @@
-//! Operation of `template.yaml`: metrics and alarms, retention and protection of data; [`concurrency`].
+//! Operation of `template.yaml`: metrics and alarms, retention and protection of data; [`concurrency`]; [`shifts`] of traffic.
 
 mod concurrency;
+mod shifts;
 
 use std::collections::BTreeSet;
 
@@ -133,7 +134,10 @@ fn throttles_are_watched_for_each_function_of_the_template_only() {
     let throttles =
         ["RequestThrottlesAlarm", "WorkerThrottlesAlarm"].map(|id| watched(alarms[id], "Throttles"));
     let seen: BTreeSet<_> = throttles.iter().flatten().copied().collect();
-    assert_eq!(seen, template.functions().into_keys().collect());
+    // Mails that wait have their own alarm.
+    let expected = template.functions().into_keys().filter(|id| *id != "MailFunction");
+    assert_eq!(seen, expected.collect());
+    assert_eq!(watched(alarms["MailsAlarm"], "IteratorAge"), BTreeSet::from(["MailFunction"]));
     for watched in throttles {
         // An alarm reads at most ten metrics (CloudWatch, metric math).
         assert!(watched.len() <= 10);
@@ -281,18 +285,29 @@ fn every_caller_of_a_function_calls_the_version_that_takes_over() {
     for (id, (_, function)) in template.functions() {
         assert_eq!(function["Properties"]["AutoPublishCodeSha256"], json!({ "Ref": "DeploymentId" }), "{id}");
     }
-    // A rollback needs alarms that find the errors of a new version. Each alarm that the template names here must exist.
-    let document = template.document();
-    let alarms = &document["Globals"]["Function"]["DeploymentPreference"]["Alarms"];
-    let known = template.resources(ALARM);
-    for alarm in alarms.as_array().expect("alarms") {
-        assert!(alarm["Ref"].as_str().is_some_and(|id| known.contains_key(id)), "{alarm}");
+}
+
+/// EventBridge cannot publish to a topic whose policy has a condition (EventBridge, using resource-based policies).
+#[test]
+fn the_topic_of_staff_lets_event_bridge_publish_without_a_condition_and_an_alarm_watches_that() {
+    let template = Template::load();
+    for (id, policy) in template.resources("AWS::SNS::TopicPolicy") {
+        let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array().expect("statements");
+        for statement in statements {
+            let is_rule = statement["Principal"]["Service"] == "events.amazonaws.com";
+            assert!(is_rule && statement.get("Condition").is_none(), "{id}: {statement}");
+        }
     }
-    // The template tells SAM about each shift that can be chosen.
-    for shift in document["Parameters"]["TrafficShift"]["AllowedValues"].as_array().expect("values") {
-        let shift = shift.as_str().expect("a name");
-        let enabled = if shift == "None" { "false" } else { "true" };
-        assert_eq!(document["Mappings"]["TrafficShifts"][shift]["Enabled"], enabled, "{shift}");
+    let alarm = template.resources(ALARM)["StaffMailAlarm"];
+    assert_eq!(alarm["Condition"], "HasStaffEmail");
+    let dimensions = &alarm["Properties"]["Dimensions"]["Fn::If"];
+    assert_eq!(dimensions[0], "HasDefaultBus");
+    // The metrics of a rule name its bus, unless it is the default one. The ARN is `…:rule/name`, or `…:rule/bus/name`.
+    for (place, bus, part) in [(1, None, 1), (2, Some(json!({ "Ref": "EventBusName" })), 2)] {
+        let properties = json!({ "Dimensions": dimensions[place] });
+        assert_eq!(dimension(&properties, "EventBusName"), &bus.unwrap_or_default());
+        let parts = json!({ "Fn::Split": ["/", { "Fn::GetAtt": "WaitingForReview.Arn" }] });
+        assert_eq!(dimension(&properties, "RuleName"), &json!({ "Fn::Select": [part, parts] }));
     }
 }
 
@@ -300,12 +315,12 @@ fn every_caller_of_a_function_calls_the_version_that_takes_over() {
 fn the_cost_page_has_the_number_of_paid_metrics() {
     let page = std::fs::read_to_string(crate::house::root().join("infra/docs/cost.md")).expect("a page");
     let template = Template::load();
-    // Alarms about mails exist only if the stack sends mails.
-    let of_all = |alarm: &&Value| !alarm["Condition"].as_str().is_some_and(|name| name.contains("Mails"));
+    // Alarms about mails exist only if the stack sends mails to patients or to staff.
+    let of_all = |alarm: &&Value| alarm["Condition"].as_str().is_none_or(|name| name == "UsesTls");
     let alarms = template.resources(ALARM).into_values().filter(of_all);
     let watched: usize = alarms.map(|alarm| metrics(alarm).len()).sum();
     assert!(page.contains(&format!("| alarms: {watched} metrics |")), "{watched}");
-    // One more metric comes from the log filters.
+    // One more metric comes from the log filters. That of crashes has values only in the hours with a crash.
     let own = Metric::ALL.len() + 1;
     assert!(page.contains(&format!("| {own} custom metrics,")), "{own}");
 }

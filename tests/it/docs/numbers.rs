@@ -37,10 +37,12 @@ fn word(number: usize) -> &'static str {
 fn the_pages_name_the_numbers_of_functions_alarms_and_readers() {
     let template = Template::load();
     let (all, serving) = (template.functions().len(), template.serving().len());
-    // Two alarms exist only if the stack sends mails.
+    // Some alarms exist only if the stack sends mails to patients, or to staff.
     let alarms = template.resources("AWS::CloudWatch::Alarm").into_values();
-    let (of_mails, always): (Vec<_>, Vec<_>) =
+    let (of_mails, others): (Vec<_>, Vec<_>) =
         alarms.partition(|alarm| alarm["Condition"].as_str().is_some_and(|name| name.contains("Mails")));
+    let (of_staff, always): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|alarm| alarm["Condition"] == "HasStaffEmail");
     let default =
         |size: &str| tests::text(&template.document()["Parameters"][format!("{size}Concurrency")]["Default"]);
     let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
@@ -48,6 +50,7 @@ fn the_pages_name_the_numbers_of_functions_alarms_and_readers() {
         (page("aws.md"), format!("{} Lambda functions ({} serve requests;", word(all), word(serving))),
         (page("aws.md"), format!("The {} functions that serve requests", word(serving))),
         (page("aws.md"), format!("{} alarms on one SNS topic", word(always.len()))),
+        (page("aws.md"), format!("with `StaffEmail` {} more", word(of_staff.len()))),
         (page("aws.md"), format!("with `PatientMail` {} more", word(of_mails.len()))),
         (
             page("aws.md"),

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use tests::simulated::account::deployed;
 use tests::template::Template;
 
+use crate::house::root;
 use crate::template::called;
 
 #[test]
@@ -25,8 +27,32 @@ fn one_worker_is_refused_and_the_reserved_concurrency_is_the_limit() {
         defaults +=
             parameter["Default"].as_str().and_then(|most| most.parse::<u32>().ok()).expect("a number");
     }
-    // A new account runs ten functions at once; half of them stay for requests.
+    // A new account runs ten functions at once; workers use half of them at most.
     assert!(defaults <= 5);
+}
+
+/// A new table has this number of shards (DynamoDB, on-demand capacity: it begins with 4,000 writes a second, and a partition has
+/// 1,000).
+const SHARDS: u64 = 4;
+
+/// A mail server that does not respond holds each function for the time of a mail. It must not hold those that requests need.
+#[test]
+fn mails_wait_in_few_functions_and_never_in_more_than_are_reserved() {
+    for (reserves, at_once) in [("false", 4), ("true", 8)] {
+        let deployed = deployed(&[("ReserveConcurrency", reserves)]);
+        let mappings = deployed.template().resources("AWS::Lambda::EventSourceMapping");
+        for (mapping, function) in [("MailMapping", "MailFunction"), ("AnnounceMapping", "AnnounceFunction")]
+        {
+            let properties = &mappings[mapping]["Properties"];
+            let factor = properties.get("ParallelizationFactor").map(|factor| deployed.evaluate(factor));
+            let most = SHARDS * factor.map_or(1, |factor| factor.as_u64().expect("a number"));
+            let reserved =
+                &deployed.template().functions()[function].1["Properties"]["ReservedConcurrentExecutions"];
+            let reserved = deployed.evaluate(reserved);
+            assert!(reserved.is_null() || reserved == json!(most), "{function}: {reserved} for {most}");
+            assert!(most <= at_once, "{function}: {most}");
+        }
+    }
 }
 
 /// AWS requires that this number of concurrent executions of an account is not reserved.
@@ -59,6 +85,23 @@ fn concurrency_is_reserved_for_each_function_that_no_request_starts() {
     assert!(tests::text(description).ends_with(&format!("the sum of both limits and {sum}")), "{sum}");
     let page = crate::docs::page("aws.md");
     assert!(page.contains(&format!("the sum of the two limits and {sum}")), "{sum}");
+    let quota = sum + limits_in_production();
+    let configuration = std::fs::read_to_string(root().join("samconfig.toml")).expect("a configuration");
+    assert!(configuration.contains(&format!("needs a quota of {quota} concurrent executions")), "{quota}");
+}
+
+/// Returns the sum of both limits of the stage `prod`, which reserves them.
+fn limits_in_production() -> u64 {
+    let configuration = std::fs::read_to_string(root().join("samconfig.toml")).expect("a configuration");
+    let configuration: toml::Table = configuration.parse().expect("TOML");
+    let parameters = configuration["prod"]["deploy"]["parameters"]["parameter_overrides"].as_array();
+    let parameters: Vec<_> = parameters.expect("parameters").iter().filter_map(|one| one.as_str()).collect();
+    assert!(parameters.contains(&"ReserveConcurrency=true"), "{parameters:?}");
+    let limit = |size: &str| {
+        let value = parameters.iter().find_map(|one| one.strip_prefix(&format!("{size}Concurrency=")));
+        value.and_then(|value| value.parse::<u64>().ok()).expect("a limit")
+    };
+    limit("Small") + limit("Large")
 }
 
 #[test]

@@ -121,7 +121,12 @@ impl Deployed {
             ("AWS::DynamoDB::Table", "Arn") => in_region("dynamodb", &format!("table/{name}")),
             ("AWS::DynamoDB::Table", "StreamArn") => in_region("dynamodb", &format!("table/{name}/stream/1")),
             ("AWS::SecretsManager::Secret", "Id") => in_region("secretsmanager", &format!("secret:{name}")),
-            ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::000000000000:role/simulated-{name}-1"),
+            // CloudFormation shortens the names of roles, so nothing may rely on the name of the stack in them.
+            ("AWS::IAM::Role", "Arn") => {
+                let path = &self.template.document()["Resources"][id]["Properties"]["Path"];
+                let path = if path.is_null() { "/".to_owned() } else { text(&self.evaluate(path)) };
+                format!("arn:aws:iam::000000000000:role{path}{}-1", &name[..4])
+            }
             (kind, _) => panic!("{path} of a {kind} is not evaluated here"),
         }
     }
