@@ -1,9 +1,13 @@
 //! The loader: `ehi load`.
 
 mod binaries;
+mod bucket;
 mod deletions;
+mod history;
+mod many;
 mod moved;
 mod obvious;
+mod stopped;
 mod subjects;
 mod unmatched;
 

@@ -12,6 +12,14 @@ pub(crate) fn generation() -> (String, jiff::Timestamp) {
 }
 
 /// When a generation was begun, in milliseconds.
-pub(crate) fn begun(generation: &str) -> Option<i64> {
+fn begun(generation: &str) -> Option<i64> {
     generation.split('-').next()?.parse().ok()
+}
+
+/// The time after which the files of a generation that was never completed are removed. Making an index does not take as long.
+const ABANDONED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Returns whether nobody writes the files of a generation any more that is not complete.
+pub(crate) fn is_abandoned(generation: &str, now: jiff::Timestamp) -> bool {
+    begun(generation).is_some_and(|begun| begun < now.as_millisecond().saturating_sub(ABANDONED_MS))
 }

@@ -18,8 +18,8 @@ use domain::ports::files::Files;
 use domain::ports::records::{Entry, Parts, Records};
 use futures_util::stream::{self, StreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
-use storage::patient_index::{Current, IndexLine, Kept, add, write};
-use storage::sorter::{Limits, Sorter};
+use storage::patient_index::{Current, Kept, add, write};
+use storage::sorter::{Limits, PlainRow, Sorter};
 
 use crate::Failure;
 use crate::generation::generation;
@@ -258,7 +258,7 @@ impl Lake {
     async fn read(
         &self,
         mut patients: &[PatientId],
-        sorter: &mut Sorter<'_, IndexLine>,
+        sorter: &mut Sorter<'_, PlainRow>,
     ) -> Result<(), Failure> {
         while !patients.is_empty() {
             let parts = match self.records.parts_of(patients).await {

@@ -22,6 +22,29 @@ pub trait Row: Ord + Sized + Send {
     fn read(line: &[u8]) -> Result<Self>;
 }
 
+/// A row that is only its line. Rows are in the order of their bytes, and equal rows are one row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlainRow(pub Vec<u8>);
+
+impl Row for PlainRow {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.0.len()
+    }
+
+    fn replaces(&self, before: &Self) -> bool {
+        self == before
+    }
+
+    fn write(&self, buffer: &mut Vec<u8>) -> Result<()> {
+        buffer.extend_from_slice(&self.0);
+        Ok(())
+    }
+
+    fn read(line: &[u8]) -> Result<Self> {
+        Ok(Self(line.to_vec()))
+    }
+}
+
 /// How much is sorted, and merged, at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

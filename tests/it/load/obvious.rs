@@ -176,7 +176,7 @@ fn find_patient(element: &mut Value, patients: &[Value]) {
 }
 
 /// Returns the expected lake: the lines of each patient, of `shared/` and of the groups.
-fn expected(stays: BTreeMap<String, Value>) -> BTreeMap<String, Vec<Value>> {
+pub(super) fn expected(stays: BTreeMap<String, Value>) -> BTreeMap<String, Vec<Value>> {
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
     for (key, resource) in &stays {
         let direct = patients(resource);

@@ -8,7 +8,7 @@ use domain::chunk::Progress;
 use domain::error::{Result, Store};
 use domain::ids::{ChunkId, JobId};
 use domain::job::{Job, JobState};
-use domain::ports::files::{Announced, ByteStream, FileWriter, Files, Linked, UploadForm};
+use domain::ports::files::{Announced, ByteStream, FilePart, FileWriter, Files, Joiner, Linked, UploadForm};
 use domain::ports::jobs::{
     Append, DoneChunk, Finished, JobPage, JobQuery, Jobs, StoredChunk, StoredJob, StoredResult,
 };
@@ -80,6 +80,11 @@ impl<H: Hook> Queue for Port<dyn Queue, H> {
     }
 }
 
+/// Returns a store of files with a hook.
+pub fn files<H: Hook>(inner: Arc<dyn Files>, hook: Arc<H>) -> Arc<dyn Files> {
+    Arc::new(Port { inner, hook })
+}
+
 /// Returns the receiving end of a queue with the same hook as its sending end.
 pub fn inbox<H: Hook>(inner: Arc<dyn Inbox>, hook: Arc<H>) -> Arc<dyn Inbox> {
     Arc::new(Port { inner, hook })
@@ -146,7 +151,14 @@ impl<H: Hook> Files for Port<dyn Files, H> {
     }
 
     async fn link(&self, key: &str, lifetime: SignedDuration, file: Linked<'_>) -> Result<Option<String>> {
-        self.call(Store::Files, self.inner.link(key, lifetime, file)).await
+        match self.hook.link(key) {
+            Some(link) => Ok(Some(link)),
+            None => self.call(Store::Files, self.inner.link(key, lifetime, file)).await,
+        }
+    }
+
+    fn has_links(&self) -> bool {
+        self.hook.has_links() || self.inner.has_links()
     }
 
     fn takes_uploads(&self) -> bool {
@@ -170,6 +182,13 @@ impl<H: Hook> Files for Port<dyn Files, H> {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         self.call(Store::Files, self.inner.list(prefix)).await
+    }
+}
+
+#[async_trait]
+impl<H: Hook> Joiner for Port<dyn Joiner, H> {
+    async fn join(&self, key: &str, parts: &[FilePart]) -> Result<()> {
+        self.call(Store::Files, self.inner.join(key, parts)).await
     }
 }
 

@@ -9,10 +9,7 @@ use storage::patient_index::{CURRENT, Current};
 
 use super::Lake;
 use crate::Failure;
-use crate::generation::begun;
-
-/// The age after which the files of a generation that was never published are removed. No scan takes as long.
-const ABANDONED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+use crate::generation::is_abandoned;
 
 /// The index that was the current one at the begin of the work.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,9 +63,7 @@ impl Lake {
             let Some(generation) = entry.strip_suffix('/') else { continue };
             let is_before = before.is_some_and(|before| before.generation == generation);
             let is_earlier = before.and_then(|before| before.replaced.as_deref()) == Some(generation);
-            let is_abandoned = begun(generation)
-                .is_some_and(|begun| begun < made.made.as_millisecond().saturating_sub(ABANDONED_MS));
-            if !is_before && (is_earlier || is_abandoned) {
+            if !is_before && (is_earlier || is_abandoned(generation, made.made)) {
                 self.files.remove_prefix(&format!("{INDEX}/{entry}")).await?;
             }
         }

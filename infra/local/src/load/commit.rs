@@ -27,13 +27,15 @@ pub(super) struct Changes<'l> {
     /// The number of new files.
     files: AtomicU64,
     list: Mutex<BufWriter<File>>,
+    /// Whether the new files must survive a power cut, because they replace existing ones.
+    is_durable: bool,
 }
 
 impl<'l> Changes<'l> {
-    pub(super) fn new(directory: &'l Path) -> Result<Self, Failure> {
+    pub(super) fn new(directory: &'l Path, is_durable: bool) -> Result<Self, Failure> {
         let path = directory.join("changes.part");
         let list = File::create(&path).map_err(|error| Failure::of_path(&path, &error))?;
-        Ok(Self { directory, files: AtomicU64::new(0), list: Mutex::new(BufWriter::new(list)) })
+        Ok(Self { directory, files: AtomicU64::new(0), list: Mutex::new(BufWriter::new(list)), is_durable })
     }
 
     /// Returns the path of the next new file, in an existing directory.
@@ -42,6 +44,11 @@ impl<'l> Changes<'l> {
         let directory = self.directory.join(format!("new-{}", number / FILES_EACH));
         std::fs::create_dir_all(&directory).map_err(|error| Failure::of_path(&directory, &error))?;
         Ok(directory.join(number.to_string()))
+    }
+
+    /// Waits until the content of a new file is on the disk, if it must be there before a file of the lake is changed.
+    pub(super) fn sync(&self, new: &File) -> std::io::Result<()> {
+        if self.is_durable { new.sync_data() } else { Ok(()) }
     }
 
     /// Gives a new file its final name, and replaces the file that has this name.
@@ -75,11 +82,22 @@ impl<'l> Changes<'l> {
         let list = self.list.into_inner().unwrap_or_else(PoisonError::into_inner);
         let complete = || {
             list.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-            std::fs::rename(&part, &path)
+            if self.is_durable {
+                for number in 0..self.files.load(Ordering::Relaxed).div_ceil(FILES_EACH) {
+                    File::open(self.directory.join(format!("new-{number}")))?.sync_all()?;
+                }
+            }
+            std::fs::rename(&part, &path)?;
+            File::open(self.directory)?.sync_all()
         };
         complete().map_err(|error| Failure::of_path(&path, &error))?;
         make(&path)
     }
+}
+
+/// Returns whether the list of changes in a temporary directory is complete, so that the next load makes them.
+pub(super) fn is_listed(directory: &Path) -> bool {
+    directory.join(LIST).is_file()
 }
 
 /// Completes the changes of loads that were stopped. Returns their number.
@@ -114,7 +132,8 @@ fn make(list: &Path) -> Result<(), Failure> {
     while let (Some(from), Some(to), Some(before)) =
         (next().map_err(failed)?, next().map_err(failed)?, next().map_err(failed)?)
     {
-        change(&from, &to, &before).map_err(|error| Failure::of_path(&from, &error))?;
+        let named = if to == Path::new("") { &from } else { &to };
+        change(&from, &to, &before).map_err(|error| Failure::of_path(named, &error))?;
     }
     Ok(())
 }
@@ -145,54 +164,4 @@ fn unless_missing(done: std::io::Result<()>) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Stops after each number of changes, and completes them: the result is always the same.
-    #[test]
-    fn changes_are_completed_wherever_they_were_stopped() {
-        for stopped_after in 0..=5 {
-            let lake = tempfile::tempdir().expect("a directory");
-            let path = |name: &str| lake.path().join(name);
-            let write = |name: &str, text: &str| {
-                std::fs::create_dir_all(path(name).parent().expect("a directory")).expect("created");
-                std::fs::write(path(name), text).expect("written");
-            };
-            for (name, text) in [("p1/records", "damaged"), ("p1/other", "old"), ("p2/records", "old")] {
-                write(name, text);
-            }
-            let temporary = path(&format!("{TEMPORARY}x"));
-            std::fs::create_dir(&temporary).expect("created");
-            let changes = Changes::new(&temporary).expect("a list");
-            let new = [changes.new_file().expect("a path"), changes.new_file().expect("a path")];
-            for (new, text) in new.iter().zip(["new 1", "new 3"]) {
-                std::fs::write(new, text).expect("written");
-            }
-            let all = [
-                [path("p1/records"), path("p1/records.damaged"), new[0].clone()],
-                [new[0].clone(), path("p1/records"), PathBuf::new()],
-                [path("p1/other"), PathBuf::new(), PathBuf::new()],
-                [path("p2/records"), PathBuf::new(), PathBuf::new()],
-                [new[1].clone(), path("p3/records"), PathBuf::new()],
-            ];
-            changes.set_aside(&all[0][0], &all[0][1], Some(&new[0])).expect("listed");
-            changes.place(&new[0], &all[1][1]).expect("listed");
-            changes.remove(&all[2][0]).expect("listed");
-            changes.remove(&all[3][0]).expect("listed");
-            changes.remove(&path("p2")).expect("listed");
-            changes.place(&new[1], &all[4][1]).expect("listed");
-            drop(changes);
-            std::fs::rename(temporary.join("changes.part"), temporary.join(LIST)).expect("renamed");
-            for [from, to, before] in &all[..stopped_after] {
-                change(from, to, before).expect("made");
-            }
-            assert_eq!(complete(lake.path()).expect("completed"), 1);
-            assert_eq!(complete(lake.path()).expect("completed"), 0);
-            let read = |name: &str| std::fs::read_to_string(path(name)).ok();
-            let found = ["p1/records", "p1/records.damaged", "p1/other", "p3/records"].map(read);
-            let expected = [Some("new 1"), Some("damaged"), None, Some("new 3")];
-            assert_eq!(found, expected.map(|text| text.map(str::to_owned)), "{stopped_after}");
-            assert!(!path("p2").exists() && !temporary.exists());
-        }
-    }
-}
+mod tests;

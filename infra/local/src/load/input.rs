@@ -32,6 +32,8 @@ pub(super) struct Piece {
 #[derive(Default)]
 pub(super) struct Inputs {
     pub(super) pieces: Vec<Piece>,
+    /// The number of the first piece.
+    pub(super) first: u32,
 }
 
 impl Inputs {
@@ -53,14 +55,14 @@ impl Inputs {
                 });
             }
         }
-        Self { pieces }
+        Self { pieces, first: 0 }
     }
 
-    /// Returns the files as one piece each.
-    pub(super) fn whole(files: Vec<PathBuf>) -> Self {
+    /// Returns the files as one piece each. `first` is the number of the first one.
+    pub(super) fn whole(files: Vec<PathBuf>, first: u32) -> Self {
         let piece =
             |file: PathBuf| Piece { path: file.into(), start: 0, end: u64::MAX, lines: AtomicU64::new(0) };
-        Self { pieces: files.into_iter().map(piece).collect() }
+        Self { pieces: files.into_iter().map(piece).collect(), first }
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use fhir::references::reference_values;
 
+use super::divide::in_parts;
 use super::follows::{Follow, Ownership, Role};
 use super::losers::Losers;
 use super::parallel::parallel;
@@ -35,7 +36,12 @@ pub(super) fn names(
         workers,
         partitions,
         || Writer::new(found),
-        |writer, index| find_targets(load, unnamed, writer, index),
+        |writer, index| {
+            let streams = [&load.names, &unnamed.uses];
+            in_parts(load, streams, index, load.sizes.joined, &mut |streams, index| {
+                find_targets(load, streams, writer, index)
+            })
+        },
     )?;
     joined.into_iter().try_for_each(Writer::finish)?;
     // A resource with a URN that cannot be resolved is written too.
@@ -43,7 +49,14 @@ pub(super) fn names(
         workers,
         partitions,
         || Sorter::new(load, unnamed, priority),
-        |sorter, index| rename(load, unnamed, found, sorter, index),
+        |sorter, index| {
+            let streams = [found, &unnamed.texts];
+            in_parts(load, streams, index, load.sizes.joined, &mut |streams, index| {
+                rename(load, streams, sorter, index)
+            })?;
+            unnamed.texts.remove(index);
+            Ok(())
+        },
     )?;
     for sorter in sent {
         notes.add(sorter.finish()?.0);
@@ -54,12 +67,12 @@ pub(super) fn names(
 /// Writes the target of each URN of a partition for the resources that use it.
 fn find_targets(
     load: &Load<'_>,
-    unnamed: &Unnamed,
+    [names, uses]: [&Stream; 2],
     writer: &mut Writer<'_>,
     index: usize,
 ) -> Result<(), Failure> {
     load.check_interrupted()?;
-    let (named, uses) = (load.names.read(index)?, unnamed.uses.read(index)?);
+    let (named, uses) = (names.read(index)?, uses.read(index)?);
     let mut targets: HashMap<&[u8], (u64, &[u8])> = HashMap::new();
     let mut fields = Fields(&named);
     while !fields.is_empty() {
@@ -87,13 +100,12 @@ fn find_targets(
 /// Writes the waiting resources of a partition with the targets of their URNs.
 fn rename(
     load: &Load<'_>,
-    unnamed: &Unnamed,
-    found: &Stream,
+    [found, texts]: [&Stream; 2],
     sorter: &mut Sorter<'_>,
     index: usize,
 ) -> Result<(), Failure> {
     load.check_interrupted()?;
-    let (found, texts) = (found.read(index)?, unnamed.texts.read(index)?);
+    let (found, texts) = (found.read(index)?, texts.read(index)?);
     let mut targets: HashMap<(u64, &[u8]), &[u8]> = HashMap::new();
     let mut fields = Fields(&found);
     while !fields.is_empty() {
@@ -105,7 +117,6 @@ fn rename(
         let text = renamed(waiting.text, |urn| targets.get(&(waiting.number, urn)).copied());
         sorter.send_named(Waiting { text: &text, ..waiting })?;
     }
-    unnamed.texts.remove(index);
     Ok(())
 }
 
@@ -129,29 +140,41 @@ fn renamed<'t>(text: &[u8], target: impl Fn(&[u8]) -> Option<&'t [u8]>) -> Vec<u
 pub(super) fn decide(load: &Load<'_>, workers: usize) -> Result<(Losers, Notes), Failure> {
     let losers = Losers::new(load.resources.load(Ordering::Relaxed));
     let decided = parallel(workers, load.versions.len(), Notes::default, |notes, index| {
-        load.check_interrupted()?;
-        let bytes = load.versions.read(index)?;
-        let versions = versions(&bytes)?;
-        let mut stays: HashMap<&[u8], &Version<'_>, foldhash::fast::FixedState> = HashMap::default();
-        stays.reserve(versions.len());
-        for version in &versions {
-            let best = stays.entry(version.key).or_insert(version);
-            if (version.updated, version.rank) > (best.updated, best.rank) {
-                *best = version;
-            }
-        }
-        if stays.len() < versions.len() {
-            replaced(&versions, &stays, &losers, notes);
-            moved::note(&versions, &stays, notes);
-        }
-        let links = load.links.read(index)?;
-        unresolved(load, &links, |target| stays.contains_key(target), notes)
+        in_parts(load, [&load.versions, &load.links], index, load.sizes.joined, &mut |streams, index| {
+            decide_of(load, streams, index, &losers, notes)
+        })
     })?;
     let mut notes = Notes::default();
     for more in decided {
         notes.add(more);
     }
     Ok((losers, notes))
+}
+
+/// Determines the versions of a partition that are kept.
+fn decide_of(
+    load: &Load<'_>,
+    [of_versions, links]: [&Stream; 2],
+    index: usize,
+    losers: &Losers,
+    notes: &mut Notes,
+) -> Result<(), Failure> {
+    load.check_interrupted()?;
+    let bytes = of_versions.read(index)?;
+    let versions = versions(&bytes)?;
+    let mut stays: HashMap<&[u8], &Version<'_>, foldhash::fast::FixedState> = HashMap::default();
+    stays.reserve(versions.len());
+    for version in &versions {
+        let best = stays.entry(version.key).or_insert(version);
+        if (version.updated, version.rank) > (best.updated, best.rank) {
+            *best = version;
+        }
+    }
+    if stays.len() < versions.len() {
+        replaced(&versions, &stays, losers, notes);
+        moved::note(&versions, &stays, notes);
+    }
+    unresolved(load, &links.read(index)?, |target| stays.contains_key(target), notes)
 }
 
 /// Records the versions that another version replaces.
@@ -220,42 +243,21 @@ pub(super) fn follow(
         found.len(),
         || Writer::new(found),
         |writer, index| {
-            load.check_interrupted()?;
-            homes_of_followed(load, losers, index, writer)
+            let streams = [&load.follows, &load.versions];
+            in_parts(load, streams, index, load.sizes.joined, &mut |streams, index| {
+                load.check_interrupted()?;
+                homes_of_followed(losers, streams, index, writer)
+            })
         },
     )?;
     joined.into_iter().try_for_each(Writer::finish)?;
     let none = Unnamed::new(std::path::Path::new(""), "none", 1);
     let begin = || Sorter::new(load, &none, Priority::Existing);
     let sent = parallel(workers, found.len(), begin, |sorter, index| {
-        load.check_interrupted()?;
-        let (found, followers) = (found.read(index)?, load.followers.read(index)?);
-        let (mut homes, mut last) = (HashMap::<u64, BTreeSet<&[u8]>>::new(), HashMap::new());
-        let mut fields = Fields(&found);
-        while !fields.is_empty() {
-            let (number, is_last_resort) = (fields.number()?, fields.number()? == 1);
-            let homes = if is_last_resort { &mut last } else { &mut homes };
-            homes.entry(number).or_default().insert(fields.text()?);
-        }
-        let mut fields = Fields(&followers);
-        while !fields.is_empty() {
-            let (number, place) = (fields.number()?, Place::of(fields.number()?));
-            let (resource_type, id, text) = (fields.text()?, fields.text()?, fields.text()?);
-            let mut all = homes.remove(&number).unwrap_or_default();
-            all.extend(fields.texts()?);
-            if all.is_empty() {
-                all = last.remove(&number).unwrap_or_default();
-            }
-            if losers.contains(number) {
-                continue;
-            }
-            let (resource_type, id) = (String::from_utf8_lossy(resource_type), String::from_utf8_lossy(id));
-            let all: Vec<_> = all.into_iter().collect();
-            if resource_type == "Binary" && all.is_empty() && place.piece != Place::LAKE {
-                sorter.note_unplaced(place, &id);
-            }
-            sorter.place(number, &resource_type, &id, text, &all, None)?;
-        }
+        let streams = [found, &load.followers];
+        in_parts(load, streams, index, load.sizes.joined, &mut |streams, index| {
+            place_followers(load, losers, streams, index, sorter)
+        })?;
         load.followers.remove(index);
         Ok(())
     })?;
@@ -265,14 +267,54 @@ pub(super) fn follow(
     Ok(notes)
 }
 
-/// Writes the patients of the resources in one partition, for the resources that follow them.
-fn homes_of_followed(
+/// Writes the followers of a partition to the streams of their patients.
+fn place_followers(
     load: &Load<'_>,
     losers: &Losers,
+    [found, followers]: [&Stream; 2],
+    index: usize,
+    sorter: &mut Sorter<'_>,
+) -> Result<(), Failure> {
+    load.check_interrupted()?;
+    let (found, followers) = (found.read(index)?, followers.read(index)?);
+    let (mut homes, mut last) = (HashMap::<u64, BTreeSet<&[u8]>>::new(), HashMap::new());
+    let mut fields = Fields(&found);
+    while !fields.is_empty() {
+        let (number, is_last_resort) = (fields.number()?, fields.number()? == 1);
+        let homes = if is_last_resort { &mut last } else { &mut homes };
+        homes.entry(number).or_default().insert(fields.text()?);
+    }
+    let mut fields = Fields(&followers);
+    while !fields.is_empty() {
+        let (number, place) = (fields.number()?, Place::of(fields.number()?));
+        let (resource_type, id, text) = (fields.text()?, fields.text()?, fields.text()?);
+        let directory = std::str::from_utf8(fields.text()?).ok().filter(|patient| !patient.is_empty());
+        let mut all = homes.remove(&number).unwrap_or_default();
+        all.extend(fields.texts()?);
+        if all.is_empty() {
+            all = last.remove(&number).unwrap_or_default();
+        }
+        if losers.contains(number) {
+            continue;
+        }
+        let (resource_type, id) = (String::from_utf8_lossy(resource_type), String::from_utf8_lossy(id));
+        let all: Vec<_> = all.into_iter().collect();
+        if resource_type == "Binary" && all.is_empty() && place.piece != Place::LAKE {
+            sorter.note_unplaced(place, &id);
+        }
+        sorter.place(number, &resource_type, &id, text, &all, directory)?;
+    }
+    Ok(())
+}
+
+/// Writes the patients of the resources in one partition, for the resources that follow them.
+fn homes_of_followed(
+    losers: &Losers,
+    [follows, of_versions]: [&Stream; 2],
     index: usize,
     writer: &mut Writer<'_>,
 ) -> Result<(), Failure> {
-    let follows = load.follows.read(index)?;
+    let follows = follows.read(index)?;
     let (mut claims, mut followers) = (HashMap::<&[u8], Ownership<'_>>::new(), Vec::new());
     let mut fields = Fields(&follows);
     while !fields.is_empty() {
@@ -288,7 +330,7 @@ fn homes_of_followed(
     if followers.is_empty() {
         return Ok(());
     }
-    let bytes = load.versions.read(index)?;
+    let bytes = of_versions.read(index)?;
     for version in versions(&bytes)?.into_iter().filter(|version| !losers.contains(version.number)) {
         if let Some(claims) = claims.get_mut(version.key) {
             claims.add_own(version.homes);

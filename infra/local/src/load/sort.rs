@@ -300,6 +300,7 @@ impl<'l> Sorter<'l> {
             put_text(buffer, resource.resource_type.as_bytes());
             put_text(buffer, resource.id.as_bytes());
             put_text(buffer, resource.text);
+            put_text(buffer, resource.directory.as_deref().unwrap_or_default().as_bytes());
             put_texts(buffer, homes);
         })
     }
@@ -326,10 +327,7 @@ impl<'l> Sorter<'l> {
             self.texts
                 .push(hash(home), |buffer| put_resource(buffer, &spill::Head { home, ..head }, text))?;
             if directory.is_none_or(|directory| directory.as_bytes() != home) {
-                self.homes.push(key, |buffer| {
-                    put_number(buffer, key);
-                    put_text(buffer, home);
-                })?;
+                self.homes.push(key, |buffer| put_text(buffer, home))?;
             }
         }
         Ok(())

@@ -1,14 +1,24 @@
 //! Temporary files for sorting: streams of small records on disk, each partitioned by a hash. Therefore a worker needs memory for only one
-//! partition, independent of the size of the input.
+//! partition, independent of the size of the input. A partition that is too large is divided further: see
+//! [`divide`](super::divide).
+//!
+//! Each record has a frame: its hash and its length.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Cursor, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Failure;
 use crate::private::FILE_MODE;
+
+mod fields;
+mod texts;
+
+pub(super) use self::fields::{Fields, put_number, put_text, put_texts};
+use self::texts::Source;
+pub(super) use self::texts::{Head, Run, Texts, put_resource};
 
 /// The size of all buffers of a writer in bytes.
 const BUFFERS: usize = 4 * 1024 * 1024;
@@ -17,16 +27,34 @@ const MIN_BUFFER: usize = 4 * 1024;
 const MAX_BUFFER: usize = 64 * 1024;
 /// The maximum size of a partition that is read into memory completely. Of a larger partition, only the heads are in memory.
 const WHOLE: u64 = 64 * 1024 * 1024;
+/// The size of a frame in bytes: a hash of 8 bytes, and a length of 4.
+const FRAME: usize = 12;
 
 /// A stream of records on disk, in partitions.
 pub(super) struct Stream {
     partitions: Vec<(PathBuf, Mutex<()>)>,
+    /// A hash is divided by this number before its partition is determined. It is 1, unless the stream is a part of another one.
+    divisor: u64,
 }
 
 impl Stream {
     pub(super) fn new(directory: &Path, name: &str, partitions: usize) -> Self {
-        let partition = |index| (directory.join(format!("{name}-{index}")), Mutex::new(()));
-        Self { partitions: (0..partitions).map(partition).collect() }
+        Self::with(|index| directory.join(format!("{name}-{index}")), partitions, 1)
+    }
+
+    fn with(path: impl Fn(usize) -> PathBuf, partitions: usize, divisor: u64) -> Self {
+        let partition = |index| (path(index), Mutex::new(()));
+        Self { partitions: (0..partitions).map(partition).collect(), divisor }
+    }
+
+    /// Returns an empty stream of this many partitions, for the records of one partition of this stream.
+    pub(super) fn part(&self, index: usize, partitions: usize) -> Self {
+        let path = |part| {
+            let mut path = self.partitions[index].0.clone().into_os_string();
+            path.push(format!("-{part}"));
+            PathBuf::from(path)
+        };
+        Self::with(path, partitions, self.divisor.saturating_mul(self.partitions.len() as u64))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -36,9 +64,10 @@ impl Stream {
     /// Returns the partition of a hash.
     pub(super) fn of(&self, hash: u64) -> usize {
         // The remainder is less than the number of partitions.
-        usize::try_from(hash % self.partitions.len() as u64).unwrap_or_default()
+        usize::try_from(hash / self.divisor % self.partitions.len() as u64).unwrap_or_default()
     }
 
+    /// Returns the size of a partition in bytes, with the frames.
     pub(super) fn bytes(&self, index: usize) -> u64 {
         std::fs::metadata(&self.partitions[index].0).map(|metadata| metadata.len()).unwrap_or_default()
     }
@@ -47,12 +76,31 @@ impl Stream {
         (0..self.len()).all(|index| self.bytes(index) == 0)
     }
 
-    /// Reads all records of a partition.
+    /// Reads all records of a partition, without their frames.
     pub(super) fn read(&self, index: usize) -> Result<Vec<u8>, Failure> {
+        without_frames(self.read_framed(index)?)
+    }
+
+    fn read_framed(&self, index: usize) -> Result<Vec<u8>, Failure> {
         match std::fs::read(&self.partitions[index].0) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             read => read.map_err(|error| Failure::of_path(&self.partitions[index].0, &error)),
         }
+    }
+
+    /// Reads the records of a partition one by one, from this offset on. Between two records, [`Records::offset`] is such an offset.
+    pub(super) fn records(&self, index: usize, offset: u64) -> Result<Records, Failure> {
+        let path = &self.partitions[index].0;
+        let broken = |error: std::io::Error| Failure::of_path(path, &error);
+        let file = match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            file => Some(file.map_err(broken)?),
+        };
+        let mut reader = file.map(|file| BufReader::with_capacity(MAX_BUFFER, file));
+        if let Some(reader) = &mut reader {
+            reader.seek(SeekFrom::Start(offset)).map_err(broken)?;
+        }
+        Ok(Records { reader, offset, record: Vec::new() })
     }
 
     /// Reads the resources of a partition. The texts of a large partition stay on disk.
@@ -60,7 +108,7 @@ impl Stream {
         let path = &self.partitions[index].0;
         let broken = |error: std::io::Error| Failure::of_path(path, &error);
         if self.bytes(index) <= WHOLE {
-            return Texts::scan(Source::Memory(self.read(index)?));
+            return Texts::scan(Source::Memory(self.read_framed(index)?));
         }
         Texts::scan(Source::File(File::open(path).map_err(broken)?))
     }
@@ -83,6 +131,63 @@ impl Stream {
     }
 }
 
+/// Moves the records together, over their frames.
+fn without_frames(mut framed: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    let (mut from, mut to) = (0, 0);
+    while from < framed.len() {
+        let frame = framed[from..].first_chunk().ok_or_else(damaged)?;
+        let (begin, (_, length)) = (from + FRAME, frame_of(frame));
+        from = begin + length;
+        if from > framed.len() {
+            return Err(damaged());
+        }
+        framed.copy_within(begin..from, to);
+        to += length;
+    }
+    framed.truncate(to);
+    Ok(framed)
+}
+
+/// Returns the hash and the length of a frame.
+fn frame_of(frame: &[u8; FRAME]) -> (u64, usize) {
+    let [a, b, c, d, e, f, g, h, length @ ..] = *frame;
+    (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u32::from_le_bytes(length) as usize)
+}
+
+/// The records of a partition that are read one by one.
+pub(super) struct Records {
+    /// `None` if the partition has no file.
+    reader: Option<BufReader<File>>,
+    offset: u64,
+    record: Vec<u8>,
+}
+
+impl Records {
+    /// Returns the hash and the fields of the next record; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, Fields<'_>)>, Failure> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        let mut frame = [0; FRAME];
+        let mut read = 0;
+        while read < FRAME {
+            match reader.read(&mut frame[read..])? {
+                0 if read == 0 => return Ok(None),
+                0 => return Err(damaged()),
+                more => read += more,
+            }
+        }
+        let (hash, length) = frame_of(&frame);
+        self.record.resize(length, 0);
+        reader.read_exact(&mut self.record).map_err(|_| damaged())?;
+        self.offset += (FRAME + length) as u64;
+        Ok(Some((hash, Fields(&self.record))))
+    }
+
+    /// Returns the offset of the next record.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
 /// One worker's buffered writer to a stream.
 pub(super) struct Writer<'s> {
     stream: &'s Stream,
@@ -101,7 +206,12 @@ impl<'s> Writer<'s> {
     pub(super) fn push(&mut self, hash: u64, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Failure> {
         let index = self.stream.of(hash);
         let buffer = &mut self.buffers[index];
+        let begin = buffer.len() + FRAME;
+        buffer.extend_from_slice(&hash.to_le_bytes());
+        buffer.extend_from_slice(&[0; 4]);
         write(buffer);
+        let length = u32::try_from(buffer.len() - begin).map_err(|_| damaged())?;
+        buffer[begin - 4..begin].copy_from_slice(&length.to_le_bytes());
         if buffer.len() >= self.limit {
             self.stream.append(index, buffer)?;
             buffer.clear();
@@ -115,240 +225,6 @@ impl<'s> Writer<'s> {
             self.stream.append(index, buffer)?;
         }
         Ok(())
-    }
-}
-
-/// Appends a number.
-pub(super) fn put_number(buffer: &mut Vec<u8>, number: u64) {
-    buffer.extend_from_slice(&number.to_le_bytes());
-}
-
-/// Appends a text and its length.
-pub(super) fn put_text(buffer: &mut Vec<u8>, text: &[u8]) {
-    put_number(buffer, text.len() as u64);
-    buffer.extend_from_slice(text);
-}
-
-/// Reads the fields of records in the order in which they were written.
-#[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
-
-impl<'a> Fields<'a> {
-    pub(super) fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn number(&mut self) -> Result<u64, Failure> {
-        let (number, rest) = self.0.split_first_chunk().ok_or_else(damaged)?;
-        self.0 = rest;
-        Ok(u64::from_le_bytes(*number))
-    }
-
-    pub(super) fn text(&mut self) -> Result<&'a [u8], Failure> {
-        let length = usize::try_from(self.number()?).map_err(|_| damaged())?;
-        let (text, rest) = self.0.split_at_checked(length).ok_or_else(damaged)?;
-        self.0 = rest;
-        Ok(text)
-    }
-
-    /// Reads a list of texts.
-    pub(super) fn texts(&mut self) -> Result<Vec<&'a [u8]>, Failure> {
-        (0..self.number()?).map(|_| self.text()).collect()
-    }
-}
-
-/// Appends a list of texts.
-pub(super) fn put_texts<T: AsRef<[u8]>>(buffer: &mut Vec<u8>, texts: &[T]) {
-    put_number(buffer, texts.len() as u64);
-    for text in texts {
-        put_text(buffer, text.as_ref());
-    }
-}
-
-/// Appends the head by which a resource is sorted, and then the resource.
-pub(super) fn put_resource(buffer: &mut Vec<u8>, head: &Head<'_>, text: &[u8]) {
-    put_number(buffer, head.number);
-    put_text(buffer, head.home);
-    put_text(buffer, head.resource_type);
-    put_text(buffer, head.id);
-    put_text(buffer, text);
-}
-
-/// The fields by which a resource is sorted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Head<'a> {
-    /// The number of the resource among all that were read.
-    pub(super) number: u64,
-    /// The patient; empty for a shared resource.
-    pub(super) home: &'a [u8],
-    pub(super) resource_type: &'a [u8],
-    pub(super) id: &'a [u8],
-}
-
-impl Head<'_> {
-    /// Returns the sort key of the lake: by patient, then the Patient first, then by type and id.
-    fn key(&self) -> (&[u8], bool, &[u8], &[u8]) {
-        (self.home, self.resource_type != b"Patient", self.resource_type, self.id)
-    }
-}
-
-enum Source {
-    Memory(Vec<u8>),
-    File(File),
-}
-
-/// The resources of one partition. Their heads are in memory, and their texts in memory or on disk.
-pub(super) struct Texts {
-    source: Source,
-    heads: Vec<u8>,
-    entries: Vec<Entry>,
-    text: Vec<u8>,
-}
-
-struct Entry {
-    number: u64,
-    /// The offset in `heads` at which the texts of the head begin.
-    head: usize,
-    /// The lengths of the patient, the type and the id.
-    lengths: [u32; 3],
-    /// The offset of the resource's text in the partition.
-    offset: u64,
-    length: usize,
-}
-
-impl Texts {
-    fn scan(source: Source) -> Result<Self, Failure> {
-        let mut texts = Self { source, heads: Vec::new(), entries: Vec::new(), text: Vec::new() };
-        let scanned = match &texts.source {
-            Source::Memory(bytes) => scan(Cursor::new(bytes)),
-            Source::File(file) => scan(BufReader::with_capacity(1024 * 1024, file)),
-        };
-        (texts.heads, texts.entries) = scanned.map_err(|_| damaged())?;
-        Ok(texts)
-    }
-
-    /// Removes the resources for whose numbers `drop` returns `true`, and sorts the others in the order of the lake.
-    pub(super) fn sort(&mut self, drop: impl Fn(u64) -> bool) {
-        self.entries.retain(|entry| !drop(entry.number));
-        let heads = &self.heads;
-        self.entries.sort_unstable_by(|a, b| head(heads, a).key().cmp(&head(heads, b).key()));
-    }
-
-    /// Calls `show` with the resources in order.
-    pub(super) fn each(
-        &mut self,
-        mut show: impl FnMut(Head<'_>, &[u8]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        for entry in &self.entries {
-            let text = match &self.source {
-                Source::Memory(bytes) => {
-                    let start = usize::try_from(entry.offset).map_err(|_| damaged())?;
-                    bytes.get(start..start + entry.length).ok_or_else(damaged)?
-                }
-                Source::File(file) => {
-                    self.text.resize(entry.length, 0);
-                    file.read_exact_at(&mut self.text, entry.offset).map_err(|_| damaged())?;
-                    &self.text
-                }
-            };
-            show(head(&self.heads, entry), text)?;
-        }
-        Ok(())
-    }
-}
-
-fn head<'h>(heads: &'h [u8], entry: &Entry) -> Head<'h> {
-    let [home, resource_type, id] = entry.lengths.map(|length| length as usize);
-    let (at, type_at) = (entry.head, entry.head + home);
-    let id_at = type_at + resource_type;
-    Head {
-        number: entry.number,
-        home: &heads[at..type_at],
-        resource_type: &heads[type_at..id_at],
-        id: &heads[id_at..id_at + id],
-    }
-}
-
-/// Reads the heads of a partition and the offsets of its texts.
-fn scan(mut reader: impl BufRead) -> std::io::Result<(Vec<u8>, Vec<Entry>)> {
-    let (mut heads, mut entries, mut at) = (Vec::new(), Vec::new(), 0_u64);
-    while !reader.fill_buf()?.is_empty() {
-        let number = read_number(&mut reader, &mut at)?;
-        let head = heads.len();
-        let mut lengths = [0; 3];
-        for length in &mut lengths {
-            let bytes = read_number(&mut reader, &mut at)?;
-            let start = heads.len();
-            *length = u32::try_from(bytes).map_err(std::io::Error::other)?;
-            heads.resize(start + *length as usize, 0);
-            reader.read_exact(&mut heads[start..])?;
-            at += bytes;
-        }
-        let length = read_number(&mut reader, &mut at)?;
-        let offset = at;
-        at += length;
-        let mut left = usize::try_from(length).map_err(std::io::Error::other)?;
-        entries.push(Entry { number, head, lengths, offset, length: left });
-        while left > 0 {
-            let available = reader.fill_buf()?.len().min(left);
-            if available == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            reader.consume(available);
-            left -= available;
-        }
-    }
-    Ok((heads, entries))
-}
-
-fn read_number(reader: &mut impl BufRead, at: &mut u64) -> std::io::Result<u64> {
-    let mut bytes = [0; 8];
-    reader.read_exact(&mut bytes)?;
-    *at += 8;
-    Ok(u64::from_le_bytes(bytes))
-}
-
-/// Reads the resources of a sorted run one by one.
-pub(super) struct Run {
-    reader: BufReader<File>,
-    /// The next resource; `None` at the end.
-    pub(super) next: Option<RunEntry>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct RunEntry {
-    pub(super) resource_type: Vec<u8>,
-    pub(super) id: Vec<u8>,
-    pub(super) text: Vec<u8>,
-}
-
-impl Run {
-    fn open(path: &Path) -> Result<Self, Failure> {
-        let file = File::open(path).map_err(|error| Failure::of_path(path, &error))?;
-        let mut run = Self { reader: BufReader::with_capacity(64 * 1024, file), next: None };
-        run.advance()?;
-        Ok(run)
-    }
-
-    pub(super) fn advance(&mut self) -> Result<(), Failure> {
-        self.next = self.read().map_err(|_| damaged())?;
-        Ok(())
-    }
-
-    fn read(&mut self) -> std::io::Result<Option<RunEntry>> {
-        if self.reader.fill_buf()?.is_empty() {
-            return Ok(None);
-        }
-        let mut at = 0;
-        read_number(&mut self.reader, &mut at)?;
-        let mut fields = [const { Vec::new() }; 4];
-        for field in &mut fields {
-            let length = read_number(&mut self.reader, &mut at)?;
-            field.resize(usize::try_from(length).map_err(std::io::Error::other)?, 0);
-            self.reader.read_exact(field)?;
-        }
-        let [_, resource_type, id, text] = fields;
-        Ok(Some(RunEntry { resource_type, id, text }))
     }
 }
 

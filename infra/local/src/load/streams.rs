@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use foldhash::fast::FixedState;
 
+use super::sizes::Sizes;
 use super::spill::Stream;
 use crate::Failure;
 
@@ -13,6 +14,7 @@ pub(super) struct Load<'l> {
     /// The directory with documents and patients of earlier loads, if it is on this machine.
     pub(super) lake: Option<PathBuf>,
     pub(super) stop: &'l AtomicBool,
+    pub(super) sizes: Sizes,
     /// The number of resources that were read.
     pub(super) resources: AtomicU64,
     /// Resources, by patient.
@@ -23,7 +25,7 @@ pub(super) struct Load<'l> {
     pub(super) versions: Stream,
     /// The ids of patients that have resources, by the id.
     pub(super) patients: Stream,
-    /// The rows of the index of homes: hashes of resources with their patients.
+    /// The rows of the index of homes: the patients of resources, by the hash that the index has.
     pub(super) homes: Stream,
     /// References and Binaries of attachments, by their target.
     pub(super) links: Stream,
@@ -66,11 +68,13 @@ impl<'l> Load<'l> {
         partitions: usize,
         lake: Option<PathBuf>,
         stop: &'l AtomicBool,
+        sizes: Sizes,
     ) -> Self {
         let stream = |name: &str| Stream::new(directory, name, partitions);
         Self {
             lake,
             stop,
+            sizes,
             resources: AtomicU64::new(0),
             texts: stream("texts"),
             // These partitions are merged at the end, when all of them are open at once.

@@ -33,8 +33,3 @@ pub(super) fn versions(bytes: &[u8]) -> Result<Vec<Version<'_>>, Failure> {
     }
     Ok(found)
 }
-
-/// Returns the keys of the versions in a partition.
-pub(super) fn keys(bytes: &[u8]) -> Result<Vec<&[u8]>, Failure> {
-    Ok(versions(bytes)?.into_iter().map(|version| version.key).collect())
-}

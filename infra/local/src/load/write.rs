@@ -12,10 +12,11 @@ use fhir::references::{parse, reference_values};
 use fhir::spelling::plainly;
 
 use super::commit::Changes;
+use super::divide::in_parts;
 use super::losers::Losers;
 use super::parallel::parallel;
 use super::report::{Kind, Notes};
-use super::spill::{Fields, Head, Run, Stream, Writer, put_resource};
+use super::spill::{Head, Run, Stream, Texts, Writer, put_resource};
 use super::streams::{Load, hash};
 use crate::Failure;
 
@@ -49,26 +50,15 @@ pub(super) fn patients(
     changes: &Changes<'_>,
 ) -> Result<Notes, Failure> {
     let written = parallel(workers, load.texts.len(), Notes::default, |notes, index| {
-        load.check_interrupted()?;
-        let mut texts = load.texts.texts(index)?;
-        texts.sort(|number| losers.contains(number));
-        let (mut current, mut written): (Option<Record>, _) = (None, HashSet::new());
-        texts.each(|head, text| {
-            if current.as_ref().is_none_or(|record| record.patient.as_bytes() != head.home) {
-                close(current.take(), notes, damaged, changes)?;
-                current = Some(Record::new(into, head.home, changes)?);
-                written.insert(hash(head.home));
-            }
-            if let Some(record) = &mut current {
-                record.has_patient |= head.resource_type == b"Patient" && head.id == head.home;
-                record.resources += 1;
-                record.file.line(text)?;
-            }
-            Ok(())
+        let streams = [&load.texts, &load.patients];
+        in_parts(load, streams, index, load.sizes.sorted, &mut |[texts, patients], index| {
+            load.check_interrupted()?;
+            let mut texts = texts.texts(index)?;
+            texts.sort(|number| losers.contains(number));
+            let written = records(texts, into, notes, damaged, changes)?;
+            remove_emptied(patients, index, into, &written, damaged, changes)
         })?;
-        close(current, notes, damaged, changes)?;
         load.texts.remove(index);
-        remove_emptied(load, index, into, &written, damaged, changes)?;
         Ok(())
     })?;
     let mut notes = Notes::default();
@@ -78,19 +68,43 @@ pub(super) fn patients(
     Ok(notes)
 }
 
+/// Writes the records of a partition. Returns the hashes of their patients.
+fn records(
+    mut texts: Texts,
+    into: &Path,
+    notes: &mut Notes,
+    damaged: &BTreeSet<PathBuf>,
+    changes: &Changes<'_>,
+) -> Result<HashSet<u64>, Failure> {
+    let (mut current, mut written): (Option<Record>, _) = (None, HashSet::new());
+    texts.each(|head, text| {
+        if current.as_ref().is_none_or(|record| record.patient.as_bytes() != head.home) {
+            close(current.take(), notes, damaged, changes)?;
+            current = Some(Record::new(into, head.home, changes)?);
+            written.insert(hash(head.home));
+        }
+        if let Some(record) = &mut current {
+            record.has_patient |= head.resource_type == b"Patient" && head.id == head.home;
+            record.resources += 1;
+            record.file.line(text)?;
+        }
+        Ok(())
+    })?;
+    close(current, notes, damaged, changes)?;
+    Ok(written)
+}
+
 /// Removes the records of patients in a partition whose resources are all in other records now. `written` are the others.
 fn remove_emptied(
-    load: &Load<'_>,
+    patients: &Stream,
     index: usize,
     into: &Path,
     written: &HashSet<u64>,
     damaged: &BTreeSet<PathBuf>,
     changes: &Changes<'_>,
 ) -> Result<(), Failure> {
-    // This stream has the same partitions as the resources.
-    let bytes = load.patients.read(index)?;
-    let mut fields = Fields(&bytes);
-    while !fields.is_empty() {
+    let mut records = patients.records(index, 0)?;
+    while let Some((_, mut fields)) = records.next()? {
         let patient = fields.text()?;
         let id = std::str::from_utf8(patient).ok().filter(|id| is_fhir_id(id));
         let Some(id) = id.filter(|_| !written.contains(&hash(patient))) else { continue };
@@ -298,7 +312,8 @@ impl Pending {
 
     /// Ends the file. It gets its path with the other changes.
     fn keep(mut self, changes: &Changes<'_>) -> Result<PathBuf, Failure> {
-        self.file.flush().map_err(|error| Failure::of_path(&self.new, &error))?;
+        let flushed = self.file.flush().and_then(|()| changes.sync(self.file.get_ref()));
+        flushed.map_err(|error| Failure::of_path(&self.new, &error))?;
         changes.place(&self.new, &self.path)?;
         Ok(self.path)
     }

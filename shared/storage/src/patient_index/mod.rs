@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::layout::INDEX;
 
 pub use self::read::{Cost, Found, PageLimits, PatientIndex};
-pub use self::write::{IndexLine, Kept, add, write};
+pub use self::write::{Kept, add, write};
 
 /// The file that names the generation.
 pub const CURRENT: &str = "current.json";

@@ -11,38 +11,15 @@ use jiff::Timestamp;
 
 use super::{BLOCK, Current, FORMAT, level_name};
 use crate::layout::INDEX;
-use crate::sorter::{self, Merged, Sorter};
+use crate::sorter::{Merged, PlainRow, Sorter};
 
 /// A level is written when its buffer has this many bytes.
 const FLUSH: usize = 512 * 1024;
 
-/// A row of the index as a line without its end.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct IndexLine(Vec<u8>);
-
-impl sorter::Row for IndexLine {
-    fn bytes(&self) -> usize {
-        size_of::<Self>() + self.0.len()
-    }
-
-    fn replaces(&self, before: &Self) -> bool {
-        self == before
-    }
-
-    fn write(&self, buffer: &mut Vec<u8>) -> Result<()> {
-        buffer.extend_from_slice(&self.0);
-        Ok(())
-    }
-
-    fn read(line: &[u8]) -> Result<Self> {
-        Ok(Self(line.to_vec()))
-    }
-}
-
 /// Adds the rows of a patient.
-pub async fn add(sorter: &mut Sorter<'_, IndexLine>, patient: &Findable) -> Result<()> {
+pub async fn add(sorter: &mut Sorter<'_, PlainRow>, patient: &Findable) -> Result<()> {
     for row in patient.rows() {
-        sorter.push(IndexLine(row.into_bytes())).await?;
+        sorter.push(PlainRow(row.into_bytes())).await?;
     }
     Ok(())
 }
@@ -61,11 +38,11 @@ impl<'c> Kept<'c> {
         Ok(Self { lines, changed })
     }
 
-    async fn next(&mut self) -> Result<Option<IndexLine>> {
+    async fn next(&mut self) -> Result<Option<PlainRow>> {
         while let Some(line) = self.lines.next().await? {
             let text = line.text.ok_or_else(|| Error::damaged(INDEX, "a line of the index is too long"))?;
             if !self.changed.contains(&Row::parse(text)?.patient.id) {
-                return Ok(Some(IndexLine(text.to_vec())));
+                return Ok(Some(PlainRow(text.to_vec())));
             }
         }
         Ok(None)
@@ -77,7 +54,7 @@ impl<'c> Kept<'c> {
 pub async fn write(
     lake: &dyn Files,
     generation: (String, Timestamp),
-    new: &mut Merged<'_, IndexLine>,
+    new: &mut Merged<'_, PlainRow>,
     kept: Option<Kept<'_>>,
 ) -> Result<Current> {
     write_in_blocks(lake, generation, new, kept, BLOCK).await
@@ -87,7 +64,7 @@ pub async fn write(
 pub(super) async fn write_in_blocks(
     lake: &dyn Files,
     (generation, made): (String, Timestamp),
-    new: &mut Merged<'_, IndexLine>,
+    new: &mut Merged<'_, PlainRow>,
     mut kept: Option<Kept<'_>>,
     block: u64,
 ) -> Result<Current> {
@@ -105,7 +82,7 @@ pub(super) async fn write_in_blocks(
             true => std::mem::replace(&mut old, next_kept(&mut kept).await?),
             false => std::mem::replace(&mut fresh, new.next().await?),
         };
-        if let Some(IndexLine(line)) = taken {
+        if let Some(PlainRow(line)) = taken {
             writer.push(&line).await?;
         }
     }
@@ -115,7 +92,7 @@ pub(super) async fn write_in_blocks(
     Ok(Current { format: FORMAT, generation, made, complete, replaced: None, patients, without_name, levels })
 }
 
-async fn next_kept(kept: &mut Option<Kept<'_>>) -> Result<Option<IndexLine>> {
+async fn next_kept(kept: &mut Option<Kept<'_>>) -> Result<Option<PlainRow>> {
     match kept {
         Some(kept) => kept.next().await,
         None => Ok(None),

@@ -9,9 +9,10 @@ use fhir::head::{Plain, head};
 use fhir::json::without_mark;
 use futures_util::stream::{self, StreamExt};
 use indicatif::ProgressBar;
-use storage::sorter::Sorter;
+use storage::sorter::{PlainRow, Sorter};
 
-use super::{LIMITS, Row, key_hash, mark_complete, write};
+use super::files::{LIMITS, mark_complete, write};
+use super::row::{key_hash, row};
 use crate::Failure;
 use crate::load::arriving::key_of;
 use crate::load::earlier::{READ_AT_ONCE, next_patients};
@@ -42,13 +43,15 @@ pub(super) async fn scan(
             }
         }
     }
-    write(files, sorter.finish().await?).await?;
+    let mut rows = sorter.finish().await?;
+    write(load, files, &mut rows).await?;
+    rows.remove().await?;
     mark_complete(files).await?;
     Ok(count)
 }
 
 /// Returns the rows of a patient's record. A part of the record that cannot be read has none: the load names it when it reads the record.
-async fn rows_of(records: &dyn Records, patient: &PatientId) -> Result<Vec<Row>> {
+async fn rows_of(records: &dyn Records, patient: &PatientId) -> Result<Vec<PlainRow>> {
     let mut rows = Vec::new();
     for part in records.parts(patient).await?.records {
         match add(records, patient, &part, &mut rows).await {
@@ -59,7 +62,12 @@ async fn rows_of(records: &dyn Records, patient: &PatientId) -> Result<Vec<Row>>
     Ok(rows)
 }
 
-async fn add(records: &dyn Records, patient: &PatientId, part: &Part, rows: &mut Vec<Row>) -> Result<()> {
+async fn add(
+    records: &dyn Records,
+    patient: &PatientId,
+    part: &Part,
+    rows: &mut Vec<PlainRow>,
+) -> Result<()> {
     let mut lines = Lines::new(records.open_records(patient, part).await?);
     while let Some(line) = lines.next().await? {
         let Some(text) = line.text else { continue };
@@ -67,7 +75,7 @@ async fn add(records: &dyn Records, patient: &PatientId, part: &Part, rows: &mut
         if let Ok(head) = head(without_mark(text), &mut plain)
             && let Some(id) = head.id
         {
-            rows.push(Row::new(key_hash(&key_of(head.resource_type, id)), patient.as_str()));
+            rows.push(row(key_hash(&key_of(head.resource_type, id)), patient.as_str()));
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ fn pieces_of_a_file_have_each_line_once() {
             end: if index + 1 == count { u64::MAX } else { (index + 1) * size },
             lines: AtomicU64::new(0),
         };
-        let inputs = Inputs { pieces: (0..count).map(piece).collect() };
+        let inputs = Inputs { first: 0, pieces: (0..count).map(piece).collect() };
         let mut found = Vec::new();
         for (number, piece) in (0..).zip(&inputs.pieces) {
             let read = piece.read(&ProgressBar::hidden(), &mut |line, what| {

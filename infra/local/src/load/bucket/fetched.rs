@@ -1,0 +1,110 @@
+//! The objects that were fetched from the bucket, with a digest of their content, so that a load uploads only what it has changed.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::path::Path;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::Failure;
+use crate::load::streams::hash;
+
+/// The file in the staging directory that lists the digests and the keys.
+const FETCHED: &str = "fetched.txt";
+/// The number of digits of a digest.
+const DIGITS: usize = 64;
+
+/// The digest of the content of an object that is being read.
+pub(super) struct Digest(Context);
+
+impl Digest {
+    pub(super) fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.0.finish().as_ref().iter().fold(String::with_capacity(DIGITS), |mut text, byte| {
+            for half in [byte >> 4, byte & 15] {
+                text.extend(char::from_digit(u32::from(half), 16));
+            }
+            text
+        })
+    }
+}
+
+/// Adds objects to the list: their digests and keys.
+pub(super) fn add(staging: &Path, objects: &[(String, String)]) -> Result<(), Failure> {
+    let path = staging.join(FETCHED);
+    let write = || {
+        let mut list = OpenOptions::new().create(true).append(true).open(&path)?;
+        let lines: String = objects.iter().map(|(digest, key)| format!("{digest}{key}\n")).collect();
+        list.write_all(lines.as_bytes())
+    };
+    write().map_err(|error| Failure::of_path(&path, &error))
+}
+
+/// What became of the fetched objects.
+#[derive(Default)]
+pub(super) struct Fetched {
+    /// The hashes of the keys that get a new content.
+    replaced: HashSet<u64>,
+    /// The keys whose content was merged into other files.
+    pub(super) gone: Vec<String>,
+}
+
+impl Fetched {
+    pub(super) fn replaces(&self, key: &str) -> bool {
+        self.replaced.contains(&hash(key.as_bytes()))
+    }
+
+    /// Returns whether all objects stay as they are.
+    pub(super) fn is_same(&self) -> bool {
+        self.replaced.is_empty() && self.gone.is_empty()
+    }
+}
+
+/// Compares the files of the staging directory with the objects that were fetched. Removes the files that did not change.
+pub(super) fn compare(staging: &Path) -> Result<Fetched, Failure> {
+    let list = staging.join(FETCHED);
+    let mut fetched = Fetched::default();
+    let lines = match File::open(&list) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(fetched),
+        file => BufReader::new(file.map_err(|error| Failure::of_path(&list, &error))?).lines(),
+    };
+    for line in lines {
+        let line = line.map_err(|error| Failure::of_path(&list, &error))?;
+        let (digest, key) = line.split_at_checked(DIGITS).unwrap_or_default();
+        let path = staging.join(key);
+        match digest_of(&path).map_err(|error| Failure::of_path(&path, &error))? {
+            None => fetched.gone.push(key.to_owned()),
+            Some(same) if same == digest => {
+                std::fs::remove_file(&path).map_err(|error| Failure::of_path(&path, &error))?;
+            }
+            Some(_) => {
+                fetched.replaced.insert(hash(key.as_bytes()));
+            }
+        }
+    }
+    Ok(fetched)
+}
+
+/// Returns the digest of a file; `None` if there is no such file.
+fn digest_of(path: &Path) -> std::io::Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let (mut digest, mut buffer) = (Digest::new(), vec![0; 64 * 1024]);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(Some(digest.finish()));
+        }
+        digest.add(&buffer[..read]);
+    }
+}
