@@ -5,7 +5,29 @@ use crate::isolate::isolated;
 /// The messages of a language, sorted by key.
 pub(crate) struct Catalogue {
     pub(crate) tag: &'static str,
+    pub(crate) plurals: Plurals,
     pub(crate) messages: &'static [(&'static str, &'static [Piece])],
+}
+
+/// The plural forms of whole numbers in a language: `one`, `few` and so on (Unicode, CLDR). The build script makes the tables.
+pub(crate) struct Plurals {
+    /// The forms of 0, 1 and so on.
+    pub(crate) first: &'static [&'static str],
+    /// The forms of all other numbers, by the remainder of the division by the length of this table.
+    pub(crate) rest: &'static [&'static str],
+    /// The form of whole millions, if it is not that of their remainder.
+    pub(crate) millions: Option<&'static str>,
+}
+
+impl Plurals {
+    /// Returns the form of a number that is written with digits and separators; `None` if there are no digits.
+    fn form(&self, written: &str) -> Option<&'static str> {
+        let digits: String = written.chars().filter(char::is_ascii_digit).collect();
+        let number: usize = digits.parse().ok()?;
+        let first = self.first.get(number).copied();
+        let of_millions = self.millions.filter(|_| number.is_multiple_of(1_000_000));
+        first.or(of_millions).or_else(|| self.rest.get(number.checked_rem(self.rest.len())?).copied())
+    }
 }
 
 /// A part of a message.
@@ -13,7 +35,7 @@ pub(crate) struct Catalogue {
 pub(crate) enum Piece {
     Text(&'static str),
     Variable(&'static str),
-    /// One of several texts, selected by the value of a variable. The category `one` of Fluent is compiled to `1`.
+    /// One of several texts, selected by the value of a variable: a case is the value itself, or the plural form of the number.
     Select {
         variable: &'static str,
         cases: &'static [(&'static str, &'static [Piece])],
@@ -21,7 +43,34 @@ pub(crate) enum Piece {
     },
 }
 
-include!(concat!(env!("OUT_DIR"), "/catalogues.rs"));
+static CATALOGUES: &[Catalogue] = include!(concat!(env!("OUT_DIR"), "/catalogues.rs"));
+
+impl Catalogue {
+    fn pieces(&self, key: &str) -> Option<&'static [Piece]> {
+        self.messages
+            .binary_search_by(|(known, _)| (*known).cmp(key))
+            .ok()
+            .map(|index| self.messages[index].1)
+    }
+
+    fn write(&self, pieces: &[Piece], values: &[(&str, &str)], text: &mut String) {
+        for piece in pieces {
+            match piece {
+                Piece::Text(literal) => text.push_str(literal),
+                Piece::Variable(name) => text.push_str(&isolated(value(values, name))),
+                Piece::Select { variable, cases, other } => {
+                    let chosen = value(values, variable);
+                    let case = |wanted: &str| cases.iter().find(|(case, _)| *case == wanted);
+                    // Only a number is compared with the cases, because a text could be the name of a form.
+                    let number = Some(chosen).filter(|chosen| !chosen.contains(char::is_alphabetic));
+                    let found =
+                        number.and_then(|number| case(number).or_else(|| case(self.plurals.form(number)?)));
+                    self.write(found.map_or(*other, |(_, case)| *case), values, text);
+                }
+            }
+        }
+    }
+}
 
 /// A language that has a catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,8 +106,7 @@ impl Language {
     }
 
     fn pieces(self, key: &str) -> Option<&'static [Piece]> {
-        let messages = self.catalogue().messages;
-        messages.binary_search_by(|(known, _)| (*known).cmp(key)).ok().map(|index| messages[index].1)
+        self.catalogue().pieces(key)
     }
 
     pub(crate) fn has(self, key: &str) -> bool {
@@ -66,11 +114,14 @@ impl Language {
     }
 
     pub(crate) fn text(self, key: &str, values: &[(&str, &str)]) -> String {
-        let pieces = self.pieces(key).or_else(|| Self::ENGLISH.pieces(key));
-        debug_assert!(pieces.is_some(), "there is no message '{key}'");
+        let found = [self, Self::ENGLISH].into_iter().find_map(|language| {
+            let catalogue = language.catalogue();
+            Some((catalogue, catalogue.pieces(key)?))
+        });
+        debug_assert!(found.is_some(), "there is no message '{key}'");
         let mut text = String::new();
-        match pieces {
-            Some(pieces) => write(pieces, values, &mut text),
+        match found {
+            Some((catalogue, pieces)) => catalogue.write(pieces, values, &mut text),
             None => text.push_str(key),
         }
         text
@@ -88,20 +139,6 @@ impl Language {
     /// Returns all keys of the catalogue.
     pub fn keys(self) -> impl Iterator<Item = &'static str> {
         self.catalogue().messages.iter().map(|(key, _)| *key)
-    }
-}
-
-fn write(pieces: &[Piece], values: &[(&str, &str)], text: &mut String) {
-    for piece in pieces {
-        match piece {
-            Piece::Text(literal) => text.push_str(literal),
-            Piece::Variable(name) => text.push_str(&isolated(value(values, name))),
-            Piece::Select { variable, cases, other } => {
-                let chosen = value(values, variable);
-                let case = cases.iter().find(|(case, _)| *case == chosen).map_or(other, |(_, case)| case);
-                write(case, values, text);
-            }
-        }
     }
 }
 

@@ -1,0 +1,5 @@
+# A catalogue for the tests: Japanese has one form.
+files = { $count ->
+    [1] exact
+   *[other] other
+}
