@@ -56,7 +56,7 @@ pub struct Export {
     /// Only entries of this actor, by id or user name
     #[arg(long, value_name = "ID")]
     who: Option<String>,
-    /// Only entries about the record of this patient
+    /// Only entries about the record of this patient, or that show the patient in a list
     #[arg(long, value_name = "ID")]
     patient: Option<String>,
     /// Only entries at or after this instant, such as 2026-03-01T00:00:00Z

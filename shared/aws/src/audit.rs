@@ -3,13 +3,17 @@
 //! | `shard_id` | `entry_number` | contents |
 //! |---|---|---|
 //! | `0` to `7` | the sequence number, 12 digits | the entry, its hash, and what the indexes need |
+//! | `patient/<id>` | the position of an entry | the key of the entry, which shows this patient among others |
 //!
 //! - A writer reads the newest entry of a random shard and adds the next one on the condition that its number is not
 //!   used. A writer that loses this race tries another shard. Each write has the id of its call, so that a retry after
 //!   a lost response finds that the first attempt succeeded.
 //! - A list of all entries reads one page of the time index of each shard and merges them. The indexes by actor and by
-//!   patient have one partition for each actor or patient. No request scans the table.
+//!   patient have one partition for each actor or patient. A list by patient also reads the partition of the entries that
+//!   show the patient. No request scans the table.
 //! - `expires_at` is the table's time to live. DynamoDB removes expired entries in any order, which the chain allows.
+
+mod shown;
 
 use std::sync::Arc;
 
@@ -21,7 +25,7 @@ use domain::audit::{Event, SHARDS, is_position, position_of};
 use domain::clock::{Clock, Random};
 use domain::error::{Error, Result};
 use domain::ports::audit::{AuditLog, AuditPage, AuditQuery, Keys, StoredEntry, unreadable};
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use jiff::{SignedDuration, Timestamp};
 use storage::audit_chain::sealed;
 
@@ -65,11 +69,14 @@ fn stored(item: &Item) -> Result<StoredEntry> {
     })
 }
 
+/// Returns when DynamoDB may remove an entry: one hour after it expires, so that a wrong clock removes no entry too early.
+fn expires_at(keys: &Keys) -> i64 {
+    keys.kept_until.as_second().saturating_add(3_600)
+}
+
 /// Returns the item of an entry, without the id of the call that writes it.
 fn item(entry: &StoredEntry) -> Item {
     let keys = &entry.keys;
-    // One hour after the entry expires, so that a wrong clock removes no entry too early.
-    let expires_at = keys.kept_until.as_second().saturating_add(3_600);
     let mut item = Item::from(
         [
             ("shard_id", text(keys.shard.to_string())),
@@ -79,7 +86,7 @@ fn item(entry: &StoredEntry) -> Item {
             ("event_action", text(&keys.action)),
             ("event_outcome", text(&keys.outcome)),
             ("kept_until_ms", number(keys.kept_until.as_millisecond())),
-            ("expires_at", number(expires_at)),
+            ("expires_at", number(expires_at(keys))),
             ("entry", text(&entry.text)),
             ("entry_hash", text(&entry.hash)),
         ]
@@ -119,27 +126,24 @@ impl AwsAuditLog {
         }
     }
 
-    /// Returns a page of one partition of an index, newest first, and the position at which the next one begins.
-    async fn index(
-        &self,
-        (index, name, value): (&str, &str, &str),
-        query: &AuditQuery,
-    ) -> Result<(Vec<StoredEntry>, Option<String>)> {
+    /// Returns a page of a partition, newest first, and the position at which the next page begins.
+    async fn page(&self, part: Partition<'_>, query: &AuditQuery) -> Result<(Vec<Item>, Option<String>)> {
+        let Partition { index, hash: (name, value), range } = part;
         let least = query.from.map_or_else(String::new, position_of);
         let ends = [query.until.map(position_of), query.after.clone()];
         let most = ends.into_iter().flatten().min().unwrap_or_else(|| "9".to_owned());
         if least >= most {
             return Ok((Vec::new(), None));
         }
-        let limit = if self.filters(name, query) { LOOKED_AT } else { query.count + 1 };
+        let limit = if filters(index, query) { LOOKED_AT } else { query.count + 1 };
         let found = self
             .client
             .query()
             .table_name(&self.table)
-            .index_name(index)
+            .set_index_name(index.map(str::to_owned))
             .scan_index_forward(false)
             // The last position of the previous page is removed below, because a range includes both ends.
-            .key_condition_expression(format!("{name} = :value AND listed_at BETWEEN :least AND :most"))
+            .key_condition_expression(format!("{name} = :value AND {range} BETWEEN :least AND :most"))
             .expression_attribute_values(":value", text(value))
             .expression_attribute_values(":least", text(if least.is_empty() { "0" } else { &least }))
             .expression_attribute_values(":most", text(&most))
@@ -147,17 +151,35 @@ impl AwsAuditLog {
             .send()
             .await
             .map_err(failed("Query of audit entries"))?;
-        let rest = found.last_evaluated_key().map(|key| get_text(key, "listed_at").map(str::to_owned));
-        let mut entries = found.items().iter().map(stored).collect::<Result<Vec<_>>>()?;
-        entries.retain(|entry| entry.keys.position < most);
-        Ok((entries, rest.transpose()?))
+        let rest = found.last_evaluated_key().map(|key| get_text(key, range).map(str::to_owned));
+        let mut items = found.items.unwrap_or_default();
+        items.retain(|item| get_text(item, range).is_ok_and(|position| position < most.as_str()));
+        Ok((items, rest.transpose()?))
     }
 
-    /// Returns whether a query has conditions other than the time and the key of the index.
-    #[expect(clippy::unused_self, reason = "it belongs to the index")]
-    fn filters(&self, name: &str, query: &AuditQuery) -> bool {
-        query.action.is_some() || query.outcome.is_some() || (name == "patient_id" && query.actor.is_some())
+    /// Returns a page of one partition of an index.
+    async fn index(
+        &self,
+        (index, name, value): (&str, &str, &str),
+        query: &AuditQuery,
+    ) -> Result<(Vec<StoredEntry>, Option<String>)> {
+        let part = Partition { index: Some(index), hash: (name, value), range: "listed_at" };
+        let (items, rest) = self.page(part, query).await?;
+        Ok((items.iter().map(stored).collect::<Result<_>>()?, rest))
     }
+}
+
+/// A partition of the table, or of one of its indexes, whose sort keys are positions of entries.
+struct Partition<'p> {
+    index: Option<&'p str>,
+    hash: (&'p str, &'p str),
+    range: &'p str,
+}
+
+/// Returns whether a query has conditions other than the time and the key of the index.
+fn filters(index: Option<&str>, query: &AuditQuery) -> bool {
+    let is_by_patient = index.is_none_or(|index| index == "by-patient");
+    query.action.is_some() || query.outcome.is_some() || (is_by_patient && query.actor.is_some())
 }
 
 #[async_trait]
@@ -168,7 +190,8 @@ impl AuditLog for AwsAuditLog {
             let newest = self.newest(shard, 1).await?;
             let entry = sealed(shard, newest.last(), event, (self.clock.now(), self.kept))?;
             if self.put(&entry).await? {
-                return Ok(());
+                // An action is done after this, so all its patients find it.
+                return self.point_to(&entry, &event.shown).await;
             }
             shard = self.any_shard();
             pause(&*self.random, tries).await;
@@ -182,7 +205,9 @@ impl AuditLog for AwsAuditLog {
         }
         let pages = match (&query.patient, &query.actor) {
             (Some(patient), _) => {
-                vec![self.index(("by-patient", "patient_id", patient.as_str()), query).await?]
+                let about = self.index(("by-patient", "patient_id", patient.as_str()), query);
+                let (about, showing) = try_join(about, self.showing(patient, query)).await?;
+                vec![about, showing]
             }
             (None, Some(actor)) => vec![self.index(("by-actor", "actor_id", actor), query).await?],
             (None, None) => {
@@ -196,6 +221,7 @@ impl AuditLog for AwsAuditLog {
         let mut found: Vec<_> = pages.into_iter().flat_map(|(entries, _)| entries).collect();
         found.retain(|entry| known_from.as_ref().is_none_or(|from| entry.keys.position >= *from));
         found.sort_by(|one, other| other.keys.position.cmp(&one.keys.position));
+        found.dedup_by(|one, other| one.keys.position == other.keys.position);
         let mut entries = Vec::new();
         for stored in found {
             let Ok(entry) = serde_json::from_str::<domain::audit::Entry>(&stored.text) else {

@@ -114,7 +114,7 @@ impl Table {
             let mut tries = 0;
             while !wanted.is_empty() {
                 let get = self.client.batch_get_item().set_request_items(Some(wanted));
-                let mut got = get.send().await.map_err(failed("BatchGetItem of jobs"))?;
+                let mut got = get.send().await.map_err(failed("BatchGetItem"))?;
                 let found = got.responses.as_mut().and_then(|tables| tables.remove(&self.name));
                 items.extend(found.unwrap_or_default());
                 wanted = got.unprocessed_keys.unwrap_or_default();

@@ -62,9 +62,48 @@ pub async fn audit(log: Arc<dyn AuditLog>, run: &str, clock: &dyn Clock, advance
     assert_eq!((page.entries.len(), page.next.is_some()), (2, true));
     let wrong = AuditQuery { after: Some("nonsense".to_owned()), ..everything.clone() };
     assert!(matches!(log.list(&wrong).await, Err(Error::Invalid(_))));
+    showing(&*log, run, &advance).await;
     racing(&log, run, clock).await;
     expiring(&log, clock, &advance, &viewed("ann", "c")).await;
     assert_eq!(found(about("c")).await.len(), 1, "new entries are found after expired ones are removed");
+}
+
+/// A query by a patient finds the entries that show the patient among others, once and in their order.
+async fn showing(log: &dyn AuditLog, run: &str, advance: impl Fn(SignedDuration)) {
+    let patient = |name: &str| PatientId::parse(&format!("{name}-{run}")).expect("an id");
+    let viewed = || Event::new(Actor::staff(&format!("eve-{run}")), Action::RecordViewed);
+    let listed = |whose: &[&str]| viewed().showing(whose.iter().map(|name| patient(name)));
+    for event in [
+        listed(&["x", "y"]).about("1"),
+        viewed().of_patient(&patient("x")).about("2"),
+        listed(&["x", "x"]).about("3"),
+        listed(&["y"]).about("4").with(Outcome::Refused),
+        listed(&["z", "x"]).of_patient(&patient("x")).about("5"),
+        viewed().of_patient(&patient("y")).about("6"),
+    ] {
+        log.append(&event).await.expect("appended");
+        advance(SECOND);
+    }
+    let found = async |query: AuditQuery| -> String {
+        let entries: Vec<Entry> = all(log, query).try_collect().await.expect("entries");
+        entries.iter().filter_map(|entry| entry.event.object.clone()).collect()
+    };
+    for count in [1, 2, 100] {
+        let of = |name: &str| AuditQuery { patient: Some(patient(name)), count, ..AuditQuery::default() };
+        for (name, expected) in [("x", "5321"), ("y", "641"), ("z", "5"), ("w", "")] {
+            assert_eq!(found(of(name)).await, expected, "{name}, {count} a page");
+        }
+        let refused = AuditQuery { outcome: Some(Outcome::Refused), ..of("y") };
+        assert_eq!(found(refused).await, "4");
+        let by_nobody = AuditQuery { actor: Some("nobody".to_owned()), ..of("x") };
+        assert_eq!(found(by_nobody).await, "");
+        let by_eve = AuditQuery { actor: Some(format!("eve-{run}")), ..of("x") };
+        assert_eq!(found(by_eve).await, "5321");
+    }
+    let times = AuditQuery { patient: Some(patient("x")), count: 100, ..AuditQuery::default() };
+    let entries: Vec<Entry> = all(log, times.clone()).try_collect().await.expect("entries");
+    let (until, from) = (Some(entries[0].at), Some(entries[2].at));
+    assert_eq!(found(AuditQuery { until, from, ..times }).await, "32");
 }
 
 /// Each of many concurrent writers adds one entry, and the chains verify.

@@ -6,7 +6,7 @@
 
 mod population;
 
-pub use self::population::Population;
+pub use self::population::{NAMED_FOR, Population};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ const MAX_TEXT: usize = 255;
 pub const MAX_SHOWN: usize = 50;
 
 /// The person or program that acts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Actor {
     pub kind: ActorKind,
     /// The id of a patient or a client, the user name of a member of staff, or a word for an actor without an id. Never
@@ -37,7 +37,7 @@ pub struct Actor {
     pub issuer: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActorKind {
     Patient,
@@ -272,6 +272,11 @@ impl Event {
     #[must_use]
     pub fn showing(self, patients: impl Iterator<Item = PatientId>) -> Self {
         Self { shown: patients.collect(), ..self }
+    }
+
+    /// Returns whether the event concerns the record of a patient, or shows the patient among others.
+    pub fn names(&self, patient: &PatientId) -> bool {
+        self.patient.as_ref() == Some(patient) || self.shown.contains(patient)
     }
 
     #[must_use]

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use domain::audit::{Event, is_position, position_of};
 use domain::clock::Clock;
 use domain::error::{Error, Result};
+use domain::ids::PatientId;
 use domain::ports::audit::{AuditLog, AuditPage, AuditQuery, Keys, StoredEntry, unreadable};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Value as SqlValue;
@@ -17,6 +18,13 @@ use storage::audit_chain::sealed;
 use tokio::sync::oneshot;
 
 use crate::database::{Database, Migration, Migrations, count, execute, integer, one_row, sql};
+
+/// The columns of a [`StoredEntry`].
+macro_rules! columns {
+    () => {
+        "shard, sequence, position, actor, patient, action, outcome, kept_until, entry, hash"
+    };
+}
 
 /// The name of the database below the state directory.
 pub(super) const FILE: &str = "audit.db";
@@ -35,6 +43,16 @@ pub(super) const SCHEMA: Migrations = &[Migration::Statements("
     CREATE INDEX entries_by_action ON entries (action, position);
     CREATE TRIGGER entries_are_final BEFORE UPDATE ON entries
         BEGIN SELECT RAISE(ABORT, 'entries of the audit trail are final'); END;
+"),
+// The patients whom entries show among others, such as a list. The entries themselves name them, so this is only an index.
+Migration::Statements("
+    CREATE TABLE shown (
+        shown_patient TEXT NOT NULL, shown_at TEXT NOT NULL, shard INTEGER NOT NULL, sequence INTEGER NOT NULL,
+        PRIMARY KEY (shown_patient, shown_at, shard, sequence)
+    ) WITHOUT ROWID;
+    CREATE INDEX shown_by_entry ON shown (shard, sequence);
+    INSERT OR IGNORE INTO shown SELECT named.value, position, shard, sequence FROM entries
+        JOIN json_each(CASE WHEN json_valid(entry) THEN entry ELSE '{}' END, '$.event.shown') AS named;
 ")];
 
 /// One process writes, so one chain is enough.
@@ -74,7 +92,7 @@ impl LocalAuditLog {
                 let mut newest = newest(transaction)?;
                 for Waiting { event, .. } in batch.iter() {
                     let entry = sealed(SHARD, newest.as_ref(), event, (now, kept))?;
-                    insert(transaction, &entry)?;
+                    insert(transaction, &entry, &event.shown)?;
                     newest = Some(entry);
                 }
                 Ok(())
@@ -90,6 +108,33 @@ impl LocalAuditLog {
         }
     }
 
+    /// Returns the first entries of a query in a table, or in a join of tables that reads the first one in the order of `by`, a copy of
+    /// the position. `of` is the column with the patient.
+    fn page(
+        &self,
+        tables: &str,
+        by: &str,
+        of: Option<(&str, &PatientId)>,
+        query: &AuditQuery,
+    ) -> Result<Vec<StoredEntry>> {
+        let (conditions, mut values) = conditions(query)?;
+        let mut conditions: Vec<_> =
+            conditions.iter().map(|condition| condition.replace("position", by)).collect();
+        if let Some((column, patient)) = of {
+            conditions.push(format!("{column} = ?"));
+            values.push(SqlValue::from(patient.to_string()));
+        }
+        let conditions = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
+        let statement = format!(
+            concat!("SELECT ", columns!(), " FROM {} WHERE {} ORDER BY {} DESC LIMIT {}"),
+            tables,
+            conditions,
+            by,
+            query.count + 1
+        );
+        self.select(&statement, values)
+    }
+
     fn select(&self, statement: &str, values: Vec<SqlValue>) -> Result<Vec<StoredEntry>> {
         self.database.read(|connection| {
             let mut select = connection.prepare_cached(statement)?;
@@ -100,13 +145,6 @@ impl LocalAuditLog {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The columns of a [`StoredEntry`].
-macro_rules! columns {
-    () => {
-        "shard, sequence, position, actor, patient, action, outcome, kept_until, entry, hash"
-    };
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredEntry> {
@@ -132,7 +170,8 @@ fn newest(transaction: &Transaction<'_>) -> Result<Option<StoredEntry>> {
     one_row(transaction, statement, [SHARD], stored)
 }
 
-fn insert(transaction: &Transaction<'_>, entry: &StoredEntry) -> Result<()> {
+/// Adds an entry, and the patients whom it shows to their index.
+fn insert(transaction: &Transaction<'_>, entry: &StoredEntry, shown: &[PatientId]) -> Result<()> {
     let statement = concat!("INSERT INTO entries (", columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     let keys = &entry.keys;
     let values = params![
@@ -149,17 +188,22 @@ fn insert(transaction: &Transaction<'_>, entry: &StoredEntry) -> Result<()> {
     ];
     let mut insert = transaction.prepare_cached(statement).map_err(sql)?;
     insert.execute(values).map_err(sql)?;
+    let mut insert =
+        transaction.prepare_cached("INSERT OR IGNORE INTO shown VALUES (?, ?, ?, ?)").map_err(sql)?;
+    for patient in shown {
+        let values = params![patient.as_str(), keys.position, keys.shard, integer(keys.sequence)];
+        insert.execute(values).map_err(sql)?;
+    }
     Ok(())
 }
 
-/// Returns the conditions of a query and their values.
+/// Returns the conditions of a query and their values, without that of the patient.
 fn conditions(query: &AuditQuery) -> Result<(Vec<&'static str>, Vec<SqlValue>)> {
     if query.after.as_deref().is_some_and(|after| !is_position(after)) {
         return Err(Error::invalid("'page' is not a page of this list"));
     }
     let wanted = [
         ("actor = ?", query.actor.clone()),
-        ("patient = ?", query.patient.as_ref().map(ToString::to_string)),
         ("action = ?", query.action.map(|action| action.name().to_owned())),
         ("outcome = ?", query.outcome.map(|outcome| outcome.name().to_owned())),
         ("position >= ?", query.from.map(position_of)),
@@ -182,14 +226,18 @@ impl AuditLog for LocalAuditLog {
     }
 
     async fn list(&self, query: &AuditQuery) -> Result<AuditPage> {
-        let (conditions, values) = conditions(query)?;
-        let conditions = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
-        let statement = format!(
-            concat!("SELECT ", columns!(), " FROM entries WHERE {} ORDER BY position DESC LIMIT {}"),
-            conditions,
-            query.count + 1
-        );
-        let mut rows = self.select(&statement, values)?;
+        let mut rows = match &query.patient {
+            None => self.page("entries", "position", None, query)?,
+            Some(patient) => {
+                let about = self.page("entries", "position", Some(("patient", patient)), query)?;
+                let shown = "shown CROSS JOIN entries USING (shard, sequence)";
+                let mut rows = self.page(shown, "shown_at", Some(("shown_patient", patient)), query)?;
+                rows.extend(about);
+                rows
+            }
+        };
+        rows.sort_by(|one, other| other.keys.position.cmp(&one.keys.position));
+        rows.dedup_by(|one, other| one.keys.position == other.keys.position);
         let more = rows.len() > query.count;
         rows.truncate(query.count);
         let next = rows.last().filter(|_| more).map(|last| last.keys.position.clone());
@@ -228,6 +276,8 @@ impl AuditLog for LocalAuditLog {
                     one_row(transaction, statement, params![SHARD, now], |row| row.get(0))?;
                 let newest = newest(transaction)?.map(|newest| integer(newest.keys.sequence));
                 let Some(end) = first_kept.or(newest) else { return Ok(0) };
+                let statement = "DELETE FROM shown WHERE shard = ? AND sequence < ?";
+                execute(transaction, statement, params![SHARD, end])?;
                 let statement = "DELETE FROM entries WHERE shard = ? AND sequence < ?";
                 Ok(execute(transaction, statement, params![SHARD, end])? as u64)
             })

@@ -6,23 +6,38 @@
 
 use std::sync::Arc;
 
-use domain::audit::{ActorKind, Event, Origin, Outcome};
+use domain::audit::{Actor, ActorKind, Event, NAMED_FOR, Origin, Outcome};
+use domain::clock::Clock;
 use domain::error::{Error, Result};
+use domain::ids::JobId;
 use domain::ports::audit::AuditLog;
+use jiff::Timestamp;
+use storage::bounded::Bounded;
 
 use crate::request_context;
 
 /// Writes the events of requests to the audit trail. See the [module](self).
 #[derive(Clone)]
-pub struct Audit(Arc<dyn AuditLog>);
+pub struct Audit {
+    log: Arc<dyn AuditLog>,
+    clock: Arc<dyn Clock>,
+    named: Arc<Named>,
+}
+
+/// When this process named all patients of an export in entries of an actor. If many entries about the same export follow, such as one
+/// for each file that is downloaded, they do not name them again and again.
+type Named = Bounded<(Actor, JobId), Timestamp>;
+
+/// The memory for [`Named`], and the approximate size of one of its entries, in bytes.
+const NAMED_BYTES: (u64, u64) = (64 * 1024, 256);
 
 impl Audit {
-    pub fn new(log: Arc<dyn AuditLog>) -> Self {
-        Self(log)
+    pub fn new(log: Arc<dyn AuditLog>, clock: Arc<dyn Clock>) -> Self {
+        Self { log, clock, named: Arc::new(Bounded::new(NAMED_BYTES.0)) }
     }
 
     /// Records an event with the address and the id of the request. It is durable when this returns. An event with many patients
-    /// has several entries.
+    /// has several entries; if it is about an export, further events of the actor have only the number of these patients for an hour.
     ///
     /// # Errors
     ///
@@ -41,8 +56,20 @@ impl Audit {
             },
             ..event
         };
+        let job = event.job.clone().filter(|_| event.has_many());
+        let Some(job) = job else { return self.append(event).await };
+        let (key, now) = ((event.actor.clone(), job), self.clock.now());
+        if self.named.get(&key).is_some_and(|named| now.duration_since(named) < NAMED_FOR) {
+            return self.append(event.naming_nobody_again()).await;
+        }
+        self.append(event).await?;
+        self.named.put(key, now, NAMED_BYTES.1);
+        Ok(())
+    }
+
+    async fn append(&self, event: Event) -> Result<()> {
         for entry in event.entries() {
-            self.0.append(&entry).await.map_err(|error| match error {
+            self.log.append(&entry).await.map_err(|error| match error {
                 Error::Unavailable(_) => error,
                 other => Error::unavailable(other),
             })?;
@@ -80,6 +107,6 @@ impl Audit {
 
     /// Returns the store, for reading the trail.
     pub fn log(&self) -> &Arc<dyn AuditLog> {
-        &self.0
+        &self.log
     }
 }

@@ -1,6 +1,6 @@
 //! Converts an entry of the audit trail to an AuditEvent (FHIR R4, AuditEvent; codes of DICOM PS3.16, ISO 21089 and FHIR).
 
-use domain::audit::{Action, Actor, ActorKind, Entry, Outcome, Population};
+use domain::audit::{Action, Actor, ActorKind, Entry, NAMED_FOR, Outcome, Population};
 use serde_json::{Value, json};
 
 const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
@@ -132,8 +132,16 @@ fn entities(entry: &Entry, base_url: &str) -> Vec<Value> {
     let population = event.population.as_ref().map(|population| {
         let mut entity =
             named(format!("{base_url}/populations"), &population.name(), coding(ENTITY_ROLE, "7", "List"));
-        if matches!(population, Population::Group(_)) {
-            entity["what"] = json!({ "reference": population.name() });
+        match population {
+            Population::Group(_) => entity["what"] = json!({ "reference": population.name() }),
+            Population::Named(count) => {
+                let hours = NAMED_FOR.as_hours();
+                let text = format!(
+                    "{count} patients: events of the same agent about the same job, at most {hours} h before, name them"
+                );
+                entity["description"] = text.into();
+            }
+            Population::AllPatients | Population::System => {}
         }
         entity
     });

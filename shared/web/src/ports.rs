@@ -76,7 +76,7 @@ macro_rules! ports {
     (@take clock of $platform:ident) => { $platform.clock() };
     (@take random of $platform:ident) => { $platform.random() };
     (@take verified_tokens of $platform:ident) => { $platform.verified_tokens() };
-    (@take audit of $platform:ident) => { $crate::audit::Audit::new($platform.audit()?) };
+    (@take audit of $platform:ident) => { $crate::audit::Audit::new($platform.audit()?, $platform.clock()) };
     (@take $port:ident of $platform:ident) => { $platform.$port()? };
 
     (@extract settings of $State:ident) => { $crate::ports!(@from_ref settings of $State); };

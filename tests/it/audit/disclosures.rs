@@ -59,16 +59,15 @@ async fn entries_say_whose_records_were_disclosed_when_the_export_is_gone(world:
         }
     }
     let of_anna = events(&world, &format!("patient={ANNA}&action=download")).await;
-    assert_eq!(of_anna.len(), 1, "the export of one patient is found by the patient: {of_anna:?}");
+    assert_eq!(of_anna.len(), 2, "the exports that name the patient are found by the patient: {of_anna:?}");
     let page = world.get("/staff/audit?action=download").cookie(&world.staff().await).send().await.text();
     for shown in ["Group/everyone", "All patients", "All patients and all other records", BRUNO] {
         assert!(page.contains(&format!("{shown}</td>")), "{shown}: {page}");
     }
 }
 
-/// An entry names at most 50 patients. An export of more has several entries.
-#[tokio::test]
-async fn every_patient_of_a_long_request_is_named() {
+/// Writes a lake with 120 patients; returns it, their ids, and the kick-off that names all of them.
+fn many() -> (tempfile::TempDir, BTreeSet<String>, String) {
     let lake = tempfile::tempdir().expect("a directory");
     let ids: BTreeSet<_> = (0..120).map(|number| format!("patient-{number}")).collect();
     for id in &ids {
@@ -77,9 +76,17 @@ async fn every_patient_of_a_long_request_is_named() {
         let line = format!("{{\"resourceType\":\"Patient\",\"id\":\"{id}\"}}\n");
         std::fs::write(record.join("records.ndjson"), line).expect("written");
     }
-    let world = World::with("sandbox = true", lake.path());
     let asked: Vec<_> = ids.iter().map(|id| format!("patient={id}")).collect();
-    disclosed(&world, &format!("/fhir/Patient/$export?{}", asked.join("&"))).await;
+    let path = format!("/fhir/Patient/$export?{}", asked.join("&"));
+    (lake, ids, path)
+}
+
+/// An entry names at most 50 patients. An export of more has several entries.
+#[tokio::test]
+async fn every_patient_of_a_long_request_is_named() {
+    let (lake, ids, path) = many();
+    let world = World::with("sandbox = true", lake.path());
+    disclosed(&world, &path).await;
     let expected: BTreeSet<_> = ids.iter().map(|id| format!("Patient/{id}")).collect();
     for action in ["export-started", "download"] {
         let found = events(&world, &format!("action={action}")).await;
@@ -87,4 +94,42 @@ async fn every_patient_of_a_long_request_is_named() {
         let patients: BTreeSet<_> = found.iter().flat_map(|event| named(event, PATIENT)).collect();
         assert_eq!(patients, expected, "{action}");
     }
+}
+
+/// The first of several downloads names all patients, and so does the first one an hour later. The others have their number.
+#[tokio::test]
+async fn many_patients_are_named_once_an_hour() {
+    let (lake, ids, path) = many();
+    let world = World::with("sandbox = true", lake.path());
+    let manifest = exported(&world, &world.service("service", "system/*.rs").await, &path).await;
+    let url = text(&manifest["output"][0]["url"]);
+    let download = async |times: usize| {
+        let token = world.service("service", "system/*.rs").await;
+        for _ in 0..times {
+            assert_eq!(world.get(&url).bearer(&token).send().await.status, StatusCode::OK);
+        }
+        events(&world, "action=download").await
+    };
+    let names = |events: &[Value]| -> BTreeSet<String> {
+        events.iter().flat_map(|event| named(event, PATIENT)).collect()
+    };
+    let expected: BTreeSet<_> = ids.iter().map(|id| format!("Patient/{id}")).collect();
+    // Newest first: four downloads, and before them the one whose three entries have the names.
+    let found = download(5).await;
+    let (counted, full) = found.split_at(4);
+    assert_eq!((full.len(), names(full)), (3, expected.clone()));
+    for event in counted {
+        assert!(named(event, PATIENT).is_empty(), "{event}");
+        assert_eq!(named(event, LIST), BTreeSet::from(["named-patients".to_owned()]));
+        assert_eq!(named(event, JOB), named(&full[0], JOB), "the same export");
+        assert!(event.to_string().contains("120 patients: events of the same agent"), "{event}");
+    }
+    world.advance(3_601);
+    let found = download(2).await;
+    assert_eq!((found.len(), names(&found[1..4])), (7 + 4, expected));
+    assert!(names(&found[..1]).is_empty(), "{}", found[0]);
+    let of_one = events(&world, "action=download&patient=patient-77").await;
+    assert_eq!(of_one.len(), 2, "one in each hour: {of_one:?}");
+    let page = world.get("/staff/audit?action=download").cookie(&world.staff().await).send().await.text();
+    assert!(page.contains("120 patients, whom earlier entries about this export name"), "{page}");
 }

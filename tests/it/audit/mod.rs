@@ -3,6 +3,7 @@
 mod chain;
 mod disclosures;
 mod events;
+mod listed;
 pub(crate) mod program;
 pub(crate) mod roles;
 
@@ -34,6 +35,8 @@ macro_rules! here_and_on_aws {
         }
     };
 }
+
+use here_and_on_aws;
 
 fn on_aws(story: fn(World) -> LocalBoxFuture<'static, tests::Result>) {
     let in_simulation = move || {

@@ -1,6 +1,7 @@
 //! Whose records an export has. Each entry of the audit trail has this itself, because an export is removed long before its entries
 //! (45 CFR 164.528).
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, MAX_SHOWN};
@@ -16,7 +17,13 @@ pub enum Population {
     AllPatients,
     /// The records of all patients, and all resources that belong to no patient.
     System,
+    /// This number of patients, each of whom is named by entries of the same actor about the same export, at most
+    /// [`NAMED_FOR`] before.
+    Named(u32),
 }
+
+/// The time after which the entries about an export with many patients name them again.
+pub const NAMED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 impl Population {
     /// Returns its name in AuditEvents: a reference for a group.
@@ -25,6 +32,7 @@ impl Population {
             Self::Group(group) => format!("Group/{group}"),
             Self::AllPatients => "all-patients".to_owned(),
             Self::System => "system".to_owned(),
+            Self::Named(_) => "named-patients".to_owned(),
         }
     }
 }
@@ -49,6 +57,18 @@ impl Event {
     #[must_use]
     pub fn of_group(self, group: &GroupId) -> Self {
         Self { population: Some(Population::Group(group.clone())), ..self }
+    }
+
+    /// Returns whether the event has more patients than one entry names, and is about an export.
+    pub fn has_many(&self) -> bool {
+        self.shown.len() > MAX_SHOWN && self.job.is_some()
+    }
+
+    /// Replaces the patients by their number. Other entries must name them: see [`Population::Named`].
+    #[must_use]
+    pub fn naming_nobody_again(self) -> Self {
+        let count = u32::try_from(self.shown.len()).unwrap_or(u32::MAX);
+        Self { shown: Vec::new(), population: Some(Population::Named(count)), ..self }
     }
 
     /// Returns the events to record: several if the event has more than [`MAX_SHOWN`] patients.

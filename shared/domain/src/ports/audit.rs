@@ -55,6 +55,7 @@ impl Keys {
 pub struct AuditQuery {
     /// The id of the actor.
     pub actor: Option<String>,
+    /// The patient whose record an entry concerns, or one of the patients whom it shows ([`Event::shown`]).
     pub patient: Option<PatientId>,
     pub action: Option<Action>,
     pub outcome: Option<Outcome>,
@@ -72,7 +73,7 @@ impl AuditQuery {
     /// Returns whether an entry that an index found matches the rest of the query, apart from its times.
     pub fn matches(&self, event: &Event) -> bool {
         self.actor.as_ref().is_none_or(|actor| *actor == event.actor.id)
-            && self.patient.as_ref().is_none_or(|patient| event.patient.as_ref() == Some(patient))
+            && self.patient.as_ref().is_none_or(|patient| event.names(patient))
             && self.action.is_none_or(|action| action == event.action)
             && self.outcome.is_none_or(|outcome| outcome == event.outcome)
     }
@@ -106,11 +107,14 @@ pub fn all(log: &dyn AuditLog, query: AuditQuery) -> impl Stream<Item = Result<E
 }
 
 /// The store of the audit trail. Entries are only added, and removed at the end of their retention; they never change.
+///
+/// A store has an index of the patients whom entries show, such as a list. The index is no part of the chain: the entries
+/// themselves name these patients.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// Adds an entry with the current time, which is durable when this returns. If a call is repeated because its
-    /// response was lost, the event is added once. Concurrent writers add to the same chain one after the other, or to
-    /// different chains.
+    /// Adds an entry with the current time. When this returns, the entry is durable, and a query by each patient whom it
+    /// names finds it. If a call is repeated because its response was lost, the event is added once. Concurrent writers add
+    /// to the same chain one after the other, or to different chains.
     async fn append(&self, event: &Event) -> Result<()>;
 
     /// Returns a page of entries, newest first. A store reads a limited number of entries for each page, so a page may

@@ -134,6 +134,9 @@ fn whose(words: &Words, event: &Event) -> String {
         Population::AllPatients | Population::System => {
             words.text(&format!("audit-{}", population.name()), &[])
         }
+        Population::Named(count) => {
+            words.text("audit-named-patients", &[("count", &words.number(u64::from(*count)))])
+        }
     });
     let patients = event.patient.iter().chain(&event.shown).map(ToString::to_string);
     patients.chain(population).collect::<Vec<_>>().join(", ")
