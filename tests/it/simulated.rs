@@ -5,6 +5,7 @@ mod audit_page;
 mod cost;
 mod dynamodb;
 mod groups;
+mod groups_page;
 mod scale;
 mod walks;
 
@@ -34,6 +35,17 @@ fn jobs_keep_the_contract() {
 fn files_keep_the_contract() {
     run(async {
         contract::files(&*platform(&client(), "", random(1)).await.files().expect("the port")).await;
+    });
+}
+
+#[test]
+fn joined_files_keep_the_contract() {
+    run(async {
+        let client = client();
+        let platform = platform(&client, "", random(1)).await;
+        let (files, joiner) = (platform.files().expect("the port"), platform.joiner().expect("the port"));
+        contract::joined(&*files, &*joiner).await;
+        assert!(!client.simulation().has_open_uploads(), "an upload that failed is aborted");
     });
 }
 

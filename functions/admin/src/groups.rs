@@ -1,17 +1,20 @@
 //! The groups of the record store, and the export of a group that staff start. It has the parts that staff tick, like the
 //! export of one patient, and leaves private topics out that are not ticked.
 
+use std::fmt::Display;
+
 use axum::extract::State;
 use axum::response::Response;
 use crypto::digest_of_lines;
 use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, NO_GROUP, Result};
-use domain::group::{Limits, Outline, Reader, text};
+use domain::group::{Limits, Outline, Reader, head, text};
 use domain::ids::GroupId;
 use domain::ports::records::{Area, Part};
 use domain::request::Cohort;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
-use web::describe::{Kind, Parameter};
+use web::describe::Parameter;
 use web::extract::{GroupPath, Query};
 use web::pages::{GroupRow, GroupsPage, StartOf};
 use web::respond::{PageError, html};
@@ -23,12 +26,12 @@ use crate::start::Target;
 
 /// The query parameters of the list.
 pub(crate) const LISTED: [Parameter; 1] =
-    [Parameter::query("from", "The number of the first group that is listed").of(Kind::Integer)];
+    [Parameter::query("from", "The id with which the list of groups begins")];
 
 /// The number of groups on a page.
 const PAGE: usize = 25;
-/// The maximum number of bytes that a page reads of its groups, for their names. Groups beyond it are listed by their ids.
-const MAX_READ: u64 = 64 * 1024 * 1024;
+/// The number of bytes that the list reads of each group: enough for the name, and for about a thousand members.
+const HEAD: usize = 64 * 1024;
 /// A group and the groups in it are read up to these limits. Then they take less than 200 MB of memory: the text, about 150 bytes for
 /// each member, and about as much for each different patient.
 const LIMITS: Limits = Limits { bytes: 32 * 1024 * 1024, members: 400_000 };
@@ -39,32 +42,22 @@ pub(crate) async fn list(
     PageStaff(username): PageStaff,
     query: Query,
 ) -> Result<Response, PageError> {
-    let from: usize = query.get("from").and_then(|from| from.parse().ok()).unwrap_or_default();
+    let from = query.get("from").map(GroupId::parse).transpose();
+    let from = from.map_err(|_| Error::invalid("'from' is not the id of a group"))?;
     let event = Event::new(Actor::staff(&username), Action::RecordViewed).about("list of groups");
     state.audit.record(event).await?;
-    let files = state.records.area(Area::Groups).await?;
+    let first = from.as_ref().map(|id| format!("{id}.json")).unwrap_or_default();
+    let files = state.records.area_from(Area::Groups, &first, PAGE + 1).await?;
     let id = |part: &Part| part.name.strip_suffix(".json").and_then(|id| GroupId::parse(id).ok());
-    let groups: Vec<_> = files.iter().filter_map(|part| Some((id(part)?, part.bytes))).collect();
-    let (mut rows, mut left) = (Vec::new(), MAX_READ);
-    for (id, bytes) in groups.iter().skip(from).take(PAGE) {
-        rows.push(if *bytes > LIMITS.bytes as u64 {
-            GroupRow::too_large(id)
-        } else if let Some(rest) = left.checked_sub(*bytes) {
-            left = rest;
-            state.group_row(id).await?
-        } else {
-            GroupRow::skipped(id)
-        });
-    }
-    let next = from.saturating_add(PAGE);
-    let address = |from: usize| format!("/staff/groups?from={from}");
-    let page = GroupsPage {
-        username,
-        rows,
-        first: (from > 0).then(|| "/staff/groups".to_owned()),
-        next: (next < groups.len()).then(|| address(next)),
+    let next = files.get(PAGE).and_then(id).map(|id| format!("/staff/groups?from={id}"));
+    let groups: Vec<_> = files.iter().take(PAGE).filter_map(|part| Some((id(part)?, part.bytes))).collect();
+    let row = |(id, bytes): (GroupId, u64)| {
+        let state = &state;
+        async move { state.listed(&id, bytes).await }
     };
-    Ok(html(StatusCode::OK, &page))
+    let rows: Vec<_> = stream::iter(groups).map(row).buffered(PAGE).try_collect().await?;
+    let first = from.map(|_| "/staff/groups".to_owned());
+    Ok(html(StatusCode::OK, &GroupsPage { username, rows, first, next }))
 }
 
 /// `GET /staff/groups/{group}/export`: the form, with the name of the group and the number of its members.
@@ -107,6 +100,26 @@ impl Admin {
         Ok(html(status, &GroupsPage { username, rows, first, next: None }))
     }
 
+    /// Returns the row of a group in the list, from the beginning of its file.
+    async fn listed(&self, id: &GroupId, bytes: u64) -> Result<GroupRow> {
+        let (head, is_cut) = match head(&*self.records, id, HEAD).await {
+            Ok(Some(head)) => head,
+            Ok(None) => return Ok(GroupRow::unread(id)),
+            Err(Error::Damaged(damage)) => return Ok(unreadable(id, &damage)),
+            Err(error) => return Err(error),
+        };
+        let row = match Outline::of_head(&head) {
+            Ok((group, true)) => row_of(id, &group),
+            Ok((group, false)) if is_cut => {
+                let row = GroupRow::beginning(id, group.name.as_deref(), group.members() as u64);
+                if group.is_refused() { row.without_list() } else { row }
+            }
+            Ok(_) => return Ok(unreadable(id, &"it ends too early")),
+            Err(error) => return Ok(unparsed(id, &error)),
+        };
+        Ok(if bytes > LIMITS.bytes as u64 { row.with_too_many() } else { row })
+    }
+
     async fn group_target(&self, id: &GroupId) -> Result<Target> {
         let (now, own) = (self.clock.now(), self.settings.own_bases());
         let reader = Reader { records: &*self.records, now, own: &own, access: None, limits: LIMITS };
@@ -136,25 +149,33 @@ impl Admin {
             Ok(Some(text)) => text,
             // It was removed meanwhile.
             Ok(None) => return Ok(GroupRow::unread(id)),
-            Err(Error::Damaged(damage)) => {
-                tracing::warn!(group.id = %id, damage = %damage, "a Group cannot be read");
-                return Ok(GroupRow::unread(id));
-            }
+            Err(Error::Damaged(damage)) => return Ok(unreadable(id, &damage)),
             Err(error) => return Err(error),
         };
         Ok(match serde_json::from_slice::<Outline>(&text) {
-            Ok(group) => {
-                let row = GroupRow::new(id, group.name.as_deref(), group.members() as u64);
-                match group.refusal(id) {
-                    Some(_) => row.without_list(),
-                    None if group.members() > LIMITS.members => row.with_too_many(),
-                    None => row,
-                }
-            }
-            Err(error) => {
-                tracing::warn!(group.id = %id, line = error.line(), column = error.column(), "a Group cannot be parsed");
-                GroupRow::unread(id)
-            }
+            Ok(group) => row_of(id, &group),
+            Err(error) => unparsed(id, &error),
         })
     }
+}
+
+/// Returns the row of a group that was read to its end.
+fn row_of(id: &GroupId, group: &Outline) -> GroupRow {
+    let row = GroupRow::new(id, group.name.as_deref(), group.members() as u64);
+    match group.refusal(id) {
+        Some(_) => row.without_list(),
+        None if group.members() > LIMITS.members => row.with_too_many(),
+        None => row,
+    }
+}
+
+/// Logs why a group cannot be read, without its contents, and returns its row.
+fn unreadable(id: &GroupId, why: &dyn Display) -> GroupRow {
+    tracing::warn!(group.id = %id, %why, "a Group cannot be read");
+    GroupRow::unread(id)
+}
+
+/// The text of an error of the parser may have contents of the group, so the log has only its place.
+fn unparsed(id: &GroupId, error: &serde_json::Error) -> GroupRow {
+    unreadable(id, &format_args!("line {}, column {}", error.line(), error.column()))
 }

@@ -68,12 +68,14 @@ impl Bucket {
         Ok(object)
     }
 
-    /// Returns the first page of the objects below a prefix and after a key, or the page of a token.
+    /// Returns the first page of the objects below a prefix and after a key, or the page of a token. A page has at most `keys` objects, or
+    /// as many as S3 returns.
     pub(super) async fn list(
         &self,
         prefix: &str,
         start_after: Option<&str>,
         token: Option<String>,
+        keys: Option<usize>,
     ) -> Result<Page> {
         let list = self
             .client
@@ -81,7 +83,8 @@ impl Bucket {
             .bucket(&self.name)
             .prefix(self.key(prefix))
             .set_start_after(start_after.map(|after| self.key(after)))
-            .set_continuation_token(token);
+            .set_continuation_token(token)
+            .set_max_keys(keys.and_then(|keys| i32::try_from(keys).ok()));
         let listed = list.send().await.map_err(failed("ListObjectsV2"));
         let listed = listed.map_err(|error| error.of_store(self.store))?;
         let objects = listed.contents.unwrap_or_default().into_iter().filter_map(|object| {
@@ -104,6 +107,7 @@ impl Bucket {
             prefix: prefix.to_owned(),
             start_after: start_after.map(str::to_owned),
             page: VecDeque::new(),
+            page_keys: None,
             next: None,
             ended: false,
         }
@@ -125,11 +129,17 @@ pub(super) struct Walk {
     prefix: String,
     start_after: Option<String>,
     page: VecDeque<Listed>,
+    page_keys: Option<usize>,
     next: Option<String>,
     ended: bool,
 }
 
 impl Walk {
+    /// Lists this number of objects with each request.
+    pub(super) fn in_pages_of(self, keys: usize) -> Self {
+        Self { page_keys: Some(keys), ..self }
+    }
+
     pub(super) async fn next(&mut self) -> Result<Option<Listed>> {
         self.fill().await?;
         Ok(self.page.pop_front())
@@ -150,7 +160,8 @@ impl Walk {
 
     async fn fill(&mut self) -> Result<()> {
         while self.page.is_empty() && !self.ended {
-            let page = self.bucket.list(&self.prefix, self.start_after.as_deref(), self.next.take()).await?;
+            let after = self.start_after.as_deref();
+            let page = self.bucket.list(&self.prefix, after, self.next.take(), self.page_keys).await?;
             self.next = page.next;
             self.ended = self.next.is_none();
             self.page.extend(page.objects);

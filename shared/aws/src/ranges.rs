@@ -187,7 +187,7 @@ impl Range {
         let most = if self.until.is_some() { MAX_PAGES } else { 1 };
         for _ in 0..most {
             let Place { after, token } = &self.from;
-            let page = bucket.list(prefix, after.as_deref(), token.clone()).await?;
+            let page = bucket.list(prefix, after.as_deref(), token.clone(), None).await?;
             self.requests += 1;
             let (count, until) = (page.objects.len(), self.until.as_deref());
             if page.next.is_some() {

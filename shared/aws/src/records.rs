@@ -10,7 +10,7 @@ use domain::ids::PatientId;
 use domain::lines::Lines;
 use domain::ports::files::ByteStream;
 use domain::ports::records::{
-    Area, BlockReader, CohortPage, Entries, Entry, Member, Part, Parts, Records, Supporting,
+    Area, BlockReader, CohortPage, Entries, Entry, Member, Part, Parts, Records, Supporting, first_bytes,
 };
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use storage::compressed::decompressed;
@@ -286,6 +286,41 @@ impl Records for AwsRecords {
             self.check().await?;
         }
         Ok(parts)
+    }
+
+    async fn area_from(&self, area: Area, first: &str, count: usize) -> Result<Vec<Part>> {
+        let directory = format!("{}/", area.directory());
+        // S3 lists what is after a key. The key without its last letter is before the first one, and what is between them is skipped.
+        let before = first.char_indices().next_back().map(|(at, _)| format!("{directory}{}", &first[..at]));
+        let mut walk = self.bucket.walk(&directory, before.as_deref()).in_pages_of(count.clamp(1, 1_000));
+        let mut parts = Vec::new();
+        while parts.len() < count
+            && let Some(Listed { key, size: bytes, changed, .. }) = walk.next().await?
+        {
+            let name = key.strip_prefix(&directory).filter(|name| Place::Area(area).lists(name, bytes == 0));
+            let name = name.filter(|name| area.has(name) && *name >= first);
+            parts.extend(name.map(|name| Part { name: name.to_owned(), bytes, changed }));
+        }
+        if parts.is_empty() {
+            self.check().await?;
+        }
+        Ok(parts)
+    }
+
+    async fn area_head(&self, area: Area, name: &str, bytes: usize) -> Result<Vec<u8>> {
+        let key = format!("{}/{name}", area.directory());
+        Place::Area(area).check(name, &key)?;
+        let mut object = self.bucket.open(&key, Some(0..bytes as u64)).await?;
+        if is_gzip(name) || object.encoding() == Some("gzip") {
+            return first_bytes(self.reader(&key, true).await?, bytes).await;
+        }
+        let mut head = Vec::new();
+        while let Some(piece) = object.next().await? {
+            head.extend_from_slice(&piece);
+        }
+        // S3 has no range without bytes.
+        head.truncate(bytes);
+        Ok(head)
     }
 
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {

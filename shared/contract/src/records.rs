@@ -15,6 +15,7 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
     let large = format!("{}\n", line("Observation", "o")).repeat(40_000);
     lake(&put, &large).await;
     index(records, &put).await;
+    groups(records, &put).await;
     contents(records, &large).await;
     pages(records).await;
     supporting(records, &put).await;
@@ -92,6 +93,30 @@ async fn index(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     assert_eq!(index(Some(2..5)).await, b"234");
     assert_eq!(index(Some(8..100)).await, b"89", "a range may end behind the file");
     assert_eq!(records.index("2/rows", Some(0..1)).await.expect("a result"), None);
+}
+
+/// Tests pages of the files of an area, and the beginning of a file.
+async fn groups(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
+    let large = format!("{{\"name\":\"c\"{}}}", " ".repeat(600_000));
+    for (name, text) in [("b.jso-1", "{}"), ("a", "{}"), ("c", &large), ("b", "{}"), ("a-b", "{}")] {
+        put(&format!("Group/{name}.json"), text.as_bytes()).await;
+    }
+    let page = async |first: &str, count: usize| {
+        let parts = records.area_from(Area::Groups, first, count).await.expect("files");
+        parts.iter().map(|part| part.name.trim_end_matches(".json").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(page("", 100).await, ["a-b", "a", "b.jso-1", "b", "c"], "in the order of their names");
+    assert_eq!(page("", 2).await, ["a-b", "a"]);
+    assert_eq!(page("b.json", 1).await, ["b"]);
+    assert_eq!(page("b.json", 9).await, ["b", "c"], "from this name on");
+    assert_eq!(page("a0", 1).await, ["b.jso-1"], "a name that there is not");
+    assert_eq!(page("d", 9).await, [""; 0]);
+    for (bytes, expected) in [(0, 0), (5, 5), (300_000, 300_000), (1_000_000, large.len())] {
+        let head = records.area_head(Area::Groups, "c.json", bytes).await.expect("bytes");
+        assert!(head == large.as_bytes()[..expected], "{bytes}: {}", head.len());
+    }
+    let missing = records.area_head(Area::Groups, "none.json", 5).await;
+    assert!(matches!(missing, Err(Error::NotFound(_))));
 }
 
 /// Tests what the record of a patient contains.
@@ -284,6 +309,8 @@ async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
         assert!(listed.iter().any(|part| part.name == name), "{path}: {listed:?}");
         opened.push((path, records.open_area(area, name).await));
     }
+    let groups = records.area_from(Area::Groups, "", 100).await.expect("files");
+    assert!(groups.iter().all(|part| Area::Groups.has(&part.name)) && groups.len() == 5, "{groups:?}");
     for (path, opened) in opened {
         let Err(Error::Damaged(damage)) = opened else { panic!("{path} was opened") };
         assert_eq!(damage.file, path);

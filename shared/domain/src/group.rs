@@ -34,7 +34,20 @@ pub async fn text(records: &dyn Records, group: &GroupId) -> Result<Option<Vec<u
     }
 }
 
-/// The same. Returns [`Error::TooLarge`] if the text has more than `limit` bytes.
+/// Returns at most the first `bytes` bytes of a Group that was listed, without a byte order mark, and whether more may follow; `None` if
+/// the Group was removed since.
+pub async fn head(records: &dyn Records, group: &GroupId, bytes: usize) -> Result<Option<(Vec<u8>, bool)>> {
+    match records.area_head(Area::Groups, &format!("{group}.json"), bytes).await {
+        Ok(text) => {
+            let is_cut = text.len() == bytes;
+            Ok(Some((unmarked(text), is_cut)))
+        }
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The same as [`text`]. Returns [`Error::TooLarge`] if the text has more than `limit` bytes.
 async fn text_up_to(records: &dyn Records, group: &GroupId, limit: usize) -> Result<Option<Vec<u8>>> {
     match records.open_area(Area::Groups, &format!("{group}.json")).await {
         Ok(reader) => {

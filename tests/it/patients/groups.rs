@@ -216,7 +216,7 @@ async fn a_page_lists_25_groups() {
     let staff = world.staff().await;
     let list = world.get("/staff/groups").cookie(&staff).send().await.text();
     assert_eq!(list.matches("/export\"").count(), 25, "{list}");
-    let rest = world.get(&link(&list, "from=25")).cookie(&staff).send().await.text();
+    let rest = world.get(&link(&list, "?from=")).cookie(&staff).send().await.text();
     assert_eq!(rest.matches("/export\"").count(), 5, "{rest}");
 }
 
@@ -238,14 +238,15 @@ async fn a_group_that_is_too_large_for_a_page_is_listed_with_the_reason() {
     let world = World::with("sandbox = true", lake.path());
     let staff = world.staff().await;
     let list = world.get("/staff/groups").cookie(&staff).send().await.text();
-    assert_eq!(list.matches("This group is too large for a page").count(), 2, "{list}");
+    // The list reads the beginning of a group. Whether it has too many members, or one inside it has, is found when the form opens.
+    assert_eq!(list.matches("This group is too large for a page").count(), 1, "{list}");
     for (shown, is_shown) in [
         ("Many", true),
-        ("Huge", false),
+        ("More than 21,", true),
+        ("Huge", true),
         ("$export of Group/huge", true),
-        ("$export of Group/many", true),
         ("/staff/groups/small/export", true),
-        ("/staff/groups/many/export", false),
+        ("/staff/groups/many/export", true),
         ("/staff/groups/huge/export", false),
     ] {
         assert_eq!(list.contains(shown), is_shown, "{shown}: {list}");
@@ -300,7 +301,7 @@ fn the_largest_group_of_a_page_fits_into_the_memory_of_the_function() {
             sent.expect("an answer").text().await.expect("a page")
         };
         let list = get("/staff/groups").await;
-        assert!(list.contains("400,000") && list.contains("It was not read for this list"), "{list}");
+        assert!(list.contains("Large") && list.contains("More than 9"), "{list}");
         let form = get("/staff/groups/large/export").await;
         assert!(form.contains("up to 400,000 patients") || form.contains("up to 400000 patients"), "{form}");
         assert!(get("/staff/groups/nothing/export").await.contains("too large for a page"));

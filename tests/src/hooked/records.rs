@@ -70,6 +70,14 @@ impl<H: Hook> Records for Port<dyn Records, H> {
         self.read(self.inner.area(area)).await
     }
 
+    async fn area_from(&self, area: Area, first: &str, count: usize) -> Result<Vec<Part>> {
+        self.read(self.inner.area_from(area, first, count)).await
+    }
+
+    async fn area_head(&self, area: Area, name: &str, bytes: usize) -> Result<Vec<u8>> {
+        self.read(self.inner.area_head(area, name, bytes)).await
+    }
+
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
         self.reader(self.inner.open_area(area, name)).await
     }

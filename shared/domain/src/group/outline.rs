@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::error::Error;
 use crate::ids::GroupId;
@@ -46,6 +46,26 @@ struct Counted {
 }
 
 impl Outline {
+    /// Reads the beginning of a Group. Returns what it has until there, and whether the Group ends there.
+    ///
+    /// # Errors
+    ///
+    /// The text is not the beginning of a Group in JSON.
+    pub fn of_head(text: &[u8]) -> serde_json::Result<(Self, bool)> {
+        let mut outline = Self::default();
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        match deserializer.deserialize_map(Head(&mut outline)).and_then(|()| deserializer.end()) {
+            Ok(()) => Ok((outline, true)),
+            Err(error) if error.is_eof() => Ok((outline, false)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns whether the Group says that it does not list its members, so that the rest of it changes nothing.
+    pub fn is_refused(&self) -> bool {
+        self.stated_fault().is_some()
+    }
+
     /// Returns the number of members, as the Group has them.
     pub fn members(&self) -> usize {
         self.member.members
@@ -62,6 +82,11 @@ impl Outline {
     }
 
     fn fault(&self) -> Option<String> {
+        self.stated_fault().or_else(|| self.missing_list())
+    }
+
+    /// Returns what an element says that this server does not support.
+    fn stated_fault(&self) -> Option<String> {
         if let Some(modifier) = self.modifier_extension.first() {
             return Some(match modifier.url.ends_with(MEMBER_FILTER) {
                 true => {
@@ -76,11 +101,12 @@ impl Outline {
         }
         let lists_members =
             self.actual != Some(false) && self.membership.as_deref().is_none_or(|code| code == "enumerated");
-        if !lists_members {
-            return Some(
-                "it defines its members by criteria, and this server does not evaluate them".to_owned(),
-            );
-        }
+        (!lists_members)
+            .then(|| "it defines its members by criteria, and this server does not evaluate them".to_owned())
+    }
+
+    /// Returns why a Group without members is not an empty one.
+    fn missing_list(&self) -> Option<String> {
         if self.members() > 0 {
             return None;
         }
@@ -113,22 +139,64 @@ impl fmt::Display for Modifier {
     }
 }
 
-impl<'de> Deserialize<'de> for Counted {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(CountedVisitor)
+/// Reads a Group into an outline, which has everything before the text ends.
+struct Head<'o>(&'o mut Outline);
+
+impl<'de> Visitor<'de> for Head<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a Group")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let Self(outline) = self;
+        while let Some(name) = elements.next_key::<String>()? {
+            match name.as_str() {
+                "name" => outline.name = elements.next_value()?,
+                "actual" => outline.actual = elements.next_value()?,
+                "membership" => outline.membership = elements.next_value()?,
+                "quantity" => outline.quantity = elements.next_value()?,
+                "characteristic" => outline.characteristic = elements.next_value()?,
+                "modifierExtension" => outline.modifier_extension = elements.next_value()?,
+                "member" => elements.next_value_seed(&mut outline.member)?,
+                _ => _ = elements.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(())
     }
 }
 
-struct CountedVisitor;
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut counted = Self::default();
+        counted.deserialize_into(deserializer)?;
+        Ok(counted)
+    }
+}
 
-impl<'de> Visitor<'de> for CountedVisitor {
-    type Value = Counted;
+impl Counted {
+    fn deserialize_into<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Counted {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.deserialize_into(deserializer)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Counted {
+    type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a list of members")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Counted, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Member {
@@ -136,11 +204,12 @@ impl<'de> Visitor<'de> for CountedVisitor {
             modifier_extension: Vec<Modifier>,
         }
 
-        let mut counted = Counted::default();
         while let Some(Member { modifier_extension }) = members.next_element()? {
-            counted.members += 1;
-            counted.modifier = counted.modifier.or_else(|| modifier_extension.into_iter().next());
+            self.members += 1;
+            if self.modifier.is_none() {
+                self.modifier = modifier_extension.into_iter().next();
+            }
         }
-        Ok(counted)
+        Ok(())
     }
 }

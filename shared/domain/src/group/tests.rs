@@ -52,3 +52,32 @@ fn a_group_says_if_it_counts_more_members_than_it_lists() {
     assert_eq!((shortfall(1), shortfall(2)), (None, None));
     assert!(shortfall(3).expect("a text").contains("a quantity of 3 and lists 2 members"));
 }
+
+#[test]
+fn the_beginning_of_a_group_has_what_stands_before_its_end() {
+    let members = r#"{"entity":{"reference":"Patient/p"}},"#.repeat(100);
+    let group = format!(
+        r#"{{"id":"g","extension":[{{"a":[1]}}],"name":"Diabetes","actual":true,"member":[{members}{{}}]}}"#
+    );
+    let (whole, is_whole) = Outline::of_head(group.as_bytes()).expect("a Group");
+    assert_eq!((whole.name.as_deref(), whole.members(), is_whole), (Some("Diabetes"), 101, true));
+    let at = group.find("member").expect("members");
+    for (length, name, members) in
+        [(0, None, 0), (20, None, 0), (at, Some("Diabetes"), 0), (at + 400, Some("Diabetes"), 10)]
+    {
+        let (head, is_whole) = Outline::of_head(&group.as_bytes()[..length]).expect("a beginning");
+        assert_eq!(
+            (head.name.as_deref(), head.members(), is_whole, head.is_refused()),
+            (name, members, false, false)
+        );
+    }
+    // Every beginning is one, at any byte.
+    for length in 0..group.len() {
+        assert!(!Outline::of_head(&group.as_bytes()[..length]).expect("a beginning").1, "{length}");
+    }
+    let refused = Outline::of_head(br#"{"actual":false,"name":"Anybody","member":["#).expect("a beginning").0;
+    assert!(refused.is_refused());
+    for wrong in ["[1]", "{\"name\":7}", "{\"member\":{}}", "{} {}", "text"] {
+        assert!(Outline::of_head(wrong.as_bytes()).is_err(), "{wrong}");
+    }
+}

@@ -144,6 +144,21 @@ pub trait Records: Send + Sync {
     /// not belong there, as in [`Records::parts`].
     async fn area(&self, area: Area) -> Result<Vec<Part>>;
 
+    /// Returns the first `count` files that belong to an area and whose names are not before `first`, in the order of their
+    /// names. An object store lists only these.
+    async fn area_from(&self, area: Area, first: &str, count: usize) -> Result<Vec<Part>> {
+        let mut parts = self.area(area).await?;
+        parts.retain(|part| area.has(&part.name) && part.name.as_str() >= first);
+        parts.truncate(count);
+        Ok(parts)
+    }
+
+    /// Returns at most the first `bytes` bytes of a file of an area that was listed; compressed files are decompressed.
+    /// Returns [`Error::NotFound`] if the file was removed since.
+    async fn area_head(&self, area: Area, name: &str, bytes: usize) -> Result<Vec<u8>> {
+        first_bytes(self.open_area(area, name).await?, bytes).await
+    }
+
     /// Opens a file of an area by its name; compressed files are decompressed. Returns [`Error::NotFound`] if there is no
     /// such file.
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>>;
@@ -204,6 +219,20 @@ pub struct SharedLine {
     /// Whether the resource may belong to a patient ([`fhir::belonging`]), or is Provenance about such a resource or
     /// about a resource of a record.
     pub is_of_patient: bool,
+}
+
+/// Reads at most the first `limit` bytes of a file.
+pub async fn first_bytes(mut reader: Box<dyn BlockReader>, limit: usize) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    while head.len() < limit {
+        let before = head.len();
+        head = reader.read(head).await?;
+        if head.len() == before {
+            break;
+        }
+    }
+    head.truncate(limit);
+    Ok(head)
 }
 
 /// Reads a whole file. Returns [`Error::Damaged`] if it has more than `limit` bytes. `file` is its path below the root of

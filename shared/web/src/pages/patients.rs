@@ -107,9 +107,12 @@ impl GroupRow {
         Self { id: id.to_string(), name: id.to_string(), members: String::new(), note: None, can_start: true }
     }
 
-    /// A group that was not read, because the groups before it on the page are large.
-    pub fn skipped(id: &GroupId) -> Self {
-        Self { note: Some(request_context::words().text("groups-skipped", &[])), ..Self::unread(id) }
+    /// A group of which only the beginning was read, which has these members and more.
+    pub fn beginning(id: &GroupId, name: Option<&str>, members: u64) -> Self {
+        let words = request_context::words();
+        let more = words.text("groups-more-than", &[("count", &words.number(members))]);
+        let members = if members == 0 { String::new() } else { more };
+        Self { members, ..Self::new(id, name, 0) }
     }
 
     /// A group that is too large to be read for a page.
