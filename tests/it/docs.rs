@@ -1,5 +1,6 @@
-//! The documentation: every link has a target, the tables match the code, and so do [`numbers`].
+//! The documentation: every link has a target, the tables match the code, and so do [`numbers`] and the tests of [`checks`].
 
+mod checks;
 mod numbers;
 
 use std::collections::BTreeMap;

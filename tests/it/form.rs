@@ -47,6 +47,7 @@ async fn three_steps_start_an_export_of_the_ticked_parts(world: World) {
     // The form is not sent without the patient's agreement.
     browser.press("send", &[]).await;
     assert!(browser.shows("Tick the box to agree.") && browser.shows("<title>Error: "));
+    assert_eq!(world.status(&token, &job).await.header("x-progress"), "waiting for the patient's choices");
     browser.press("send", &[("agree", "on")]).await;
     assert!(browser.shows("We have your request"), "{}", browser.page.text());
     let shown = world.get(&job).bearer(&token).send().await.json();

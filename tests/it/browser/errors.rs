@@ -11,7 +11,7 @@ use tests::faults::{Faults, Faulty, Strike};
 use tests::service::{assertion, signed};
 use tests::{ANNA, Launch, World, in_browser};
 
-use super::{assert_none, opened, passes};
+use super::{opened, passes};
 
 /// Checks that the page in the browser is the page of this error.
 async fn assert_error(page: &Page, status: u16, title: &str) {
@@ -66,7 +66,6 @@ async fn a_form_of_another_site_gets_a_page() {
     let staff = site.world.staff().await;
     let shown = site.world.get(&format!("/admin{}", review.job)).cookie(&staff).send().await;
     assert_eq!(shown.json()["status"], "retrieved", "nothing was rejected");
-    assert_none(&page.console_errors());
 }
 
 /// 409: a colleague decided first.
@@ -83,7 +82,6 @@ async fn a_decision_that_comes_too_late_gets_a_page() {
     assert_eq!(page.status().await, 409, "{}", page.text().await);
     assert!(page.text().await.contains("Approved already by admin at "), "{}", page.text().await);
     passes(&page, "staff-job-too-late", Audience::Staff).await;
-    assert_none(&page.console_errors());
 }
 
 /// An app's request whose time is over.
@@ -96,7 +94,6 @@ async fn a_permission_that_comes_too_late_gets_a_page() {
     page.leads(page.click("button", "Allow")).await;
     assert_error(&page, page.status().await, "Please start again in your app").await;
     passes(&page, "error-app", Audience::Patients).await;
-    assert_none(&page.console_errors());
 }
 
 /// 413: a form that is larger than every form of the pages.
@@ -107,7 +104,6 @@ async fn a_form_that_is_too_large_gets_a_page() {
     send_form(&page, &site.at("/patient-login"), &[("next", "/my"), ("patient", &"x".repeat(300_000))]).await;
     assert_error(&page, 413, "What you sent is too large").await;
     passes(&page, "error-413", Audience::Patients).await;
-    assert_none(&page.console_errors());
 }
 
 /// 413: without scripts, the page of an export says that a file is too large.
@@ -127,7 +123,6 @@ async fn a_file_that_is_too_large_is_refused_by_the_server() {
     let limits = "Nothing was attached. At most 5 files at a time, 98 kB each.";
     assert!(page.text().await.contains(limits), "{}", page.text().await);
     assert!(page.has("button", "Attach").await, "the file can be chosen again");
-    assert_none(&page.console_errors());
 }
 
 /// 429: a service has as many exports as it may have.
@@ -145,7 +140,6 @@ async fn too_many_requests_get_a_page() {
     page.open(&site.at("/fhir/$export")).await;
     assert_error(&page, 429, "Too many copies are not ready yet").await;
     passes(&page, "error-429", Audience::Patients).await;
-    assert_none(&page.console_errors());
 }
 
 /// 429: the sign-in pages say how long to wait, and keep the name.
@@ -176,7 +170,6 @@ async fn too_many_wrong_passwords_say_how_long_to_wait() {
         assert!(page.text().await.contains("There were too many tries. Wait "), "{}", page.text().await);
         assert_eq!(page.evaluate::<String>("document.querySelector('#username').value").await, user);
         passes(&page, &format!("{name}-sign-in-locked"), audience).await;
-        assert_none(&page.console_errors());
     }
 }
 
@@ -202,7 +195,6 @@ async fn faults_of_the_server_get_a_page() {
         page.open(&site.at(&format!("/staff/jobs/{}/files/Observation.ndjson", review.id))).await;
         assert_error(&page, status, title).await;
         passes(&page, name, Audience::Staff).await;
-        assert_none(&page.console_errors());
     }
 }
 
@@ -215,5 +207,4 @@ async fn a_request_of_an_unknown_app_gets_a_page() {
     page.open(&launch.authorize().replacen(tests::BASE_URL, &site.base, 1)).await;
     assert_error(&page, 400, "This app cannot ask for access here").await;
     passes(&page, "error-unknown-app", Audience::Patients).await;
-    assert_none(&page.console_errors());
 }

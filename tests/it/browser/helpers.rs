@@ -48,20 +48,30 @@ async fn problems_of_a_page_are_found() {
 async fn errors_of_the_console_are_found() {
     let browser = Browser::open().await;
     let body = "<script>console.error('a message'); undefinedFunction();</script><img src='http://127.0.0.1:1/none.png' alt=''>";
-    let page = shown(&browser, Look::DESK, Script::On, body).await;
-    let errors = page.console_errors().join("\n");
+    let mut page = shown(&browser, Look::DESK, Script::On, body).await;
+    let errors = page.take_console_errors().join("\n");
     for named in ["a message", "undefinedFunction", "none.png"] {
         assert!(errors.contains(named), "{named}: {errors}");
     }
+    assert!(page.take_console_errors().is_empty(), "they are forgotten");
+}
+
+/// No story can forget to look at the console.
+#[in_browser]
+#[should_panic(expected = "a forgotten message")]
+async fn a_story_fails_if_the_console_of_its_page_has_errors() {
+    let browser = Browser::open().await;
+    shown(&browser, Look::DESK, Script::On, "<script>console.error('a forgotten message')</script>").await;
 }
 
 #[in_browser]
 async fn requests_of_a_page_are_found() {
     let browser = Browser::open().await;
-    let page = browser.page(Look::DESK, Script::On).await;
+    let mut page = browser.page(Look::DESK, Script::On).await;
     let html = "<title>Wrong</title><img src='http://127.0.0.1:1/none.png' alt=''>";
     let requested = page.requested(page.open(&format!("data:text/html,{html}"))).await;
     assert!(requested.iter().any(|url| url == "http://127.0.0.1:1/none.png"), "{requested:?}");
+    page.take_console_errors();
 }
 
 #[in_browser]

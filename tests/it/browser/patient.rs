@@ -4,7 +4,7 @@ use tests::PASSWORD;
 use tests::browser::{Audience, Browser, Key, Look, Page, Script, Site};
 use tests::in_browser;
 
-use super::{assert_none, opened, passes};
+use super::{opened, passes};
 
 /// Goes from the app to the consent page.
 async fn sign_in(site: &Site, page: &Page) {
@@ -41,7 +41,6 @@ async fn authorize_and_send_form(script: Script) {
     assert_ne!(page.url().await, returned);
     site.world.work().await;
     assert!(site.progress(&token, &job).await.contains("review"), "{}", site.progress(&token, &job).await);
-    assert_none(&page.console_errors());
 }
 
 #[in_browser]
@@ -61,7 +60,6 @@ async fn a_refusal_returns_to_the_app() {
     page.leads(page.click("button", "Do not allow")).await;
     assert_eq!(page.heading().await, "Back in the app");
     assert_eq!(tests::parameter(&page.url().await, "error").as_deref(), Some("access_denied"));
-    assert_none(&page.console_errors());
 }
 
 #[in_browser]
@@ -75,7 +73,6 @@ async fn a_wrong_password_is_reported_and_the_right_one_is_accepted() {
         page.leads(page.press(Key::Enter)).await;
         assert!(page.heading().await.contains(leads_to), "{}", page.heading().await);
     }
-    assert_none(&page.console_errors());
 }
 
 #[in_browser]
@@ -161,7 +158,6 @@ async fn a_step_has_few_tab_stops() {
         assert_eq!(stops[0].name, "Skip to the main part");
         page.leads(page.click("button", button)).await;
     }
-    assert_none(&page.console_errors());
 }
 
 #[in_browser]

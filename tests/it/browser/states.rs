@@ -5,7 +5,7 @@ use tests::browser::{Audience, Key, Look, Page, Script, Site};
 use tests::faults::{Faults, Faulty, Strike};
 use tests::{ANNA, in_browser};
 
-use super::{ask_for_copy, assert_none, opened, passes};
+use super::{ask_for_copy, opened, passes};
 use crate::my::{approved, signed_in};
 
 /// Signs Anna in on the way to a page.
@@ -83,7 +83,6 @@ async fn the_pages_of_copies_that_have_ended_pass_in_every_appearance() {
     }
     open_as_anna(&site, &page, "/my").await;
     passes(&page, "my-copies-ended", Audience::Patients).await;
-    assert_none(&page.console_errors());
 }
 
 /// The page behind the link of a form that was sent.
@@ -110,7 +109,6 @@ async fn the_state_behind_the_link_of_a_form_passes_in_every_appearance() {
     assert!(page.text().await.contains("Open your app."), "{}", page.text().await);
     assert!(page.has("link", "Download the copy").await && page.has("link", "My copies").await);
     passes(&page, "form-state-ready", Audience::Patients).await;
-    assert_none(&page.console_errors());
 }
 
 /// Starts an export without a form; returns the id of its job.
@@ -151,7 +149,6 @@ async fn the_pages_of_exports_in_each_state_pass_in_every_appearance() {
         passes(&page, &format!("staff-job-{name}"), Audience::Staff).await;
         page.look(Look::DESK).await;
     }
-    assert_none(&page.console_errors());
 }
 
 #[in_browser]
@@ -168,5 +165,4 @@ async fn a_search_that_finds_nobody_passes_in_every_appearance() {
     page.open(&site.at("/staff/jobs/01a1fb95-ab0a-7a46-aeea-001492bd7651")).await;
     assert_eq!(page.status().await, 404);
     passes(&page, "staff-error-404", Audience::Staff).await;
-    assert_none(&page.console_errors());
 }

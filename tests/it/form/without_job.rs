@@ -58,6 +58,27 @@ async fn the_form_without_a_job_has_the_same_steps_and_starts_one_export() {
     assert_eq!(jobs.as_array().map(Vec::len), Some(3), "{jobs}");
 }
 
+/// Check 15 of the design, for the form that starts its export itself.
+#[tokio::test]
+async fn a_form_without_a_job_is_not_sent_without_the_agreement() {
+    let world = World::new();
+    let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id=app");
+    let mut browser = Browser::signed_in(&world, ANNA, &path).await;
+    browser.press("next", &[]).await;
+    browser.press("next", &[("authorizations.hiv", "on")]).await;
+    let token = world.token(ANNA).await;
+    let started = async || {
+        let jobs = world.get("/jobs").bearer(&token).send().await.json();
+        jobs.as_array().map(Vec::len)
+    };
+    browser.press("send", &[]).await;
+    assert!(browser.shows("Tick the box to agree."), "{}", browser.page.text());
+    assert_eq!(started().await, Some(0));
+    browser.press("send", &[("agree", "on")]).await;
+    assert!(browser.shows("We have your request"), "{}", browser.page.text());
+    assert_eq!(started().await, Some(1));
+}
+
 /// This story needs an app whose redirects are checked.
 #[tokio::test]
 async fn each_copy_of_the_form_without_a_job_returns_to_its_own_address() {

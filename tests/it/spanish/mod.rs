@@ -5,6 +5,7 @@
 mod accounts;
 mod copies;
 mod errors;
+mod every;
 mod form;
 mod visible;
 mod zip;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Look;
+use super::covered;
 use super::keyboard::Stop;
 use super::page::Page;
 use crate::deployed::variable;
@@ -154,6 +155,9 @@ impl Audience {
 
 /// Checks a page in every look, takes a screenshot of each, and moves through it by the keyboard; returns the problems.
 pub async fn inspect(page: &Page, name: &str, audience: Audience) -> Vec<Finding> {
+    if covered::is_page(name) {
+        covered::assert_is(name, &page.url().await, page.status().await);
+    }
     let mut found = Vec::new();
     let mut report = |check, look, what: Vec<String>| {
         found.extend(brief(what).map(|what| Finding { page: name.to_owned(), check, look, what }));

@@ -2,12 +2,14 @@
 //! like a private window.
 
 mod checks;
+mod covered;
 mod keyboard;
 mod page;
 mod protocol;
 mod site;
 
 pub use self::checks::{Audience, Check, Finding, Violation, inspect};
+pub use self::covered::{CHECKED, assert_is};
 pub use self::keyboard::{Key, Stop};
 pub use self::page::Page;
 pub use self::site::{Review, Site};

@@ -14,7 +14,7 @@ use crate::text;
 /// The JavaScript functions that the tests call in a page.
 const QUESTIONS: &str = include_str!("page.js");
 
-/// See the [module](self).
+/// See the [module](self). A story fails if the console of a page has errors when the page is dropped.
 pub struct Page {
     connection: Arc<Connection>,
     session: String,
@@ -188,10 +188,17 @@ impl Page {
 
     /// Returns the console's errors since the page was created: from scripts, the content policy, and files that were not found. The
     /// status of a page itself is not included, because an error page should have one.
-    pub fn console_errors(&self) -> Vec<String> {
+    pub(super) fn console_errors(&self) -> Vec<String> {
         let events = self.connection.events_of(&self.session, self.since);
         let pages: Vec<_> = events.iter().filter_map(address).collect();
         events.iter().filter_map(|event| console_error(event, &pages)).collect()
+    }
+
+    /// Returns the errors of the console, and forgets them: the story expects them.
+    pub fn take_console_errors(&mut self) -> Vec<String> {
+        let errors = self.console_errors();
+        self.since = self.connection.event_count();
+        errors
     }
 
     /// Writes a screenshot of the whole page to `<story>-<width>-<scheme>.png`.
@@ -202,6 +209,15 @@ impl Page {
         std::fs::create_dir_all(&directory).expect("a directory");
         let name = format!("{story}-{}-{}.png", look.width, look.scheme.name());
         std::fs::write(directory.join(name), image).expect("written");
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let errors = self.console_errors();
+            assert!(errors.is_empty(), "the console has errors:\n{}", errors.join("\n"));
+        }
     }
 }
 
