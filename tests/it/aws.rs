@@ -113,7 +113,9 @@ async fn create_jobs_table(database: &DynamoDb, name: &str) -> tests::Result {
 #[tokio::test]
 #[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn files_keep_the_contract_plain_and_compressed() {
-    contract::files(&*contracted("files").await.files().expect("the port")).await;
+    let plain = contracted("files").await;
+    contract::files(&*plain.files().expect("the port")).await;
+    contract::joined(&*plain.files().expect("the port"), &*plain.joiner().expect("the port")).await;
     let compressed = resources("files", &[("EHI_COMPRESS_FILES", "true")]);
     let platform = platform(sdk().await, compressed, Arc::new(SystemClock), Arc::new(OsRandom));
     contract::files(&*platform.files().expect("the port")).await;

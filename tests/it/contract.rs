@@ -47,6 +47,7 @@ async fn the_queue_keeps_the_contract() {
 async fn files_keep_the_contract() {
     for (platform, _, _directory) in platforms() {
         contract::files(&*platform.files()).await;
+        contract::joined(&*platform.files(), &*platform.joiner()).await;
     }
 }
 

@@ -33,9 +33,9 @@ pub(crate) fn functions() -> BTreeSet<String> {
 }
 
 /// The crates of `shared/`. Each may use the crates before it, but `aws` and `local` must not use each other.
-const LAYERS: [&str; 12] = [
-    "fhir", "domain", "crypto", "words", "settings", "storage", "security", "platform", "mail", "web", "aws",
-    "local",
+const LAYERS: [&str; 13] = [
+    "fhir", "domain", "crypto", "words", "settings", "storage", "security", "platform", "mail", "web", "archive",
+    "aws", "local",
 ];
 
 /// Returns the dependencies in a section of a crate's manifest.

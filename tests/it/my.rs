@@ -9,6 +9,7 @@ pub(crate) mod interrupted;
 mod issuers;
 mod left_out;
 mod names;
+mod prepared;
 mod rejected;
 pub(crate) mod zip;
 

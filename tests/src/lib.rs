@@ -15,6 +15,7 @@ mod http;
 pub mod lake;
 mod launch;
 pub mod ledger;
+pub mod links;
 pub mod mail_server;
 pub mod packs;
 pub mod service;
@@ -110,6 +111,16 @@ impl World {
         let worker = export_generator::worker(&platform).expect("its ports");
         let checked = ledger::Checked::default();
         Self { host: Host::Here(Box::new(Here { platform, clock, app, worker, checked })) }
+    }
+
+    /// Returns a World with the text of all settings, whose store of files has links, as a bucket has.
+    pub fn with_links(text: &str, records: &Path) -> Self {
+        let mut world = Self::of(text, records);
+        if let Host::Here(here) = &mut world.host {
+            let hooked = hooked::Hooked { inner: Arc::new(here.platform.clone()), hook: Arc::new(links::Links) };
+            here.app = host(ehi::server::routers(&hooked).expect("its ports"), hooked.context());
+        }
+        world
     }
 
     /// Returns a World over the deployment, with the settings of [`World::new`].

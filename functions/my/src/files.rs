@@ -1,6 +1,7 @@
 //! The files of a copy, one by one: `/my/exports/{job}/files/{file}` and `/my/exports/{job}/attachments/{file}`; and their list on
 //! the page.
 
+use archive::Plan;
 use axum::extract::State;
 use axum::response::Response;
 use domain::audit::Action;
@@ -20,7 +21,7 @@ use web::respond::PageError;
 use words::Words;
 
 use crate::signed_in::SignedIn;
-use crate::zip::{Fits, Plan, fits};
+use crate::zip::{Fits, fits};
 use crate::{My, state_of};
 
 /// The number of files on a page of the list, so that the page fits into a response of Lambda.
@@ -62,7 +63,7 @@ pub(crate) async fn attachment(
 
 impl My {
     /// Returns a copy that can be downloaded.
-    async fn ready(&self, id: &JobId, signed_in: &SignedIn) -> Result<StoredJob> {
+    pub(crate) async fn ready(&self, id: &JobId, signed_in: &SignedIn) -> Result<StoredJob> {
         let stored = self.copy(id, &signed_in.patient).await?;
         let is_ready = state_of(&stored.job, self.clock.now()) == JobState::Complete;
         if is_ready { Ok(stored) } else { Err(NO_JOB) }
@@ -72,8 +73,17 @@ impl My {
         InlineLimit { bytes: self.settings.max_direct_bytes, on_larger: LargeFiles::Redirect }
     }
 
-    /// What can be downloaded of a copy. The list of single files begins at `from`.
-    pub(crate) fn downloads(&self, plan: &Plan, job: &JobId, from: usize) -> Downloads {
+    /// What can be downloaded of a copy. The list of single files begins at `from`, and is open if that is given.
+    pub(crate) async fn downloads(
+        &self,
+        plan: Option<&Plan>,
+        job: &JobId,
+        from: Option<usize>,
+    ) -> Result<Option<Downloads>> {
+        let Some(plan) = plan else { return Ok(None) };
+        // What workers have not made yet must be asked for.
+        let is_asked_for = fits(plan, &self.settings, &*self.files) == Fits::Workers
+            && !self.has_zip(job, plan).await?;
         let words = request_context::words();
         let base = format!("/my/exports/{job}");
         let link = |kind: &str, name: &str, size: u64| FileLink {
@@ -84,19 +94,19 @@ impl My {
         let files = plan.files.iter().map(|named| link("files", &named.name, named.file.size));
         let attachments =
             plan.attachments.iter().map(|attachment| link("attachments", &attachment.name, attachment.size));
-        let listed = Listed::of(plan.files.len() + plan.attachments.len(), from);
+        let listed = Listed::of(plan.files.len() + plan.attachments.len(), from.unwrap_or_default());
         let page = |from: usize| format!("{base}?{}={from}#files", FROM.name);
-        let fits = fits(plan, &self.settings) != Fits::Nowhere;
         let size = words.size(plan.bytes());
-        Downloads {
-            zip: fits.then(|| format!("{base}/zip")),
+        Ok(Some(Downloads {
+            zip: format!("{base}/zip"),
+            is_asked_for,
             all: words.text("my-download-all", &[("size", &size)]),
             files: files.chain(attachments).skip(listed.from).take(PAGE).collect(),
             listed: listed.is_part().then(|| listed.in_words(&words)),
             first: (listed.from > 0).then(|| page(0)),
             next: listed.next().map(page),
-            is_open: !fits || listed.from > 0,
-        }
+            is_open: from.is_some(),
+        }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The patient's own pages, which need no app: the copies of the patient's record, and the apps that have access.
 //!
 //! - [`signed_in`]: the patient who is signed in; other visitors are redirected to the sign-in page;
-//! - [`list`]: `/my`; [`one`]: a copy, with the [`account`] of the record;
+//! - [`list`]: `/my`; [`one`]: a copy, with the [`account`] of the record; [`live`]: how pages load again by themselves;
 //! - [`files`] and [`zip`]: its downloads;
 //! - [`remove`]: cancelling, deleting, and taking back the permission;
 //! - [`apps`]: the apps with access, and signing out everywhere.
@@ -14,6 +14,7 @@ mod account;
 mod apps;
 mod files;
 mod list;
+mod live;
 mod one;
 mod remove;
 mod signed_in;
@@ -41,21 +42,18 @@ use web::request_context;
 use web::routes::{Access, At, Below, FORM, Route, Routes};
 use web::urls::client_of;
 
+use self::live::LIVE;
 use self::signed_in::SignedIn;
 
 web::ports! {
     /// The ports of the patient's own pages.
-    pub(crate) struct My { jobs, files, expiring, clock, random, settings, verified_tokens, audit }
+    pub(crate) struct My { jobs, queue, files, expiring, clock, random, settings, verified_tokens, audit }
 }
 
 const AFTER: Parameter = Parameter::query("after", "The page token from the link to older copies");
 const SAID: Parameter = Parameter::query(
     "said",
     "The message at the top of the page: sent, already, cancelled, deleted, taken-back or stopped",
-);
-const LIVE: Parameter = Parameter::query(
-    "live",
-    "1: the page reloads itself; poll: the request of the page's script for the current state",
 );
 const SEEN: Parameter = Parameter::field("seen", "The state that the page showed: open, ready or removed");
 const APP: Parameter = Parameter::query("app", "The client id of the app");
@@ -112,6 +110,21 @@ fn download_routes(at: At<My>) -> At<My> {
         zip::download,
     )
     .returning(&[described::file(200, "application/zip")])
+    .post(
+        "/my/exports/{job}/zip",
+        Access::PatientPage,
+        ("Prepares the ZIP of a large copy", &[303]),
+        zip::ask,
+    )
+    .taking(FORM)
+    .get(
+        "/my/exports/{job}/zip/progress",
+        Access::PatientPage,
+        ("Shows whether the ZIP of a large copy is ready", &[200]),
+        zip::progress,
+    )
+    .reading(&[LIVE])
+    .returning(&[page(200)])
 }
 
 /// Declares the pages that end a copy.

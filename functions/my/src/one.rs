@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use archive::{Plan, days_in_words, type_name};
 use axum::extract::State;
 use axum::response::Response;
 use domain::audit::Action;
@@ -9,7 +10,7 @@ use domain::choices::Choices;
 use domain::error::Result;
 use domain::job::{Job, JobState};
 use domain::ports::jobs::StoredJob;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 use jiff::Timestamp;
 use web::extract::{JobPath, Query};
 use web::pages::{Chosen, ContentRow, CopyPage};
@@ -20,11 +21,7 @@ use web::urls::ask_path;
 use words::Words;
 
 use crate::signed_in::SignedIn;
-use crate::zip::Plan;
-use crate::{My, Said, account, files, state_of};
-
-/// How often a page without script loads again, in seconds.
-const REFRESH: HeaderValue = HeaderValue::from_static("15");
+use crate::{My, Said, account, files, live, state_of};
 
 pub(crate) async fn show(
     State(state): State<My>,
@@ -34,16 +31,16 @@ pub(crate) async fn show(
     query: Query,
 ) -> Result<Response, PageError> {
     let stored = state.listed(&id, &signed_in.patient).await?;
-    let from = query.get(files::FROM.name).and_then(|from| from.parse().ok()).unwrap_or_default();
+    let from = query.get(files::FROM.name).and_then(|from| from.parse().ok());
     let mut page = state.page(&stored, &signed_in, from).await?;
     if page.downloads.is_some() {
         state.audit.record(signed_in.event(Action::RecordViewed).of(&stored.job)).await?;
     }
     page.said = said;
-    page.by_itself = query.get("live") == Some("1");
+    page.by_itself = live::is_by_itself(&query);
     let mut response = html(StatusCode::OK, &page);
     if page.by_itself && page.is_live {
-        response.headers_mut().insert(HeaderName::from_static("refresh"), REFRESH);
+        live::reload(&mut response);
     }
     Ok(response)
 }
@@ -103,8 +100,8 @@ impl My {
         words.text(&format!("{words_of}-{}", state.name()), &[("date", &until)])
     }
 
-    /// Returns the page of a copy. The list of its files begins at `from`.
-    async fn page(&self, stored: &StoredJob, signed_in: &SignedIn, from: usize) -> Result<CopyPage> {
+    /// Returns the page of a copy. The list of its files begins at `from`, and is open if that is given.
+    async fn page(&self, stored: &StoredJob, signed_in: &SignedIn, from: Option<usize>) -> Result<CopyPage> {
         let words = request_context::words();
         let header = stored.job.header();
         let now = self.clock.now();
@@ -151,7 +148,7 @@ impl My {
             left_out: complete
                 .map(|it| account::left_out(&it.summary, account::is_chosen_by_staff(header), &words))
                 .unwrap_or_default(),
-            downloads: plan.as_ref().map(|plan| self.downloads(plan, &header.id, from)),
+            downloads: self.downloads(plan.as_ref(), &header.id, from).await?,
             can_cancel: is_open(state),
             can_delete: state == JobState::Complete || restorable_until(&stored.job, now).is_some(),
             can_take_back: has_permission(stored, now),
@@ -184,18 +181,4 @@ fn contents(plan: &Plan, words: &Words) -> Vec<ContentRow> {
             .unwrap_or_default(),
     };
     counts.into_iter().map(row).collect()
-}
-
-/// From when to when; both as FHIR writes them.
-pub(crate) fn days_in_words(first: &str, last: &str, words: &Words) -> String {
-    if first == last {
-        return words.partial(first);
-    }
-    words.text("check-from-to", &[("from", &words.partial(first)), ("to", &words.partial(last))])
-}
-
-/// The word of patients for a type of resources; empty if there is none but the name of the type.
-pub(crate) fn type_name(kind: &str, words: &Words) -> String {
-    let key = format!("kind-{kind}");
-    if words.has(&key) { words.text(&key, &[]) } else { String::new() }
 }

@@ -121,6 +121,7 @@ fn store_of(call: &str) -> Option<Store> {
         | "DeleteObjects"
         | "CreateMultipartUpload"
         | "UploadPart"
+        | "UploadPartCopy"
         | "CompleteMultipartUpload"
         | "AbortMultipartUpload"
         | "ListMultipartUploads" => Some(Store::Files),

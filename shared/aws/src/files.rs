@@ -116,7 +116,7 @@ impl AwsFiles {
 }
 
 /// Returns the media type of a key by its extension.
-fn content_type(key: &str) -> &'static str {
+pub(super) fn content_type(key: &str) -> &'static str {
     let extension = key.rsplit_once('.').map_or("", |(_, extension)| extension);
     if extension == "ndjson" { FHIR_NDJSON } else { media_types::of_extension(extension) }
 }
@@ -203,6 +203,10 @@ impl Files for AwsFiles {
     async fn link(&self, key: &str, lifetime: SignedDuration, file: Linked<'_>) -> Result<Option<String>> {
         let key = self.bucket.key(checked_key(key)?);
         self.presigner.download(&self.bucket.name, &key, lifetime, file).await.map(Some)
+    }
+
+    fn has_links(&self) -> bool {
+        true
     }
 
     fn takes_uploads(&self) -> bool {

@@ -17,6 +17,7 @@ mod items;
 mod job_rows;
 mod jobs;
 mod jobs_table;
+mod join;
 mod lake;
 pub mod lambda;
 mod listing;
@@ -37,7 +38,7 @@ use domain::clock::{Clock, Random};
 use domain::error::{Error, Result, Store};
 use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
-use domain::ports::files::Files;
+use domain::ports::files::{Files, Joiner};
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
@@ -54,6 +55,7 @@ pub use self::calls::Caller;
 use self::expiring::AwsExpiringStore;
 use self::files::AwsFiles;
 use self::jobs_table::AwsJobs;
+use self::join::AwsJoiner;
 use self::objects::Bucket;
 use self::presign::Presigner;
 use self::queue::AwsQueue;
@@ -176,6 +178,12 @@ impl Aws {
         self.clients.dynamodb.get_or_init(create).clone()
     }
 
+    /// Returns the bucket of the exported files.
+    fn files_bucket(&self) -> Result<Bucket> {
+        let (name, prefix) = (self.need("EHI_FILES_BUCKET")?, String::new());
+        Ok(Bucket { client: self.s3(), name, prefix, store: Store::Files })
+    }
+
     fn s3(&self) -> aws_sdk_s3::Client {
         self.clients.s3.get_or_init(|| s3(&self.sdk)).clone()
     }
@@ -271,12 +279,15 @@ impl Platform for Aws {
     fn files(&self) -> Result<Arc<dyn Files>> {
         let client = self.s3();
         let role = self.resources.get("EHI_SIGNING_ROLE").map(str::to_owned);
-        let presigner = Presigner::new(self.sdk.clone(), client.clone(), role, self.clock());
-        let (name, prefix) = (self.need("EHI_FILES_BUCKET")?, String::new());
-        let bucket = Bucket { client, name, prefix, store: Store::Files };
+        let presigner = Presigner::new(self.sdk.clone(), client, role, self.clock());
+        let bucket = self.files_bucket()?;
         let part_bytes = self.resources.get("EHI_UPLOAD_PART_BYTES").and_then(|bytes| bytes.parse().ok());
         let compress = self.resources.flag("EHI_COMPRESS_FILES");
         Ok(Arc::new(AwsFiles::new(bucket, presigner, compress, part_bytes.unwrap_or(PART_BYTES))))
+    }
+
+    fn joiner(&self) -> Result<Arc<dyn Joiner>> {
+        Ok(Arc::new(AwsJoiner { bucket: self.files_bucket()? }))
     }
 
     fn records(&self) -> Result<Arc<dyn Records>> {

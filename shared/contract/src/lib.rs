@@ -12,7 +12,7 @@ use domain::job::Job;
 use domain::owner::Owner;
 use domain::patient_summary::PatientSummary;
 use domain::ports::expiring::{EntryKind, ExpiringStore};
-use domain::ports::files::{Files, read_all, write_all};
+use domain::ports::files::{FilePart, Files, Joiner, read_all, write_all};
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::{Inbox, MAX_DELIVERIES, Queue, TaskGroup};
 use domain::request::{Base, Cohort, ExportRequest, OutputOptions};
@@ -200,6 +200,28 @@ pub async fn files(files: &dyn Files) {
     for key in ["../x", "a/../../x", "/etc/passwd", "a//b", "", "a/\0"] {
         assert!(files.create(key).await.is_err() && files.open(key, None).await.is_err(), "{key:?}");
     }
+}
+
+/// Tests [`Joiner`]: all bytes in their order, also if the call is repeated, or nothing.
+pub async fn joined(files: &dyn Files, joiner: &dyn Joiner) {
+    let large: Vec<u8> = (0..=u8::MAX).cycle().take(5 * 1024 * 1024 + 1).collect();
+    let all = [("j/1/data", large.clone()), ("j/2/data", large), ("j/3/data", b"end".to_vec())];
+    for (key, bytes) in &all {
+        write_all(files, key, bytes.clone()).await.expect("written");
+    }
+    let part = |(key, bytes): &(&str, Vec<u8>)| FilePart { key: (*key).to_owned(), bytes: bytes.len() as u64 };
+    let parts: Vec<_> = all.iter().map(part).collect();
+    let whole: Vec<u8> = all.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
+    for _ in 0..2 {
+        joiner.join("j/whole.zip", &parts).await.expect("joined");
+        assert!(read_all(files, "j/whole.zip", whole.len()).await.expect("read") == whole);
+    }
+    joiner.join("j/one.zip", &parts[2..]).await.expect("joined");
+    assert_eq!(read_all(files, "j/one.zip", 100).await.expect("read"), b"end");
+    let missing = [parts[0].clone(), FilePart { key: "j/none".to_owned(), bytes: 1 }];
+    assert!(joiner.join("j/half.zip", &missing).await.is_err());
+    assert_eq!(files.size("j/half.zip").await.expect("a result"), None, "half of a file is no file");
+    files.remove_prefix("j/").await.expect("removed");
 }
 
 /// Tests [`Files::swap`]: a file is replaced only by a caller that knows its content, and by one of several.

@@ -13,12 +13,14 @@ pub enum Task {
     Chunk { job: JobId, chunk: ChunkId },
     /// Exports the resources to which the chunks refer, and writes the manifest.
     Finish { job: JobId },
+    /// Makes the ZIP of a patient's copy in a language, in stages.
+    Zip { job: JobId, language: String },
 }
 
 impl Task {
     pub fn job(&self) -> &JobId {
         match self {
-            Self::Plan { job } | Self::Chunk { job, .. } | Self::Finish { job } => job,
+            Self::Plan { job } | Self::Chunk { job, .. } | Self::Finish { job } | Self::Zip { job, .. } => job,
         }
     }
 
@@ -27,6 +29,7 @@ impl Task {
         match self {
             Self::Plan { .. } | Self::Finish { .. } => self.name().to_owned(),
             Self::Chunk { chunk, .. } => format!("chunk {chunk}"),
+            Self::Zip { language, .. } => format!("zip {language}"),
         }
     }
 
@@ -36,6 +39,7 @@ impl Task {
             Self::Plan { .. } => "plan",
             Self::Chunk { .. } => "chunk",
             Self::Finish { .. } => "finish",
+            Self::Zip { .. } => "zip",
         }
     }
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::error::{Error, Result, Store};
-use domain::ports::files::{Announced, ByteStream, FileWriter, Files, Linked, UploadForm, checked_key};
+use domain::ports::files::{
+    Announced, ByteStream, FilePart, FileWriter, Files, Joiner, Linked, UploadForm, checked_key,
+};
 use futures_util::stream;
 use jiff::SignedDuration;
 use tempfile::TempDir;
@@ -140,6 +142,30 @@ impl Files for LocalFiles {
         })
         .await
     }
+}
+
+#[async_trait]
+impl Joiner for LocalFiles {
+    async fn join(&self, key: &str, parts: &[FilePart]) -> Result<()> {
+        let path = self.path(key)?;
+        let parts = parts.iter().map(|part| self.path(&part.key)).collect::<Result<Vec<_>>>()?;
+        blocking(Store::Files, move || joined(&path, &parts)).await
+    }
+}
+
+/// Writes the files one after the other into a new file, which then gets the name.
+fn joined(path: &Path, parts: &[PathBuf]) -> Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let Created { mut file, directories } = created(None, &unfinished)?;
+    for part in parts {
+        std::io::copy(&mut File::open(part)?, &mut file)?;
+    }
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    for directory in directories {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Returns a buffer for the next piece of a file that has `left` bytes left.

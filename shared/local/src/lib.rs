@@ -28,7 +28,7 @@ use domain::clock::{Clock, Random, SystemClock};
 use domain::error::{Error, Result};
 use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
-use domain::ports::files::Files;
+use domain::ports::files::{Files, Joiner};
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
@@ -56,6 +56,7 @@ pub struct Local {
     outbox: Option<Arc<LocalOutbox>>,
     queue: Arc<LocalQueue>,
     files: Arc<LocalFiles>,
+    joiner: Arc<LocalFiles>,
     records: Arc<LocalRecords>,
     expiring: Arc<LocalExpiringStore>,
     audit: Arc<LocalAuditLog>,
@@ -153,11 +154,13 @@ impl Local {
             Verifier::new(settings.clone(), keys.clone(), clock.clone(), expiring.clone(), verified.clone());
         let outbox = || Arc::new(LocalOutbox::new(database.clone(), clock.clone()));
         let outbox = settings.mail.is_some().then(outbox);
+        let files = Arc::new(files);
         Ok(Self {
             jobs: Arc::new(LocalJobs::new(database.clone(), outbox.clone())),
             outbox,
             queue: Arc::new(LocalQueue::new(database, clock.clone(), random.clone())),
-            files: Arc::new(files),
+            joiner: files.clone(),
+            files,
             records: Arc::new(records),
             verifier: Arc::new(verifier),
             verified,
@@ -210,6 +213,7 @@ ports_of_one_machine! {
     jobs: dyn Jobs,
     queue: dyn Queue,
     files: dyn Files,
+    joiner: dyn Joiner,
     records: dyn Records,
     expiring: dyn ExpiringStore,
     audit: dyn AuditLog,

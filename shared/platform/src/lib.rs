@@ -13,7 +13,7 @@ use domain::clock::{Clock, Random};
 use domain::error::Result;
 use domain::ports::audit::AuditLog;
 use domain::ports::expiring::ExpiringStore;
-use domain::ports::files::Files;
+use domain::ports::files::{Files, Joiner};
 use domain::ports::jobs::Jobs;
 use domain::ports::queue::Queue;
 use domain::ports::records::Records;
@@ -36,6 +36,7 @@ pub trait Platform: Send + Sync {
     fn jobs(&self) -> Result<Arc<dyn Jobs>>;
     fn queue(&self) -> Result<Arc<dyn Queue>>;
     fn files(&self) -> Result<Arc<dyn Files>>;
+    fn joiner(&self) -> Result<Arc<dyn Joiner>>;
     fn records(&self) -> Result<Arc<dyn Records>>;
     fn expiring(&self) -> Result<Arc<dyn ExpiringStore>>;
     /// Returns the audit trail.

@@ -17,7 +17,7 @@ use tests::template::{Policy, Template};
 use super::{called, stories as alone};
 
 const POLLER: &str = "Lambda itself calls this with the role of the function, to pass it messages or changes";
-const BOTH_QUEUES: &str = "the port has both queues; the cohort of an export decides which one it uses";
+const BOTH_QUEUES: &str = "the port has both queues; the cohort of an export, or the size of a ZIP, decides which one it uses";
 const BROKEN_UPLOAD: &str = "a multipart upload that fails in the middle; no story has a file of that size";
 const DELETED: &str = "an export with _since reads deleted/; the sample patients have none";
 const SMALL_GROUP: &str =
@@ -48,7 +48,7 @@ const UNUSED: [(&str, &str, &str); 30] = [
     ("MailFunction", "Stream: dynamodb:GetRecords", POLLER),
     ("MailFunction", "Stream: dynamodb:GetShardIterator", POLLER),
     ("MailFunction", "Streams: dynamodb:ListStreams", POLLER),
-    ("SmallGeneratorFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:large", BOTH_QUEUES),
+    ("MyFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:large", BOTH_QUEUES),
     ("SmallGeneratorFunction", "Files: s3:AbortMultipartUpload", BROKEN_UPLOAD),
     ("SmallGeneratorFunction", "Records: arn:aws:s3:::the-lake/lake/Group/*", SMALL_GROUP),
     ("SmallGeneratorFunction", "Records: arn:aws:s3:::the-lake/lake/deleted/*", DELETED),

@@ -11,9 +11,11 @@ use tests::simulated::account::Setup;
 use tests::simulated::names::AUDIT_TABLE;
 use tests::simulated::{Faults, Storm};
 use tests::stories::Story;
-use tests::{ANNA, World, text};
+use tests::{ANNA, TestResponse, World, text};
 
+use crate::cleanup::a_deleted_export_is_removed_when_its_permission_ends;
 use crate::customize::begin_with_the_form;
+use crate::large_records::a_large_record_is_exported_by_the_workers_for_large_exports;
 use crate::mails::announced::a_mail_is_sent_to_the_patient;
 use crate::review::left_out::{ask, leave_out};
 use crate::review::{link, page};
@@ -27,6 +29,17 @@ const LIMITED: Setup = Setup { settings: "max_direct_bytes = 4194304", parameter
 /// With this limit no file is small enough for a response.
 const SMALL_RESPONSES: Setup = Setup { settings: "max_direct_bytes = 1", parameters: &[] };
 
+/// With these limits no ZIP is made during a request.
+const SMALL_ZIPS: Setup =
+    Setup { settings: "max_direct_bytes = 1\nmax_immediate_zip_bytes = 1", parameters: &[] };
+
+/// The permission for private topics ends before the time to undo a deletion, and earlier than by default.
+const SHORT_PERMISSION: Setup =
+    Setup { settings: "undo_hours = 168\npages.due_days = 2", parameters: &[] };
+
+/// Every record is too large for the workers of small exports.
+const LARGE_RECORDS: Setup = Setup { settings: "", parameters: &[("LargeRecordBytes", "1")] };
+
 macro_rules! story {
     ($setup:ident, $name:ident) => {
         ($setup, Story { name: stringify!($name), run: |world| Box::pin($name(world)) })
@@ -34,7 +47,7 @@ macro_rules! story {
 }
 
 /// The stories, and the deployment of each.
-pub(crate) const ALL: [(Setup, Story); 15] = [
+pub(crate) const ALL: [(Setup, Story); 19] = [
     story!(DEFAULT, begin_with_the_form),
     story!(DEFAULT, a_session_lasts_ten_minutes_after_its_last_use),
     story!(DEFAULT, deleting_an_export_removes_all_its_files),
@@ -47,8 +60,12 @@ pub(crate) const ALL: [(Setup, Story); 15] = [
     story!(DEFAULT, a_mail_is_sent_to_the_patient),
     story!(DEFAULT, exports_complete_despite_duplicate_deliveries),
     story!(DEFAULT, an_upload_is_attached_once_and_does_not_change_afterwards),
+    story!(SHORT_PERMISSION, a_deleted_export_is_removed_when_its_permission_ends),
+    story!(LARGE_RECORDS, a_large_record_is_exported_by_the_workers_for_large_exports),
     story!(LIMITED, a_large_file_is_attached_on_the_pages),
     story!(SMALL_RESPONSES, a_large_zip_is_made_in_the_store_and_removed_with_the_copy),
+    story!(SMALL_ZIPS, a_zip_of_any_size_is_made_by_workers_and_removed_with_the_copy),
+    story!(SMALL_ZIPS, a_zip_whose_task_is_a_dead_letter_has_failed),
     story!(SMALL_RESPONSES, large_files_are_served_by_signed_links),
 ];
 
@@ -251,6 +268,65 @@ async fn a_large_zip_is_made_in_the_store_and_removed_with_the_copy(world: World
     let deleted = world.post(&format!("{copy}/cancel")).cookie(&session).form(&fields).send().await;
     assert!(deleted.location().ends_with("said=deleted"), "{}", deleted.location());
     assert!(!world.account().has_files(&id));
+}
+
+/// Returns a session of a patient, and the path of a complete copy.
+async fn complete_copy(world: &World) -> (TestResponse, String) {
+    let session = crate::my::signed_in(world, ANNA).await;
+    let copy = crate::my::requested_copy(world, &session, &["hiv"]).await;
+    world.work().await;
+    crate::my::approved(world, &copy).await;
+    (session, copy)
+}
+
+async fn zip_page(world: &World, session: &TestResponse, copy: &str) -> String {
+    crate::my::page(world, session, &format!("{copy}/zip/progress")).await
+}
+
+/// The queue delivers half of all tasks twice at once. The ZIP is linked when it is whole.
+async fn a_zip_of_any_size_is_made_by_workers_and_removed_with_the_copy(world: World) {
+    let (session, copy) = complete_copy(&world).await;
+    let id = id_of(&copy);
+    let storm = Storm { seed: 5, throttled: 0, lost: 0, dead: 0, duplicates: 500 };
+    world.account().simulation().set_faults(Faults::Storm(storm));
+    for language in ["en", "es"] {
+        let cookie = format!("{}; lang={language}", session.cookie());
+        for _ in 0..2 {
+            let asked = world.post(&format!("{copy}/zip")).header("cookie", &cookie).send().await;
+            assert!(asked.location().ends_with("/zip/progress"), "{}", asked.text());
+        }
+        world.work().await;
+        let zip = world.get(&format!("{copy}/zip")).header("cookie", &cookie).send().await;
+        let linked = zip.location();
+        assert!(linked.starts_with("https://the-files.s3.") && linked.contains(language), "{linked}");
+        let key = format!("exports/{id}/zip/copy-{language}.zip");
+        let bytes = world.account().simulation().file(&key).expect("a ZIP");
+        let files = crate::my::zip::unzipped(&bytes);
+        crate::my::zip::check_sums(&files);
+        let index = String::from_utf8_lossy(&files["index.html"]).into_owned();
+        assert!(index.contains(&format!("<html lang=\"{language}\"")), "{index}");
+        assert!(zip_page(&world, &session, &copy).await.contains("Download the ZIP"));
+    }
+    let left = world.account().simulation().files_below(&format!("exports/{id}/zip/"));
+    assert_eq!(left.len(), 4, "only the ZIPs and their states: {left:?}");
+    let fields = [("seen", "ready")];
+    let deleted = world.post(&format!("{copy}/cancel")).cookie(&session).form(&fields).send().await;
+    assert!(deleted.location().ends_with("said=deleted"), "{}", deleted.location());
+    assert!(!world.account().has_files(&id));
+}
+
+async fn a_zip_whose_task_is_a_dead_letter_has_failed(world: World) {
+    let (session, copy) = complete_copy(&world).await;
+    let ask = || world.post(&format!("{copy}/zip")).cookie(&session).send();
+    ask().await;
+    world.account().move_to_dead_letters();
+    world.work().await;
+    let shown = zip_page(&world, &session, &copy).await;
+    assert!(shown.contains("Something broke") && shown.contains("Prepare the ZIP again"), "{shown}");
+    assert_eq!(state_of(&world, &copy), Some(JobState::Complete), "the copy has not failed");
+    ask().await;
+    world.work().await;
+    assert!(zip_page(&world, &session, &copy).await.contains("Download the ZIP"));
 }
 
 /// Half of all deliveries are duplicated at once: one of two attempts is recorded, and the other one removes its files.

@@ -92,6 +92,10 @@ fn of_s3(call: &Call) -> Vec<Access> {
         "DeleteObjects" => {
             super::s3::keys_to_delete(call).iter().map(|key| access("s3:DeleteObject", object(key))).collect()
         }
+        "UploadPartCopy" => {
+            let source = object(&call.copy_source().unwrap_or_default());
+            vec![access("s3:GetObject", source), access("s3:PutObject", object(&call.key))]
+        }
         // An upload in one request or in parts.
         _ => vec![access("s3:PutObject", object(&call.key))],
     }

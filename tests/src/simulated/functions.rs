@@ -180,7 +180,7 @@ impl Functions {
         let stage = match &task {
             Task::Plan { .. } => Stage::Plan,
             Task::Chunk { .. } => Stage::Chunk,
-            Task::Finish { .. } => Stage::Finish,
+            Task::Finish { .. } | Task::Zip { .. } => Stage::Finish,
         };
         let number = self.begun.fetch_add(1, Ordering::SeqCst);
         client.begin(stage, self.simulation.life(number));

@@ -23,7 +23,7 @@ pub(crate) struct Call {
 }
 
 /// The headers that the services use.
-const HEADERS: [&str; 9] = [
+const HEADERS: [&str; 10] = [
     "content-encoding",
     "content-type",
     "if-match",
@@ -32,6 +32,7 @@ const HEADERS: [&str; 9] = [
     "x-amz-content-sha256",
     "x-amz-checksum-crc32",
     "x-amz-copy-source",
+    "x-amz-copy-source-range",
     "x-amz-decoded-content-length",
 ];
 
@@ -73,6 +74,13 @@ impl Call {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns the key of the object that an UploadPartCopy request copies. It is in the same bucket.
+    pub(crate) fn copy_source(&self) -> Option<String> {
+        let source = decoded(self.header("x-amz-copy-source")?);
+        let (bucket, key) = source.trim_start_matches('/').split_once('/')?;
+        (bucket == self.bucket).then(|| key.to_owned())
+    }
+
     /// Returns whether it is a request of DynamoDB that names this table.
     pub(crate) fn is_of_table(&self, table: &str) -> bool {
         self.service == Service::DynamoDb
@@ -82,7 +90,7 @@ impl Call {
     fn s3_operation(&self, method: &str) -> Option<&'static str> {
         let has = |name| self.parameter(name).is_some();
         if self.header("x-amz-copy-source").is_some() {
-            return None;
+            return (method == "PUT" && has("partNumber")).then_some("UploadPartCopy");
         }
         Some(match method {
             "GET" if has("list-type") => "ListObjectsV2",

@@ -1,28 +1,20 @@
-//! `/my/exports/{job}/zip`: everything of a copy in one ZIP.
-//!
-//! - [`plan`]: the content of the ZIP; [`archive`]: writes the ZIP, of which only a piece is in memory at a time;
-//! - [`make`]: writes the files, then the [`index`] for people, the manifest, and the hashes;
-//! - [`row`]: the main fields of a resource.
+//! `/my/exports/{job}/zip`: everything of a copy in one ZIP ([`archive`]).
 //!
 //! Where the host sends responses of any size, the ZIP is made while it is sent. Where it does not, as on AWS, a larger one is
-//! made in the store, once for each language, and the browser gets a link to it; what is too large to be made during a request
-//! is downloaded file by file.
+//! made in the store, once for each language, and the browser gets a link to it. What is too large to be made during a request is
+//! made by workers, after the patient has asked for it: [`prepare`].
 
-mod archive;
-mod index;
-mod make;
-mod plan;
-mod row;
+mod prepare;
 
-use std::sync::Arc;
-
+use archive::{Maker, Plan, Sink, Texts, ZipPlace};
 use axum::extract::State;
 use axum::response::Response;
 use domain::audit::Action;
-use domain::chunk::job_prefix;
-use domain::error::{Error, NO_JOB, Result};
+use domain::error::{NO_JOB, Result};
+use domain::ids::JobId;
 use domain::job::Job;
 use domain::ports::files::{Files, Linked};
+use domain::ports::jobs::StoredJob;
 use futures_util::stream::{self, Stream, StreamExt};
 use jiff::SignedDuration;
 use settings::Settings;
@@ -35,17 +27,10 @@ use web::respond::{PageError, see_other};
 use crate::My;
 use crate::signed_in::SignedIn;
 
-use self::archive::{Archive, Sink};
-use self::make::Maker;
-pub(crate) use self::plan::Plan;
+pub(crate) use self::prepare::{ask, progress};
 
-/// The maximum number of bytes of a ZIP that is made in the store during a request. A small function needs some seconds for it.
-pub(crate) const MAX_STORED: u64 = 64 * 1024 * 1024;
-/// The maximum number of attachments in such a ZIP: they are read one after the other.
+/// The maximum number of attachments in a ZIP that is made during a request on AWS: they are read one after the other.
 const MAX_ATTACHMENTS: usize = 500;
-
-/// Where a ZIP is stored, below the prefix of its job. On AWS the function may write only below such a prefix.
-const FOLDER: &str = "zip/";
 
 /// How long the link to a ZIP in the store is valid.
 const LINK: SignedDuration = SignedDuration::from_mins(5);
@@ -60,54 +45,87 @@ pub(crate) async fn download(
 ) -> Result<Response, PageError> {
     let stored = state.copy(&id, &signed_in.patient).await?;
     let plan = state.plan(&stored).await?.ok_or(NO_JOB)?;
+    let words = request_context::words();
+    let place = ZipPlace::new(&id, words.language);
+    let how = fits(&plan, &state.settings, &*state.files);
+    if how == Fits::Workers && !state.is_prepared(&place, &plan).await? {
+        return Ok(see_other(&state.settings.url(&progress_path(&id))));
+    }
     let event = signed_in.event(Action::Download).of(&stored.job).about("zip");
     state.audit.record(event).await?;
-    let words = request_context::words();
     let file_name = plan.file_name(&words);
-    let key = format!("{}{FOLDER}copy-{}.zip", job_prefix(&id), words.language.tag());
-    let fits = fits(&plan, &state.settings);
-    let maker = Maker { plan, words, files: state.files.clone(), settings: state.settings.clone() };
-    match fits {
-        Fits::Response => Ok(made(streamed(maker), "application/zip", &file_name)?),
-        Fits::Store => {
-            if state.files.size(&key).await?.is_none() {
-                let sink = Sink::Store(state.files.create(&key).await?);
-                Box::pin(maker.make(Archive::new(sink, maker.made_at())?)).await?;
-                // The copy may have been deleted meanwhile. Then its ZIP must not stay in the store.
-                if !matches!(state.copy(&id, &signed_in.patient).await?.job, Job::Complete(_)) {
-                    state.files.remove(&key).await?;
-                    return Err(NO_JOB.into());
-                }
-            }
-            match state.files.link(&key, LINK, Linked::saved(&file_name)).await? {
-                Some(link) => Ok(see_other(&link)),
-                // This host has no links; it sends the file itself.
-                None => Ok(made(streamed(maker), "application/zip", &file_name)?),
-            }
-        }
-        Fits::Nowhere => Err(Error::TooLarge(
-            "the copy is too large for one ZIP; download its files one by one".to_owned(),
-        )
-        .into()),
+    let texts = Texts::of(&plan, &words, &state.settings);
+    let maker = texts.maker(plan, state.files.clone(), &state.settings);
+    if how == Fits::Store {
+        state.store(&maker, &place, (&id, &signed_in)).await?;
     }
+    let link = match how {
+        Fits::Response => None,
+        Fits::Store | Fits::Workers => {
+            state.files.link(&place.key(), LINK, Linked::saved(&file_name)).await?
+        }
+    };
+    match link {
+        Some(link) => Ok(see_other(&link)),
+        None => Ok(made(streamed(maker), "application/zip", &file_name)?),
+    }
+}
+
+/// Returns the path of the page that shows whether a ZIP is ready.
+pub(crate) fn progress_path(job: &JobId) -> String {
+    format!("/my/exports/{job}/zip/progress")
 }
 
 /// How a ZIP reaches the patient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fits {
     Response,
+    /// It is made in the store during the request.
     Store,
-    Nowhere,
+    /// It is made in the store by workers.
+    Workers,
 }
 
 /// How the ZIP of a copy reaches the patient of this server.
-pub(crate) fn fits(plan: &Plan, settings: &Settings) -> Fits {
+pub(crate) fn fits(plan: &Plan, settings: &Settings, files: &dyn Files) -> Fits {
+    // Without links the host sends files of any size itself.
+    if settings.max_direct_bytes == u64::MAX || !files.has_links() {
+        return Fits::Response;
+    }
     // Each attachment is a request to the store.
-    let has_time = settings.max_direct_bytes == u64::MAX || plan.attachments.len() <= MAX_ATTACHMENTS;
     match plan.bytes() {
-        bytes if bytes <= settings.max_direct_bytes && has_time => Fits::Response,
-        bytes if bytes <= MAX_STORED && plan.attachments.len() <= MAX_ATTACHMENTS => Fits::Store,
-        _ => Fits::Nowhere,
+        _ if plan.attachments.len() > MAX_ATTACHMENTS => Fits::Workers,
+        bytes if bytes <= settings.max_direct_bytes => Fits::Response,
+        bytes if bytes <= settings.max_immediate_zip_bytes => Fits::Store,
+        _ => Fits::Workers,
+    }
+}
+
+impl My {
+    /// Returns the content of the ZIP; `None` if the copy is not ready yet or is gone.
+    pub(crate) async fn plan(&self, stored: &StoredJob) -> Result<Option<Plan>> {
+        Plan::of(stored, &*self.jobs, &self.files, self.clock.now()).await
+    }
+
+    /// Makes a ZIP in the store, unless it is there.
+    async fn store(
+        &self,
+        maker: &Maker,
+        place: &ZipPlace,
+        (id, signed_in): (&JobId, &SignedIn),
+    ) -> Result<()> {
+        let key = place.key();
+        if self.files.size(&key).await?.is_some() {
+            return Ok(());
+        }
+        let sink = Sink::Store(self.files.create(&key).await?);
+        Box::pin(maker.make(sink)).await?;
+        // The copy may have been deleted meanwhile. Then its ZIP must not stay in the store.
+        if !matches!(self.copy(id, &signed_in.patient).await?.job, Job::Complete(_)) {
+            self.files.remove(&key).await?;
+            return Err(NO_JOB);
+        }
+        Ok(())
     }
 }
 
@@ -116,11 +134,7 @@ fn streamed(maker: Maker) -> impl Stream<Item = Result<bytes::Bytes>> + Send + '
     let (sender, mut receiver) = mpsc::channel(WAITING);
     let failed = sender.clone();
     let work = async move {
-        let made = async {
-            let archive = Archive::new(Sink::Client(sender), maker.made_at())?;
-            Box::pin(maker.make(archive)).await
-        };
-        if let Err(error) = made.await {
+        if let Err(error) = Box::pin(maker.make(Sink::Client(sender))).await {
             tracing::error!(error = %error, cause = error.causes(), "a ZIP broke off");
             // The error is lost if the client has gone.
             let _ = failed.send(Err(error)).await;
@@ -130,6 +144,3 @@ fn streamed(maker: Maker) -> impl Stream<Item = Result<bytes::Bytes>> + Send + '
     // The work goes on only while the client reads, and is dropped with the response.
     stream::select(pieces.map(Some), stream::once(work).map(|()| None)).filter_map(std::future::ready)
 }
-
-/// What is needed to make a ZIP.
-pub(crate) type Store = Arc<dyn Files>;

@@ -44,6 +44,11 @@ pub trait Files: Send + Sync {
     /// Returns a URL by which anyone can download the file for `lifetime`; `None` if the host streams files itself.
     async fn link(&self, key: &str, lifetime: SignedDuration, file: Linked<'_>) -> Result<Option<String>>;
 
+    /// Returns whether [`Files::link`] returns URLs.
+    fn has_links(&self) -> bool {
+        false
+    }
+
     /// Returns whether [`Files::upload_form`] returns forms.
     fn takes_uploads(&self) -> bool {
         false
@@ -69,6 +74,23 @@ pub trait FileWriter: Send + Sync {
 
     /// Completes the file. From then on it can be opened.
     async fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// The minimum size of a file that is joined with others that follow it (S3, limits).
+pub const MIN_JOINED: u64 = 5 * 1024 * 1024;
+
+/// Joins files within the store of [`Files`]. It is a port of its own, because only workers need it.
+#[async_trait]
+pub trait Joiner: Send + Sync {
+    /// Joins files to one, which is complete and durable when this returns. Each file but the last has at least [`MIN_JOINED`] bytes.
+    async fn join(&self, key: &str, parts: &[FilePart]) -> Result<()>;
+}
+
+/// A file that is joined with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePart {
+    pub key: String,
+    pub bytes: u64,
 }
 
 /// What a browser does with a file that it gets by a link.

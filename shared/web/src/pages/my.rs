@@ -91,8 +91,10 @@ pub struct ChosenPart {
 
 /// The available downloads.
 pub struct Downloads {
-    /// The path of the ZIP; `None` if the copy is too large for one ZIP.
-    pub zip: Option<String>,
+    /// The path of the ZIP.
+    pub zip: String,
+    /// Whether the ZIP must be prepared first, which a form asks for.
+    pub is_asked_for: bool,
     pub all: String,
     pub files: Vec<FileLink>,
     /// The numbers of the listed files, if the list has more than one page.
@@ -103,6 +105,31 @@ pub struct Downloads {
     pub next: Option<String>,
     /// Whether the list is shown at once.
     pub is_open: bool,
+}
+
+/// The progress of a ZIP that workers make.
+#[derive(Template)]
+#[template(path = "my_zip.html")]
+pub struct ZipPage {
+    pub my: MyFrame,
+    pub title: String,
+    pub state: String,
+    pub state_name: &'static str,
+    /// The CSS class of the state.
+    pub look: &'static str,
+    pub next: String,
+    /// The progress, while the ZIP is being prepared.
+    pub percent: Option<u8>,
+    /// Whether the page reloads automatically.
+    pub by_itself: bool,
+    pub here: String,
+    /// The path of the page of the copy.
+    pub copy: String,
+    /// The path of the ZIP, which a form also asks for.
+    pub zip: String,
+    pub is_ready: bool,
+    /// The text of the button that asks for the ZIP.
+    pub ask: Option<String>,
 }
 
 pub struct FileLink {

@@ -92,6 +92,7 @@ impl S3 {
             "DeleteObjects" => Ok(bucket.delete_all(call)),
             "CreateMultipartUpload" => Ok(bucket.begin(call, number)),
             "UploadPart" => bucket.part(call),
+            "UploadPartCopy" => bucket.copied_part(call),
             "CompleteMultipartUpload" => bucket.complete(call, now),
             "AbortMultipartUpload" => bucket.abort(call),
             "ListMultipartUploads" => Ok(bucket.list_uploads(call)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::objects::{etag_of, sent_bytes, stored_encoding};
+use super::objects::{etag_of, ranged, sent_bytes, stored_encoding};
 use super::{Bucket, Object, Refused, escaped, texts};
 use crate::simulated::request::Call;
 use crate::simulated::response::SimulatedResponse;
@@ -49,10 +49,28 @@ impl Bucket {
         Ok((call.key.clone(), call.parameter("uploadId").ok_or((400, "InvalidRequest"))?.to_owned()))
     }
 
-    pub(super) fn part(&mut self, call: &Call) -> Result<SimulatedResponse, Refused> {
+    fn part_number(call: &Call) -> Result<u32, Refused> {
         let number = call.parameter("partNumber").and_then(|number| number.parse().ok());
-        let number =
-            number.filter(|number| (1..=MAX_PARTS).contains(number)).ok_or((400, "InvalidArgument"))?;
+        number.filter(|number| (1..=MAX_PARTS).contains(number)).ok_or((400, "InvalidArgument"))
+    }
+
+    /// Copies an object of this bucket, or a range of it, as a part.
+    pub(super) fn copied_part(&mut self, call: &Call) -> Result<SimulatedResponse, Refused> {
+        let number = Self::part_number(call)?;
+        let source = call.copy_source().ok_or((400, "InvalidArgument"))?;
+        let object = self.find(&source).ok_or((404, "NoSuchKey"))?;
+        let range = call.header("x-amz-copy-source-range");
+        let range = range.map(|range| ranged(range, object.bytes.len())).transpose()?;
+        let bytes = range.map_or(object.bytes.clone(), |range| object.bytes.slice(range));
+        let upload = self.uploads.get_mut(&Self::id(call)?).ok_or((404, "NoSuchUpload"))?;
+        let etag = etag_of(&bytes);
+        upload.parts.insert(number, bytes);
+        let body = format!("<CopyPartResult><ETag>{}</ETag></CopyPartResult>", escaped(&etag));
+        Ok(SimulatedResponse::xml(200, body))
+    }
+
+    pub(super) fn part(&mut self, call: &Call) -> Result<SimulatedResponse, Refused> {
+        let number = Self::part_number(call)?;
         let bytes = sent_bytes(call).ok_or((400, "IncompleteBody"))?;
         let upload = self.uploads.get_mut(&Self::id(call)?).ok_or((404, "NoSuchUpload"))?;
         let mut response = SimulatedResponse::new(200).header("etag", etag_of(&bytes));

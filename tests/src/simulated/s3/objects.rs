@@ -62,7 +62,7 @@ pub(super) fn sent_bytes(call: &Call) -> Option<Bytes> {
 
 impl Bucket {
     /// Returns a stored or a generated object.
-    fn find(&self, key: &str) -> Option<Object> {
+    pub(super) fn find(&self, key: &str) -> Option<Object> {
         if let Some(object) = self.objects.get(key) {
             return Some(object.clone());
         }
@@ -139,7 +139,7 @@ pub(crate) fn keys_to_delete(call: &Call) -> Vec<String> {
 }
 
 /// Returns the range of a Range header: `bytes=2-5`, `bytes=2-` or `bytes=-5`.
-fn ranged(header: &str, length: usize) -> Result<Range<usize>, Refused> {
+pub(super) fn ranged(header: &str, length: usize) -> Result<Range<usize>, Refused> {
     let invalid = (416, "InvalidRange");
     let (start, end) =
         header.strip_prefix("bytes=").and_then(|range| range.split_once('-')).ok_or(invalid)?;

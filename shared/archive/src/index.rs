@@ -10,10 +10,12 @@ use serde_json::Value;
 use storage::packs;
 use web::pages::{ZipHead, ZipKind, ZipRow, ZipRows, ZipSection, ZipTail};
 
-use super::archive::Archive;
-use super::make::{Facts, Lines, Maker, data_path};
-use super::row::{Row, day};
-use crate::one::{days_in_words, type_name};
+use crate::checkpoint::Facts;
+use crate::lines::Lines;
+use crate::make::{Maker, data_path};
+use crate::row::{Row, day};
+use crate::titles::{days_in_words, type_name};
+use crate::writer::Archive;
 
 /// The maximum number of rows of a type; the file has the others.
 const MAX_ROWS: usize = 1000;
@@ -25,13 +27,13 @@ fn rendered(template: &impl Template) -> Result<Vec<u8>> {
 }
 
 impl Maker {
-    pub(super) async fn write_index(
+    pub(crate) async fn write_index(
         &self,
         archive: &mut Archive,
         facts: &BTreeMap<String, Facts>,
     ) -> Result<()> {
         // The page stays far below 4 GiB by the limits above.
-        archive.begin("index.html", Some(0), true)?;
+        archive.begin("index.html", Some(0), true);
         archive.write(&rendered(&self.head(facts))?).await?;
         for (kind, of_kind) in facts {
             let section = ZipSection {
@@ -76,7 +78,7 @@ impl Maker {
         ZipHead {
             language: self.words.language.tag(),
             direction: self.words.direction(),
-            title: self.title(),
+            title: self.title.clone(),
             patient: self.patient(),
             lead: self.text("zip-lead"),
             notice: self.plan.needs_notice().then(|| self.text("notice-part-2")),

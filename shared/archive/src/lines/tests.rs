@@ -11,18 +11,3 @@ fn lines_are_found_in_pieces_of_any_size() {
         assert_eq!(found, ["{\"a\":1}", "{\"b\":2}"], "pieces of {size} bytes");
     }
 }
-
-#[test]
-fn the_days_of_a_type_are_the_first_and_the_last() {
-    let mut facts = Facts::default();
-    for line in [
-        &br#"{"date":"2020-05-01T10:00:00Z"}"#[..],
-        br#"{"date":"2019"}"#,
-        br#"{"status":"final"}"#,
-        b"not JSON",
-        br#"{"date":"2021-01-01"}"#,
-    ] {
-        facts.add(line);
-    }
-    assert_eq!((facts.count, facts.days), (5, Some(("2019".to_owned(), "2021-01-01".to_owned()))));
-}

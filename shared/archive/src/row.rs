@@ -4,12 +4,12 @@ use serde_json::Value;
 
 /// See the [module](self). A field that the resource does not have is empty.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// In the format of FHIR.
-    pub(super) date: String,
-    pub(super) what: String,
-    pub(super) value: String,
-    pub(super) id: String,
+    pub(crate) date: String,
+    pub(crate) what: String,
+    pub(crate) value: String,
+    pub(crate) id: String,
 }
 
 /// The maximum number of characters in a cell; the file has the whole text.
@@ -77,7 +77,7 @@ const VALUES: [&str; 14] = [
 ];
 
 impl Row {
-    pub(super) fn of(resource: &Value) -> Self {
+    pub(crate) fn of(resource: &Value) -> Self {
         let first = |keys: &[&str]| {
             let mut found =
                 keys.iter().filter_map(|key| resource.get(key)).filter_map(|value| shown(value, 0));
@@ -93,12 +93,12 @@ impl Row {
 }
 
 /// The date of a resource, in the format of FHIR.
-pub(super) fn date(resource: &Value) -> Option<&str> {
+pub(crate) fn date(resource: &Value) -> Option<&str> {
     DATES.iter().find_map(|path| resource.pointer(path)?.as_str())
 }
 
 /// A date or a part of one in the format of FHIR, without the time of day.
-pub(super) fn day(date: &str) -> &str {
+pub(crate) fn day(date: &str) -> &str {
     date.split('T').next().unwrap_or_default()
 }
 

@@ -1,0 +1,132 @@
+//! The stages of a ZIP, and workers that die, or that work at the same time.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use domain::clock::hex;
+use domain::ports::queue::{Deadline, Inbox, NoDeadline};
+use export_generator::{Limits, worker_with};
+use jiff::SignedDuration;
+use tests::faults::{Faults, Faulty, Strike};
+
+use super::{Copy, Over, STAGES};
+use crate::documents::SOMEBODY;
+use crate::my::zip::{unzipped, with_documents};
+
+/// The digest and the number of stages of a ZIP that is made in stages of this size.
+async fn made_in_stages(copy: &Copy, limits: Limits, deadline: &dyn Deadline) -> (String, u32) {
+    copy.files().remove_prefix(&format!("{}zip/", copy.prefix())).await.expect("removed");
+    copy.ask().await;
+    let tasks = copy.work_with(&*copy.worker(limits), deadline).await;
+    assert_eq!(copy.left().await, ["copy-en.zip", "en.json"], "{limits:?}");
+    (digest_of(&copy.linked().await), tasks)
+}
+
+fn digest_of(bytes: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+#[tokio::test]
+async fn a_zip_in_stages_of_any_size_is_the_zip_that_is_made_in_one_go() {
+    let copy = Copy::of_anna().await;
+    let expected = digest_of(&copy.in_one_go().await);
+    for bytes in [0, 1, 5_000, 60_000, 1 << 30] {
+        for entries in [1, 3, 1_000] {
+            for least in [0, 700, 20_000, 1 << 30] {
+                let limits = Limits { bytes, entries, least };
+                let (digest, _) = made_in_stages(&copy, limits, &NoDeadline).await;
+                assert_eq!(digest, expected, "{limits:?}");
+            }
+        }
+    }
+    // A worker whose time is over makes one part, and leaves the rest to the next task.
+    let (digest, tasks) = made_in_stages(&copy, Limits::default(), &Over).await;
+    assert_eq!(digest, expected);
+    assert!(tasks > 10, "{tasks} tasks");
+}
+
+/// Works until the fault strikes or no work is left. A process that dies acknowledges nothing.
+async fn work_until_struck(copy: &Copy, faults: &Arc<Faults>) {
+    let platform = copy.world.platform();
+    let worker = worker_with(&Faulty::new(platform.clone(), faults.clone()), STAGES).expect("its ports");
+    let inbox = platform.inbox();
+    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue responds")
+    {
+        let done = worker.handle(&delivery.task, &NoDeadline).await;
+        if faults.has_struck() {
+            return;
+        }
+        done.expect("nothing fails before the fault");
+        inbox.acknowledge(&delivery).await.expect("acknowledged");
+    }
+}
+
+/// A worker dies at each of its calls in turn. The next one continues, and exactly one whole ZIP appears.
+async fn assert_survives(strike: Strike) {
+    let directory = with_documents(2);
+    let copy = Copy::of(SOMEBODY, directory.path()).await;
+    let expected = digest_of(&copy.in_one_go().await);
+    let mut crashes = 0;
+    for call in 0.. {
+        copy.files().remove_prefix(&format!("{}zip/", copy.prefix())).await.expect("removed");
+        copy.ask().await;
+        let faults = Faults::at(call, strike);
+        work_until_struck(&copy, &faults).await;
+        if !faults.has_struck() {
+            break;
+        }
+        crashes += 1;
+        let linked = copy.world.get(&copy.zip()).cookie(&copy.session).send().await.location();
+        if !linked.ends_with("/zip/progress") {
+            assert_eq!(digest_of(&copy.linked().await), expected, "call {call}: half a ZIP is linked");
+        }
+        copy.world.advance(61);
+        copy.work_with(&*copy.worker(STAGES), &NoDeadline).await;
+        assert_eq!(digest_of(&copy.linked().await), expected, "call {call}");
+        assert_eq!(copy.left().await, ["copy-en.zip", "en.json"], "call {call}");
+    }
+    assert!(crashes > 40, "{crashes}");
+}
+
+#[tokio::test]
+async fn a_zip_survives_a_crash_before_every_call() {
+    assert_survives(Strike::Before).await;
+}
+
+#[tokio::test]
+async fn a_zip_survives_a_crash_after_every_call() {
+    assert_survives(Strike::After).await;
+}
+
+/// The queue may deliver a task twice at once.
+#[tokio::test]
+async fn two_workers_at_once_make_one_zip() {
+    let copy = Copy::of_anna().await;
+    let expected = digest_of(&copy.in_one_go().await);
+    copy.ask().await;
+    let inbox = copy.world.platform().inbox();
+    let delivery = inbox.receive(SignedDuration::from_secs(60)).await.expect("a result").expect("a task");
+    // Each file is a stage, and one task runs all stages.
+    let limits = Limits { bytes: 1 << 30, ..STAGES };
+    let (one, other) = (copy.worker(limits), copy.worker(limits));
+    let (one, other) = futures_util::join!(
+        one.handle(&delivery.task, &NoDeadline),
+        other.handle(&delivery.task, &NoDeadline)
+    );
+    one.and(other).expect("both are done");
+    inbox.acknowledge(&delivery).await.expect("acknowledged");
+    assert_eq!(digest_of(&copy.linked().await), expected);
+    assert_eq!(copy.left().await, ["copy-en.zip", "en.json"]);
+}
+
+#[tokio::test]
+async fn the_names_in_the_zip_are_those_of_the_copy() {
+    let directory = with_documents(3);
+    let copy = Copy::of(SOMEBODY, directory.path()).await;
+    copy.ask().await;
+    copy.work_with(&*copy.worker(STAGES), &NoDeadline).await;
+    let files = unzipped(&copy.linked().await);
+    let attachments = files.keys().filter(|name| name.starts_with("attachments/")).count();
+    assert_eq!(attachments, 3, "{:?}", files.keys());
+    assert!(files.contains_key("data/Patient.ndjson"), "{:?}", files.keys());
+}
