@@ -145,7 +145,7 @@ fn the_next_load_completes_an_upload_that_was_stopped() -> tests::Result {
             assert_eq!(obvious::lake(bucket.path()), changed, "{call} {strike:?}");
         }
     }
-    assert!(unchanged_stops > 10 && completed_stops > 10, "{unchanged_stops} {completed_stops}");
+    assert!(unchanged_stops > 10 && completed_stops >= 5, "{unchanged_stops} {completed_stops}");
     Ok(())
 }
 

@@ -151,7 +151,7 @@ fn keep(stays: &mut BTreeMap<String, Value>, resources: &[Value]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
     fn any_history_leads_to_the_lake_of_its_final_state(steps in prop::collection::vec(step(), 1..6)) {
         let (lakes, mut stays) = (Lake::all(), BTreeMap::new());

@@ -88,7 +88,7 @@ impl<'l> Changes<'l> {
                 }
             }
             std::fs::rename(&part, &path)?;
-            File::open(self.directory)?.sync_all()
+            if self.is_durable { File::open(self.directory)?.sync_all() } else { Ok(()) }
         };
         complete().map_err(|error| Failure::of_path(&path, &error))?;
         make(&path)
