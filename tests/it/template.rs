@@ -1,6 +1,7 @@
 //! Compares `template.yaml` with the sources: each function has exactly the permissions that it needs, and every route of the server
 //! reaches the function that declares it.
 
+mod hardened;
 mod policies;
 mod stories;
 mod uploads;
@@ -65,6 +66,19 @@ fn the_settings_that_workers_need_are_variables() {
             assert!(is_parameter(&function["Properties"], name), "{id}: {name}");
         }
     }
+}
+
+/// Only the plan of a small export decides whether its record is large.
+#[test]
+fn the_workers_of_small_exports_know_which_records_are_large() {
+    let template = Template::load();
+    for (id, (_, function)) in template.functions() {
+        let variable = &function["Properties"]["Environment"]["Variables"]["EHI_LARGE_RECORD_BYTES"];
+        assert_eq!(variable.is_object(), id == "SmallGeneratorFunction", "{id}");
+    }
+    let default = &template.document()["Parameters"]["LargeRecordBytes"]["Default"];
+    let settings = settings::Settings::parse("", |_| None, Some("http://localhost:8888")).expect("settings");
+    assert_eq!(default, settings.large_record_bytes);
 }
 
 /// Checks that this function of the template is the program that has a route.
