@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -230,20 +231,38 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Starts a stand-in for Secrets Manager that has the two secrets, and for DynamoDB with an empty audit trail, into which
-/// `admin` writes the settings at its cold start.
+/// The entry of the audit trail with the settings: `admin` writes it at its first cold start, and later only reads it.
+type Recorded = Arc<Mutex<Option<Value>>>;
+
+/// Starts a stand-in for Secrets Manager that has the two secrets, and for DynamoDB with an audit trail that is empty at first.
 fn stand_in() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
+    let recorded = Recorded::default();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || respond(stream));
+            let recorded = recorded.clone();
+            std::thread::spawn(move || respond(stream, &recorded));
         }
     });
     port
 }
 
-fn respond(mut stream: TcpStream) {
+/// Returns the response of DynamoDB to a request of `admin`.
+fn audit_trail(request: &str, recorded: &Recorded) -> Value {
+    let mut recorded = recorded.lock().expect("no panic");
+    let body = request.split_once("\r\n\r\n").map_or("null", |(_, body)| body);
+    if request.contains("PutItem") {
+        let mut put: Value = serde_json::from_str(body).expect("JSON");
+        *recorded = Some(put["Item"].take());
+        return json!({});
+    }
+    // The settings are looked for by their actor.
+    let found: Vec<_> = recorded.iter().filter(|_| body.contains("by-actor")).cloned().collect();
+    json!({ "Items": found, "Count": found.len(), "ScannedCount": found.len() })
+}
+
+fn respond(mut stream: TcpStream, recorded: &Recorded) {
     let (mut received, mut piece) = (Vec::new(), [0; 4096]);
     loop {
         while !received.ends_with(b"}") {
@@ -255,7 +274,7 @@ fn respond(mut stream: TcpStream) {
         let text = String::from_utf8_lossy(&received).into_owned();
         received.clear();
         let (status, body) = if text.contains("DynamoDB_") {
-            ("200 OK", json!({ "Items": [], "Count": 0, "ScannedCount": 0 }))
+            ("200 OK", audit_trail(&text, recorded))
         } else if text.contains("AWSPREVIOUS") {
             ("400 Bad Request", json!({ "__type": "ResourceNotFoundException" }))
         } else {
