@@ -86,9 +86,11 @@ async fn the_page_of_a_zip_passes_in_every_appearance() {
     assert!(page.text().await.contains("is prepared first"), "{}", page.text().await);
     passes(&page, "my-copy-large", Audience::Patients).await;
     let progress = format!("{copy}/zip/progress");
-    for (name, state, button) in
-        [("my-zip-none", "Not prepared yet", Some("Prepare the ZIP")), ("my-zip-preparing", "Being prepared", None), ("my-zip-ready", "Ready", None)]
-    {
+    for (name, state, button) in [
+        ("my-zip-none", "Not prepared yet", Some("Prepare the ZIP")),
+        ("my-zip-preparing", "Being prepared", None),
+        ("my-zip-ready", "Ready", None),
+    ] {
         page.look(Look::DESK).await;
         page.open(&site.at(&progress)).await;
         assert!(page.text().await.contains(state), "{name}: {}", page.text().await);
