@@ -226,7 +226,7 @@ async fn a_document_of_a_resource_that_is_left_out_is_not_exported_as_one_that_n
     let security = json!({ "security": [{ "code": "PSY" }] });
     let lines = [
         json!({ "resourceType": "ExplanationOfBenefit", "id": "e", "form": attachment("bill") }),
-        json!({ "resourceType": "ClaimResponse", "id": "c", "form": attachment("answer") }),
+        json!({ "resourceType": "ClaimResponse", "id": "c", "meta": security, "form": attachment("answer") }),
         json!({ "resourceType": "Task", "id": "t", "meta": security, "input": [{ "valueAttachment": attachment("task") }] }),
         json!({ "resourceType": "Observation", "id": "o", "meta": security,
             "extension": [{ "url": "http://example.org/scan", "valueAttachment": attachment("scan") }] }),

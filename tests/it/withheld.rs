@@ -137,7 +137,8 @@ async fn a_document_that_a_withheld_resource_refers_to_anywhere_is_withheld() {
         json!({ "resourceType": "Communication", "payload": [{ "contentReference": { "reference": "Binary/b" } }] }),
         json!({ "resourceType": "Task", "input": [{ "valueReference": { "reference": "Binary/b/_history/1" } }] }),
         json!({ "resourceType": "Consent", "sourceReference": { "reference": "https://elsewhere.example/fhir/Binary/b" } }),
-        json!({ "resourceType": "Basic", "contained": [{ "resourceType": "Media", "content": { "url": "Binary/b" } }] }),
+        json!({ "resourceType": "Basic", "contained": [{ "resourceType": "Composition",
+            "section": [{ "entry": [{ "reference": "Binary/b" }] }] }] }),
     ] {
         for (meta, is_exported) in [(&security, false), (&json!({}), true)] {
             let mut resource = resource.clone();
