@@ -34,8 +34,8 @@ pub(crate) fn functions() -> BTreeSet<String> {
 
 /// The crates of `shared/`. Each may use the crates before it, but `aws` and `local` must not use each other.
 const LAYERS: [&str; 13] = [
-    "fhir", "domain", "crypto", "words", "settings", "storage", "security", "platform", "mail", "web", "archive",
-    "aws", "local",
+    "fhir", "domain", "crypto", "words", "settings", "storage", "security", "platform", "mail", "web",
+    "archive", "aws", "local",
 ];
 
 /// Returns the dependencies in a section of a crate's manifest.

@@ -82,8 +82,8 @@ impl My {
     ) -> Result<Option<Downloads>> {
         let Some(plan) = plan else { return Ok(None) };
         // What workers have not made yet must be asked for.
-        let is_asked_for = fits(plan, &self.settings, &*self.files) == Fits::Workers
-            && !self.has_zip(job, plan).await?;
+        let is_asked_for =
+            fits(plan, &self.settings, &*self.files) == Fits::Workers && !self.has_zip(job, plan).await?;
         let words = request_context::words();
         let base = format!("/my/exports/{job}");
         let link = |kind: &str, name: &str, size: u64| FileLink {

@@ -209,7 +209,8 @@ pub async fn joined(files: &dyn Files, joiner: &dyn Joiner) {
     for (key, bytes) in &all {
         write_all(files, key, bytes.clone()).await.expect("written");
     }
-    let part = |(key, bytes): &(&str, Vec<u8>)| FilePart { key: (*key).to_owned(), bytes: bytes.len() as u64 };
+    let part =
+        |(key, bytes): &(&str, Vec<u8>)| FilePart { key: (*key).to_owned(), bytes: bytes.len() as u64 };
     let parts: Vec<_> = all.iter().map(part).collect();
     let whole: Vec<u8> = all.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
     for _ in 0..2 {

@@ -272,7 +272,10 @@ async fn every_file_of_a_copy_can_be_reached_from_the_pages_of_their_list() {
     let session = signed_in(&world, SOMEBODY).await;
     let copy = requested_copy(&world, &session, &[]).await;
     world.work().await;
-    assert!(page(&world, &session, &copy).await.contains("<details id=\"files\">"), "the list is closed at first");
+    assert!(
+        page(&world, &session, &copy).await.contains("<details id=\"files\">"),
+        "the list is closed at first"
+    );
     let (mut found, mut path, mut pages) = (BTreeSet::new(), format!("{copy}?from=0"), 0);
     loop {
         let shown = page(&world, &session, &path).await;

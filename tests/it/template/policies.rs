@@ -17,15 +17,20 @@ use tests::template::{Policy, Template};
 use super::{called, stories as alone};
 
 const POLLER: &str = "Lambda itself calls this with the role of the function, to pass it messages or changes";
-const BOTH_QUEUES: &str = "the port has both queues; the cohort of an export, or the size of a ZIP, decides which one it uses";
+const BOTH_QUEUES: &str =
+    "the port has both queues; the cohort of an export, or the size of a ZIP, decides which one it uses";
 const BROKEN_UPLOAD: &str = "a multipart upload that fails in the middle; no story has a file of that size";
 const DELETED: &str = "an export with _since reads deleted/; the sample patients have none";
 const SMALL_GROUP: &str =
     "a client can ask for a small worker, also for the export of a group; no story does";
+const FORMER: &str = "Links: arn:aws:iam::000000000000:role/simulated-SigningRole-*";
+const FORMER_ROLE: &str =
+    "the role that signs the links while an update replaces it; the next release removes this";
 const SPREAD: &str = "the counters of a plan with many chunks are spread over items; no story has so many";
 
 /// The accesses that no story needs, by function and statement, each with its reason.
-const UNUSED: [(&str, &str, &str); 30] = [
+const UNUSED: [(&str, &str, &str); 33] = [
+    ("AdminFunction", FORMER, FORMER_ROLE),
     ("AnnounceFunction", "Stream: dynamodb:DescribeStream", POLLER),
     ("AnnounceFunction", "Stream: dynamodb:GetRecords", POLLER),
     ("AnnounceFunction", "Stream: dynamodb:GetShardIterator", POLLER),
@@ -37,6 +42,7 @@ const UNUSED: [(&str, &str, &str); 30] = [
     ("DeadLettersFunction", "Messages: sqs:DeleteMessage", POLLER),
     ("DeadLettersFunction", "Messages: sqs:ChangeMessageVisibility", POLLER),
     ("DeadLettersFunction", "Messages: sqs:GetQueueAttributes", POLLER),
+    ("DownloadFunction", FORMER, FORMER_ROLE),
     ("KickOffFunction", "Jobs: dynamodb:BatchGetItem", SPREAD),
     ("LargeGeneratorFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:small", BOTH_QUEUES),
     ("LargeGeneratorFunction", "Files: s3:AbortMultipartUpload", BROKEN_UPLOAD),
@@ -48,6 +54,7 @@ const UNUSED: [(&str, &str, &str); 30] = [
     ("MailFunction", "Stream: dynamodb:GetRecords", POLLER),
     ("MailFunction", "Stream: dynamodb:GetShardIterator", POLLER),
     ("MailFunction", "Streams: dynamodb:ListStreams", POLLER),
+    ("MyFunction", FORMER, FORMER_ROLE),
     ("MyFunction", "Queue: arn:aws:sqs:us-east-1:000000000000:large", BOTH_QUEUES),
     ("SmallGeneratorFunction", "Files: s3:AbortMultipartUpload", BROKEN_UPLOAD),
     ("SmallGeneratorFunction", "Records: arn:aws:s3:::the-lake/lake/Group/*", SMALL_GROUP),

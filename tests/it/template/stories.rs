@@ -34,8 +34,10 @@ const SMALL_ZIPS: Setup =
     Setup { settings: "max_direct_bytes = 1\nmax_immediate_zip_bytes = 1", parameters: &[] };
 
 /// The permission for private topics ends before the time to undo a deletion, and earlier than by default.
-const SHORT_PERMISSION: Setup =
-    Setup { settings: "undo_hours = 168\npages.due_days = 2", parameters: &[] };
+const SHORT_PERMISSION: Setup = Setup { settings: "undo_hours = 168\npages.due_days = 2", parameters: &[] };
+
+/// A client may have one unfinished EHI export of a patient.
+const ONE_EXPORT: Setup = Setup { settings: "max_running_exports = 1", parameters: &[] };
 
 /// Every record is too large for the workers of small exports.
 const LARGE_RECORDS: Setup = Setup { settings: "", parameters: &[("LargeRecordBytes", "1")] };
@@ -47,7 +49,7 @@ macro_rules! story {
 }
 
 /// The stories, and the deployment of each.
-pub(crate) const ALL: [(Setup, Story); 19] = [
+pub(crate) const ALL: [(Setup, Story); 20] = [
     story!(DEFAULT, begin_with_the_form),
     story!(DEFAULT, a_session_lasts_ten_minutes_after_its_last_use),
     story!(DEFAULT, deleting_an_export_removes_all_its_files),
@@ -56,6 +58,7 @@ pub(crate) const ALL: [(Setup, Story); 19] = [
     story!(DEFAULT, cleanup_restarts_exports_whose_messages_were_lost),
     story!(DEFAULT, dead_letters_fail_their_exports),
     story!(DEFAULT, a_client_has_a_limited_number_of_running_exports),
+    story!(ONE_EXPORT, an_abandoned_form_gives_way),
     story!(DEFAULT, an_event_is_published),
     story!(DEFAULT, a_mail_is_sent_to_the_patient),
     story!(DEFAULT, exports_complete_despite_duplicate_deliveries),
@@ -156,6 +159,15 @@ async fn a_client_has_a_limited_number_of_running_exports(world: World) {
     }
     world.work().await;
     assert_eq!(start().await.status, StatusCode::ACCEPTED, "finished exports do not count");
+}
+
+async fn an_abandoned_form_gives_way(world: World) {
+    let kick_off = async || world.kick_off(&world.token(ANNA).await, "", ANNA).await;
+    let first = kick_off().await;
+    world.account().wait(HOUR).await;
+    let second = kick_off().await;
+    assert_eq!(state_of(&world, &first), Some(JobState::Cancelled));
+    assert_eq!(state_of(&world, &second), Some(JobState::AwaitingInput));
 }
 
 async fn an_event_is_published(world: World) {
