@@ -144,7 +144,9 @@ impl DeletePage {
     pub fn new(username: String, decided: Decided, job: &Job, undo: SignedDuration) -> Self {
         let words = request_context::words();
         let undo = match undo.as_hours() {
-            hours @ 1.. if job.can_be_restored() => words.text("delete-undo", &[("hours", &hours.to_string())]),
+            hours @ 1.. if job.can_be_restored() => {
+                words.text("delete-undo", &[("hours", &hours.to_string())])
+            }
             _ => words.text("delete-no-undo", &[]),
         };
         Self { username, decided, undo }
