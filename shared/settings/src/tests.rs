@@ -80,10 +80,16 @@ fn a_base_url_is_encrypted_unless_it_is_on_loopback() {
 
 #[test]
 fn the_path_of_a_base_url_does_not_begin_like_a_route() {
-    for (path, is_valid) in
-        [("", true), ("/", true), ("/ehi", true), ("/fhir-export", true), ("/ehi/fhir", true), ("/FHIR", true)]
-            .into_iter()
-            .chain([("/fhir", false), ("/fhir/", false), ("/jobs/ehi", false), ("/auto-approve", false)])
+    for (path, is_valid) in [
+        ("", true),
+        ("/", true),
+        ("/ehi", true),
+        ("/fhir-export", true),
+        ("/ehi/fhir", true),
+        ("/FHIR", true),
+    ]
+    .into_iter()
+    .chain([("/fhir", false), ("/fhir/", false), ("/jobs/ehi", false), ("/auto-approve", false)])
     {
         let parsed = parse(&format!("base_url = \"https://ehi.example.org{path}\""));
         assert_eq!(parsed.is_ok(), is_valid, "{path}");
