@@ -1,21 +1,33 @@
 //! Shifts of traffic to a new version, and the alarms that return it to the old one.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use tests::template::Template;
 
-use super::ALARM;
+use super::{ALARM, watched};
 use crate::house::root;
 
-/// One damaged record raises the alarms of logged errors and of failed exports. With them, no stage could deploy the version that
-/// repairs the fault.
+/// One damaged or very large record raises the alarms of logged errors, of failed exports and of workers that end unexpectedly. With them,
+/// no stage could deploy the version that repairs the fault.
 #[test]
-fn a_new_version_is_stopped_by_failed_requests_and_crashes_only() {
+fn a_new_version_is_stopped_by_failed_and_crashed_requests_only() {
     let template = Template::load();
     let document = template.document();
     let alarms = &document["Globals"]["Function"]["DeploymentPreference"]["Alarms"];
-    assert_eq!(alarms, &json!([{ "Ref": "ServerErrorsAlarm" }, { "Ref": "CrashesAlarm" }]));
+    let [failed, crashed] = ["ServerErrorsAlarm", "RequestCrashesAlarm"].map(|id| json!({ "Ref": id }));
+    assert_eq!(alarms, &json!({ "Fn::If": ["UsesTls", [failed, crashed], [failed]] }));
     let known = template.resources(ALARM);
     assert_eq!(known["ServerErrorsAlarm"]["Properties"]["MetricName"], "5xx");
+    let serving: BTreeSet<_> = template.serving().into_keys().collect();
+    assert_eq!(watched(known["RequestCrashesAlarm"], "Errors"), serving);
+}
+
+#[test]
+fn messages_of_lambda_about_crashes_are_counted() {
+    let template = Template::load();
+    let document = template.document();
+    let known = template.resources(ALARM);
     assert_eq!(known["CrashesAlarm"]["Properties"]["MetricName"], "Crashes");
     let filter = &document["Resources"]["Crashes"]["Properties"];
     for message in ["Task timed out", "Runtime exited", "panicked at"] {
