@@ -10,7 +10,6 @@ use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
 use self::elements::ELEMENTS;
-pub use self::elements::has_attachments;
 use crate::attachment_url::link;
 pub use crate::attachment_url::{Link, Target};
 use crate::json;

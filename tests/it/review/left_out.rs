@@ -204,6 +204,35 @@ async fn a_document_is_no_longer_served(world: World) {
     assert_every_url_is_served(&world, &token, &after, &name).await;
 }
 
+/// Every type of resource can have attachments in its extensions.
+#[tokio::test]
+async fn a_document_that_is_left_out_leaves_no_url_in_an_extension() -> tests::Result {
+    let records = tempfile::tempdir()?;
+    let directory = records.path().join("Patient").join(ANNA);
+    std::fs::create_dir_all(&directory)?;
+    let observation = |id: &str| {
+        json!({ "resourceType": "Observation", "id": format!("of-{id}"), "subject": { "reference": format!("Patient/{ANNA}") },
+            "extension": [{ "url": "http://example.org/scan", "valueAttachment": { "url": format!("Binary/{id}") } }] })
+    };
+    let binary = |id: &str| json!({ "resourceType": "Binary", "id": id, "contentType": "text/plain", "data": "eA==" });
+    let patient = json!({ "resourceType": "Patient", "id": ANNA });
+    let all = [patient, observation("one"), observation("two"), binary("one"), binary("two")];
+    std::fs::write(directory.join("all.ndjson"), all.map(|line| format!("{line}\n")).concat())?;
+    let world = World::with("sandbox = true", records.path());
+    let (job, token, staff) = in_review(&world).await;
+    let shown = page(&world, &staff, &format!("/staff{job}")).await;
+    let question = page(&world, &staff, &link(&shown, "leave-out?document=")).await;
+    let name = hidden(&question, "document");
+    let fields = [("document", name.as_str()), ("reason", REASON)];
+    let version = hidden(&question, "version");
+    let done = decide(&world, &staff, &format!("/staff{job}/leave-out"), &version, &fields).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    world.post(&format!("/admin{job}/approve")).cookie(&staff).send().await;
+    let after = world.status(&token, &job).await.json();
+    assert_every_url_is_served(&world, &token, &after, &name).await;
+    Ok(())
+}
+
 /// Checks that no resource has the URL of a document that was left out, and that all other attachments are served. The files
 /// that name it were written again, with their sizes.
 async fn assert_every_url_is_served(world: &World, token: &str, manifest: &Value, left_out: &str) {

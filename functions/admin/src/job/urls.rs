@@ -5,7 +5,7 @@ use domain::chunk::OutputFile;
 use domain::clock::hex;
 use domain::error::{Error, Result};
 use domain::lines::{Lines, StreamReader};
-use fhir::attachments::{LinkedAttachment, Replacement, has_attachments, linked_attachments, rewrite};
+use fhir::attachments::{LinkedAttachment, Replacement, linked_attachments, rewrite};
 use fhir::spelling::plainly;
 use storage::packs;
 
@@ -56,9 +56,9 @@ impl Admin {
         for page in 0..draft.pages.len() {
             for index in 0..draft.pages[page].files.len() {
                 let named = &draft.pages[page].files[index];
-                let may_have = is_left_out_by_line(named) && has_attachments(&named.file.resource_type);
                 let file = named.file.clone();
-                if !may_have || !self.mentions(&file, unserved).await? {
+                // Resources of every type can have attachments, in extensions and in contained resources.
+                if !is_left_out_by_line(named) || !self.mentions(&file, unserved).await? {
                     continue;
                 }
                 let key = draft.key(&format!("{page}-{index}-{}.ndjson", file.resource_type));

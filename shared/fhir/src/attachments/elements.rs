@@ -47,24 +47,5 @@ const NAMES: [(&str, &[&str]); 7] = [
     ("\"presentedForm\"", &["DiagnosticReport"]),
 ];
 
-/// The types that have an attachment only as a choice, such as `payload.contentAttachment`.
-const WITH_CHOICES: [&str; 9] = [
-    "Claim",
-    "Communication",
-    "CommunicationRequest",
-    "Consent",
-    "Contract",
-    "Questionnaire",
-    "QuestionnaireResponse",
-    "SubstanceNucleicAcid",
-    "SubstanceProtein",
-];
-
 pub(super) static ELEMENTS: LazyLock<[Element; NAMES.len()]> =
     LazyLock::new(|| NAMES.map(|(name, types)| Element { name: Finder::new(name.as_bytes()), types }));
-
-/// Returns whether FHIR R4 defines an attachment for resources of this type. Every type can have attachments in extensions and in
-/// contained resources.
-pub fn has_attachments(resource_type: &str) -> bool {
-    WITH_CHOICES.contains(&resource_type) || NAMES.iter().any(|(_, types)| types.contains(&resource_type))
-}
