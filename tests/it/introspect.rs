@@ -65,13 +65,18 @@ async fn a_token_that_is_revoked_again_leaves_no_further_entry() {
     assert_eq!(entries.lines().len(), 1, "{}", entries.text());
 }
 
-/// Returns whether a resource server reads that a token is active.
-pub(crate) async fn is_active(world: &World, token: &str) -> bool {
+/// Returns what a resource server reads about a token.
+pub(crate) async fn read_by_server(world: &World, token: &str) -> Value {
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("resource-server:{PASSWORD}"));
     let call = world.post("/auth/introspect").header("authorization", &format!("Basic {basic}"));
     let known = call.form(&[("token", token)]).send().await;
     assert_eq!(known.status, StatusCode::OK, "{}", known.text());
-    known.json()["active"] == true
+    known.json()
+}
+
+/// Returns whether a resource server reads that a token is active.
+pub(crate) async fn is_active(world: &World, token: &str) -> bool {
+    read_by_server(world, token).await["active"] == true
 }
 
 async fn introspected(world: &World, bearer: &str, token: &str) -> Value {

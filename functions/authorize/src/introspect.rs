@@ -9,6 +9,7 @@ use domain::audit::{Action, Actor, Event};
 use domain::error::Error;
 use domain::ids::ClientId;
 use domain::ports::expiring::EntryKind;
+use domain::scopes::Scopes;
 use http::StatusCode;
 use security::verify::Caller;
 use serde_json::{Value, json};
@@ -47,10 +48,13 @@ pub(crate) async fn introspect(
     let token = request.token()?;
     let inactive = || Ok(json(StatusCode::OK, &json!({ "active": false })));
     if let Some(refresh) = state.refresh_grant(token).await? {
-        if !requester.may_know(&refresh.client, None) || !state.is_usable(&refresh).await? {
+        if !requester.may_know(&refresh.client, None) {
             return inactive();
         }
-        return Ok(json(StatusCode::OK, &state.described_refresh(&refresh)));
+        return match state.usable_scopes(&refresh).await? {
+            Some(scopes) => Ok(json(StatusCode::OK, &state.described_refresh(&refresh, &scopes))),
+            None => inactive(),
+        };
     }
     match state.valid(token).await? {
         Some(caller) if requester.may_know(&caller.client, caller.issuer.as_deref()) => {
@@ -138,11 +142,11 @@ impl Authorize {
         })
     }
 
-    fn described_refresh(&self, refresh: &RefreshGrant) -> Value {
+    fn described_refresh(&self, refresh: &RefreshGrant, scopes: &Scopes) -> Value {
         json!({
             "active": true,
             "client_id": refresh.client,
-            "scope": refresh.scopes,
+            "scope": scopes,
             "sub": refresh.sign_in.subject(),
             "patient": refresh.sign_in.patient,
             "iss": self.settings.base_url,
@@ -174,10 +178,13 @@ impl Authorize {
         Ok(grant.map(|grant| grant.read()).transpose()?)
     }
 
-    /// Returns whether `/auth/token` would accept a refresh token.
-    async fn is_usable(&self, refresh: &RefreshGrant) -> Result<bool, OAuthError> {
-        let Some(client) = self.settings.client(refresh.client.as_str()) else { return Ok(false) };
-        Ok(matches!(self.standing(refresh, client).await?, Standing::Usable(_)))
+    /// Returns the scopes that `/auth/token` would give for a refresh token; `None` if it would refuse it.
+    async fn usable_scopes(&self, refresh: &RefreshGrant) -> Result<Option<Scopes>, OAuthError> {
+        let Some(client) = self.settings.client(refresh.client.as_str()) else { return Ok(None) };
+        match self.standing(refresh, client).await? {
+            Standing::Usable(scopes) => Ok(Some(scopes)),
+            Standing::Used | Standing::Ended(_) => Ok(None),
+        }
     }
 
     /// Returns whether the authorization of a refresh token has not ended.
