@@ -133,6 +133,20 @@ async fn a_form_in_which_something_was_entered_does_not_give_way() {
     }
 }
 
+/// The patient may be reading the form.
+#[tokio::test]
+async fn a_form_that_was_just_opened_does_not_give_way() {
+    let world = World::with("sandbox = true\nmax_running_exports = 1", &ehi::defaults::sample_records());
+    let (job, link) = crate::form::link_of(&world, &world.token(ANNA).await).await;
+    world.advance(2 * 3_600);
+    Browser::open(&world, &link).await;
+    for (seconds, expected, state) in [(3_599, 429, 202), (1, 202, 404)] {
+        world.advance(seconds);
+        assert_eq!(status_of(&world, &world.token(ANNA).await, ANNA).await, expected);
+        assert_eq!(state_of(&world, &job).await, state);
+    }
+}
+
 /// Of many kick-offs at the same time, only as many succeed as there are abandoned forms.
 #[tokio::test]
 async fn each_abandoned_form_gives_way_once() {

@@ -184,6 +184,7 @@ impl Customize {
     }
 
     /// Removes the code and the return URL from the URL: the code is exchanged for a session, and the return URL is saved in the draft.
+    /// A form that was just opened does not give way to another export ([`platform::export_slots`]), so the draft is always saved.
     async fn enter(
         &self,
         stored: &StoredJob,
@@ -193,11 +194,12 @@ impl Customize {
         step: &str,
     ) -> Result<Response> {
         let awaits = matches!(stored.job, Job::AwaitingInput(_));
-        if let Some(redirect) = redirect.filter(|_| awaits) {
+        if awaits {
             let keep = |draft: &mut crate::draft::Draft| {
-                let changes = draft.redirect.as_ref() != Some(&redirect);
-                draft.redirect = Some(redirect.clone());
-                changes
+                if redirect.is_some() {
+                    draft.redirect.clone_from(&redirect);
+                }
+                true
             };
             self.change_draft(&place.draft, keep).await?;
         }

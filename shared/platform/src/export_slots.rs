@@ -5,7 +5,7 @@
 //! If two jobs race for the last slot, the version of the entry decides which of them gets it.
 //!
 //! An export whose form nobody fills in would hold its slot for weeks. So it gives way to another export of the same client and patient
-//! if it is [`ABANDONED`] and nothing was entered in its form.
+//! if it is [`ABANDONED`], was not opened since, and nothing was entered in its form.
 
 mod holder;
 
@@ -25,7 +25,8 @@ use serde_json::json;
 
 use self::holder::{Held, abandoned_at, refusal};
 
-/// The time after which an export whose form nobody has filled in may give way to another one.
+/// The time after which an export whose form nobody has filled in may give way to another one: since its start, and since its form was
+/// opened.
 pub const ABANDONED: SignedDuration = SignedDuration::from_hours(1);
 /// The time for which a slot is held for a job that does not exist yet, because its kick-off may still be running.
 const STARTING: SignedDuration = SignedDuration::from_mins(1);
@@ -94,11 +95,14 @@ impl ExportSlots<'_> {
     }
 
     /// Cancels an export that [`Self::acquire_ehi`] returned. Returns [`Error::Conflict`] if it was changed meanwhile: the patient may
-    /// have sent the form.
+    /// have sent the form, or begun to fill it in.
     pub async fn end_abandoned(&self, abandoned: StoredJob, now: Timestamp) -> Result<()> {
         let StoredJob { job: Job::AwaitingInput(awaiting), version, .. } = abandoned else {
             return Err(Error::conflict("the export does not wait for its form"));
         };
+        if !self.is_untouched(&awaiting.header.id, now).await? {
+            return Err(Error::conflict("the patient fills in the form of the export"));
+        }
         self.jobs.replace(&Job::Cancelled(awaiting.give_way(now)), version).await.map(|_| ())
     }
 
@@ -109,18 +113,21 @@ impl ExportSlots<'_> {
             waiting.filter(|stored| abandoned_at(&stored.job).is_some_and(|at| at <= now)).collect();
         waiting.sort_by_key(|stored| (stored.job.header().created_at, stored.job.id()));
         for stored in waiting {
-            if self.is_untouched(stored.job.id()).await? {
+            if self.is_untouched(stored.job.id(), now).await? {
                 return Ok(Some(stored.clone()));
             }
         }
         Ok(None)
     }
 
-    /// Returns whether nothing was entered in the form of a job. A draft in which no step was saved has only the address of the app.
-    async fn is_untouched(&self, id: &JobId) -> Result<bool> {
-        let draft = self.expiring.get(EntryKind::Draft, &id.to_string()).await?;
+    /// Returns whether nothing was entered in the form of a job, and nobody has opened it for some time. A draft in which no step was
+    /// saved was written when the form was opened.
+    async fn is_untouched(&self, id: &JobId, now: Timestamp) -> Result<bool> {
+        let Some(draft) = self.expiring.get(EntryKind::Draft, &id.to_string()).await? else { return Ok(true) };
         let versions = ["parts_version", "topics_version"];
-        Ok(draft.is_none_or(|draft| versions.iter().all(|version| draft.value[version] == 0)))
+        let is_empty = versions.iter().all(|version| draft.value[version] == 0);
+        let opened = draft.expires_at.saturating_sub(self.unfinished).map_err(Error::internal)?;
+        Ok(is_empty && now.duration_since(opened) >= ABANDONED)
     }
 
     async fn take(&self, account: &str, limit: u64, job: &JobId, now: Timestamp) -> Result<Taken> {
