@@ -3,8 +3,10 @@
 use aws_lc_rs::digest;
 use domain::audit::{Action, Outcome};
 use domain::clock::hex;
+use domain::job::Job;
 use domain::ports::audit::AuditQuery;
 use http::{Method, StatusCode};
+use jiff::SignedDuration;
 use serde_json::Value;
 use tests::{ANNA, BRUNO, World, both_hosts, text};
 
@@ -224,10 +226,8 @@ async fn an_app_that_deletes_what_staff_deleted_ends_the_undo() -> tests::Result
     Ok(())
 }
 
-#[tokio::test]
-async fn a_deletion_can_be_undone_until_the_permission_for_private_topics_ends() {
-    let settings = "sandbox = true\nundo_hours = 48\npages.due_days = 1";
-    let world = World::with(settings, &ehi::defaults::sample_records());
+/// Returns a complete copy with a private topic, and the path of its page.
+async fn private_copy(world: &World) -> (String, String) {
     let token = world.token(ANNA).await;
     let job = world.kick_off(&token, "", ANNA).await;
     let choices = serde_json::json!({
@@ -235,19 +235,44 @@ async fn a_deletion_can_be_undone_until_the_permission_for_private_topics_ends()
     });
     assert_eq!(world.post(&job).bearer(&token).json(&choices).send().await.status, StatusCode::OK);
     world.work().await;
-    let path = format!("/staff{job}");
-    world.advance(6 * 3600);
-    let staff = world.staff().await;
-    let question = page(&world, &staff, &format!("{path}/delete")).await;
-    assert!(question.contains("You can undo this for 18 hours."), "{question}");
-    decide(&world, &staff, &format!("{path}/delete"), &hidden(&question, "version"), &[]).await;
-    world.advance(18 * 3600 - 1);
-    let staff = world.staff().await;
-    assert!(page(&world, &staff, &path).await.contains("Undo the deletion"));
-    world.advance(1);
-    let undone = world.post(&format!("{path}/undo")).cookie(&staff).send().await;
-    assert_eq!(undone.status, StatusCode::NOT_FOUND, "{}", undone.text());
-    assert_eq!(world.get(&path).cookie(&staff).send().await.status, StatusCode::NOT_FOUND);
+    (format!("/staff{job}"), job)
+}
+
+/// Gives the deletion of a copy the time of the settings to undo it, as the version before did.
+async fn with_longer_undo(world: &World, job: &str) -> tests::Result {
+    let jobs = world.platform().jobs();
+    let stored = jobs.get(&tests::packs::job_id(job)).await?.expect("a job");
+    let Job::Cancelled(mut gone) = stored.job else { panic!("it is not deleted") };
+    let undo = gone.undo.as_mut().expect("it can be undone");
+    undo.until = undo.until.saturating_add(SignedDuration::from_hours(24))?;
+    jobs.replace(&Job::Cancelled(gone), stored.version).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deletion_can_be_undone_until_the_permission_for_private_topics_ends() -> tests::Result {
+    for is_of_former_version in [false, true] {
+        let settings = "sandbox = true\nundo_hours = 48\npages.due_days = 1";
+        let world = World::with(settings, &ehi::defaults::sample_records());
+        let (path, job) = private_copy(&world).await;
+        world.advance(6 * 3600);
+        let staff = world.staff().await;
+        let question = page(&world, &staff, &format!("{path}/delete")).await;
+        assert!(question.contains("You can undo this for 18 hours."), "{question}");
+        decide(&world, &staff, &format!("{path}/delete"), &hidden(&question, "version"), &[]).await;
+        if is_of_former_version {
+            with_longer_undo(&world, &job).await?;
+        }
+        world.advance(18 * 3600 - 1);
+        let staff = world.staff().await;
+        assert!(page(&world, &staff, &path).await.contains("Undo the deletion"));
+        world.advance(2);
+        let undone = world.post(&format!("{path}/undo")).cookie(&staff).send().await;
+        assert_eq!(undone.status, StatusCode::NOT_FOUND, "{}", undone.text());
+        let shown = world.get(&path).cookie(&staff).send().await;
+        assert_eq!(shown.status == StatusCode::NOT_FOUND, !is_of_former_version, "{}", shown.text());
+    }
+    Ok(())
 }
 
 #[tokio::test]
