@@ -123,7 +123,9 @@ impl ExportSlots<'_> {
     /// Returns whether nothing was entered in the form of a job, and nobody has opened it for some time. A draft in which no step was
     /// saved was written when the form was opened.
     async fn is_untouched(&self, id: &JobId, now: Timestamp) -> Result<bool> {
-        let Some(draft) = self.expiring.get(EntryKind::Draft, &id.to_string()).await? else { return Ok(true) };
+        let Some(draft) = self.expiring.get(EntryKind::Draft, &id.to_string()).await? else {
+            return Ok(true);
+        };
         let versions = ["parts_version", "topics_version"];
         let is_empty = versions.iter().all(|version| draft.value[version] == 0);
         let opened = draft.expires_at.saturating_sub(self.unfinished).map_err(Error::internal)?;

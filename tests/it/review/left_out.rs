@@ -214,7 +214,8 @@ async fn a_document_that_is_left_out_leaves_no_url_in_an_extension() -> tests::R
         json!({ "resourceType": "Observation", "id": format!("of-{id}"), "subject": { "reference": format!("Patient/{ANNA}") },
             "extension": [{ "url": "http://example.org/scan", "valueAttachment": { "url": format!("Binary/{id}") } }] })
     };
-    let binary = |id: &str| json!({ "resourceType": "Binary", "id": id, "contentType": "text/plain", "data": "eA==" });
+    let binary =
+        |id: &str| json!({ "resourceType": "Binary", "id": id, "contentType": "text/plain", "data": "eA==" });
     let patient = json!({ "resourceType": "Patient", "id": ANNA });
     let all = [patient, observation("one"), observation("two"), binary("one"), binary("two")];
     std::fs::write(directory.join("all.ndjson"), all.map(|line| format!("{line}\n")).concat())?;
