@@ -3,6 +3,7 @@
 use domain::chunk::{Work, job_prefix};
 use domain::error::{Error, Result};
 use domain::filter::Filter;
+use domain::ids::JobId;
 use domain::job::Job;
 use domain::ports::queue::Deadline;
 use domain::ports::records::Area;
@@ -10,11 +11,13 @@ use domain::states::Running;
 use storage::sorter::Limits;
 
 use crate::Generator;
-use crate::shared_versions::{OutsideFile, compare};
+use crate::shared_versions::Comparison;
+use crate::shared_versions::begun::{Begun, Compared, OutsideFile, Pace};
+use crate::watch::Watch;
 
 impl Generator {
-    /// Compares the files of these works, if there are several, and records the result on the job. Returns `false` if there is too
-    /// little time left to begin.
+    /// Compares the files of these works, if there are several, and records the result on the job. Returns `false` if the next invocation
+    /// must continue.
     pub(crate) async fn compare_outside(
         &self,
         running: &Running,
@@ -28,15 +31,58 @@ impl Generator {
         if deadline.is_near(self.clock.now()) {
             return Ok(false);
         }
+        let id = &running.header.id;
+        let begun = self.begun(running, &outside).await?;
+        let is_continued = begun.done > 0 || begun.lines > 0;
         let attempt = self.random.attempt();
-        let prefix = format!("{}versions-{attempt}/", job_prefix(&running.header.id));
+        let prefix = format!("{}versions-{attempt}/", job_prefix(id));
         let filter = Filter::of(running);
-        let compared =
-            compare(&*self.records, &*self.files, &prefix, &filter, &outside, Limits::default()).await;
-        match compared {
-            Ok(false) => self.files.remove_prefix(&prefix).await.map(|()| true),
-            Ok(true) => self.record_comparison(running, &prefix).await.map(|()| true),
+        let (records, files) = (&*self.records, &*self.files);
+        let comparison =
+            Comparison { records, files, prefix: &prefix, filter: &filter, limits: Limits::default() };
+        let mut pace = Pace { generator: self, deadline, watch: Watch::new(self, id) };
+        match comparison.run(begun, &mut pace).await {
+            Ok(Compared::Listed) => {
+                let listed = |now| Running { shared_versions: Some(prefix.clone()), ..now };
+                self.record_comparison(id, &prefix, listed).await?;
+                self.forget_begun(running).await.map(|()| true)
+            }
+            Ok(Compared::Nothing) => {
+                self.files.remove_prefix(&prefix).await?;
+                self.forget_begun(running).await.map(|()| true)
+            }
+            Ok(Compared::Paused(begun)) => {
+                let key = format!("{prefix}begun");
+                begun.save(&*self.files, &key).await?;
+                let paused = |now| Running { comparison: Some(key.clone()), ..now };
+                self.record_comparison(id, &prefix, paused).await?;
+                self.forget_begun(running).await.map(|()| false)
+            }
+            Ok(Compared::Unwanted) => self.files.remove_prefix(&prefix).await.map(|()| false),
+            // Another invocation has ended the comparison and removed its files. Without them, it begins again.
+            Err(Error::NotFound(_)) if is_continued => {
+                self.files.remove_prefix(&prefix).await?;
+                self.forget_begun(running).await.map(|()| false)
+            }
             Err(error) => self.discard_attempt(&prefix, error).await.map(|()| true),
+        }
+    }
+
+    /// Returns how far the comparison is.
+    async fn begun(&self, running: &Running, outside: &[OutsideFile]) -> Result<Begun> {
+        let Some(key) = &running.comparison else { return Ok(Begun::of(outside)) };
+        match Begun::load(&*self.files, key).await {
+            Ok(mut begun) => Ok(if begun.has_only(outside) { begun } else { Begun::of(outside) }),
+            Err(Error::NotFound(_)) => Ok(Begun::of(outside)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the file that says how far the comparison was.
+    async fn forget_begun(&self, running: &Running) -> Result<()> {
+        match &running.comparison {
+            Some(key) => self.files.remove(key).await,
+            None => Ok(()),
         }
     }
 
@@ -54,22 +100,26 @@ impl Generator {
         Ok(files)
     }
 
-    /// Records the lists on the job, unless another task has done so or the export has ended.
-    async fn record_comparison(&self, running: &Running, prefix: &str) -> Result<()> {
+    /// Records files with this prefix on the job. Removes them if another task has recorded its lists, or if the export has ended.
+    async fn record_comparison(
+        &self,
+        id: &JobId,
+        prefix: &str,
+        note: impl Fn(Running) -> Running,
+    ) -> Result<()> {
         const RACES: u32 = 20;
         for _ in 0..RACES {
-            let Some((now, stored)) = self.running(&running.header.id).await? else { break };
+            let Some((now, stored)) = self.running(id).await? else { break };
             match &now.shared_versions {
                 // The response to our own success may have been lost.
                 Some(known) if known == prefix => return Ok(()),
                 Some(_) => break,
                 None => {}
             }
-            let noted = Running { shared_versions: Some(prefix.to_owned()), ..now };
-            match self.jobs.replace(&Job::Running(noted), stored.version).await {
+            match self.jobs.replace(&Job::Running(note(now)), stored.version).await {
                 Ok(_) => return Ok(()),
                 Err(Error::Conflict(_)) => {}
-                // The job may have been changed, so the lists stay.
+                // The job may have been changed, so the files stay.
                 Err(error) => return Err(error),
             }
         }

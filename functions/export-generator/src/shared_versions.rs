@@ -5,7 +5,10 @@
 //!
 //! Each of these files is exported by a chunk of its own, which does not read the others. So the plan reads all of them once, and
 //! sorts the keys of their resources in bounded memory. It writes a list for each file with resources that other files have as
-//! well. Nearly every lake has none, and then nothing is written. [`crate::elsewhere`] reads the lists.
+//! well. Nearly every lake has none, and then nothing is written. [`crate::elsewhere`] reads the lists. If the time of an invocation is
+//! over, the next one continues with what is [`begun`].
+
+pub(crate) mod begun;
 
 use std::mem;
 
@@ -17,13 +20,19 @@ use domain::ports::records::{Area, Records, read_whole};
 use fhir::MAX_LINE;
 use fhir::head::Plain;
 use fhir::json::compact;
+use futures_util::future::join_all;
 use storage::sorter::{Limits, Row, Sorter};
 
+use self::begun::{Begun, Compared, OutsideFile, Pace, Stop};
 use crate::elsewhere::{Index, Listed, comparable_key, list_key};
 use crate::versions::{changed, written_id};
 
 /// A list is written when its buffer has this many bytes.
 const FLUSH: usize = 512 * 1024;
+/// The number of lines between two looks at the clock.
+const LINES: u64 = 1_000;
+/// The number of Groups that are read at once, each of which is one line.
+const GROUPS: usize = 8;
 
 /// A version of a resource. In sorted order, the versions of one resource are adjacent, and among them those of one file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,36 +90,115 @@ impl Row for Entry {
     }
 }
 
-/// A file outside the patients' records.
-pub(crate) type OutsideFile = (Area, String);
+/// Compares the versions in files outside the patients' records.
+pub(crate) struct Comparison<'c> {
+    pub(crate) records: &'c dyn Records,
+    pub(crate) files: &'c dyn Files,
+    /// The prefix of the lists that are written.
+    pub(crate) prefix: &'c str,
+    pub(crate) filter: &'c Filter<'c>,
+    pub(crate) limits: Limits,
+}
 
-/// Compares the versions in these files, and writes the lists with this prefix. Returns `false` if no resource is in several files:
-/// then nothing is written.
-pub(crate) async fn compare(
-    records: &dyn Records,
-    files: &dyn Files,
-    prefix: &str,
-    filter: &Filter<'_>,
-    outside: &[OutsideFile],
-    limits: Limits,
-) -> Result<bool> {
-    let runs = runs_of_keys(prefix);
-    let mut sorter = Sorter::new(files, &runs, limits);
-    for (number, (area, name)) in outside.iter().enumerate() {
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let read = match area {
-            Area::Groups => read_group(records, filter, (number, name), &mut sorter).await,
-            Area::Shared | Area::Deleted => {
-                read_lines(records, filter, (number, *area, name), &mut sorter).await
+impl Comparison<'_> {
+    /// Reads the files that are left, and writes the lists.
+    pub(crate) async fn run(&self, mut begun: Begun, pace: &mut Pace<'_>) -> Result<Compared> {
+        let runs = runs_of_keys(self.prefix);
+        let mut sorter = Sorter::resume(self.files, &runs, self.limits, mem::take(&mut begun.runs));
+        let mut stopped = None;
+        while stopped.is_none()
+            && let Some((area, name)) = begun.next_file()
+        {
+            let read = match area {
+                Area::Groups => self.read_groups(&mut begun, &mut sorter).await.map(|()| None),
+                Area::Shared | Area::Deleted => {
+                    self.read_lines((area, &name), &mut begun, &mut sorter, pace).await
+                }
+            };
+            stopped = match read {
+                Ok(None) => pace.stops().await?,
+                Ok(stopped) => stopped,
+                // It is reported when the file is exported.
+                Err(Error::Damaged(_) | Error::NotFound(_)) => {
+                    begun.end_file();
+                    pace.stops().await?
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        match stopped {
+            Some(Stop::Unwanted) => Ok(Compared::Unwanted),
+            Some(Stop::Deadline) => {
+                begun.runs = sorter.pause().await?;
+                Ok(Compared::Paused(begun))
             }
-        };
-        match read {
-            // It is reported when the file is exported.
-            Err(Error::Damaged(_) | Error::NotFound(_)) => {}
-            read => read?,
+            None => {
+                let outside = begun.files();
+                match write_lists(self.files, self.prefix, sorter, &outside, self.limits).await? {
+                    true => Ok(Compared::Listed),
+                    false => Ok(Compared::Nothing),
+                }
+            }
         }
     }
-    write_lists(files, prefix, sorter, outside, limits).await
+
+    /// Reads the versions in a file with lines. Returns why it stopped before the end.
+    async fn read_lines(
+        &self,
+        (area, name): (Area, &str),
+        begun: &mut Begun,
+        sorter: &mut Sorter<'_, Found>,
+        pace: &mut Pace<'_>,
+    ) -> Result<Option<Stop>> {
+        let mut lines = Lines::new(self.records.open_area(area, name).await?);
+        let (number, before) = (begun.number(0), begun.lines);
+        let mut read = 0;
+        while let Some(line) = lines.next().await? {
+            read += 1;
+            // An earlier invocation has read it.
+            if read <= before {
+                continue;
+            }
+            let mut plain = Plain::default();
+            let found = line.text.and_then(|text| found(self.filter, number, text, &mut plain));
+            if let Some(found) = found {
+                sorter.push(found).await?;
+            }
+            if read % LINES == 0
+                && let Some(stop) = pace.stops().await?
+            {
+                begun.lines = read;
+                return Ok(Some(stop));
+            }
+        }
+        begun.end_file();
+        Ok(None)
+    }
+
+    /// Reads the versions in the files of the next Groups.
+    async fn read_groups(&self, begun: &mut Begun, sorter: &mut Sorter<'_, Found>) -> Result<()> {
+        let names = begun.next_groups(GROUPS);
+        let texts = join_all(names.iter().map(|name| self.group(name))).await;
+        for (at, text) in texts.into_iter().enumerate() {
+            let mut text = match text {
+                Err(Error::Damaged(_) | Error::NotFound(_)) => continue,
+                text => text?,
+            };
+            let mut plain = Plain::default();
+            let number = begun.number(at);
+            let found = compact(&mut text).then(|| found(self.filter, number, &text, &mut plain)).flatten();
+            if let Some(found) = found {
+                sorter.push(found).await?;
+            }
+        }
+        begun.done += names.len();
+        Ok(())
+    }
+
+    async fn group(&self, name: &str) -> Result<Vec<u8>> {
+        let reader = self.records.open_area(Area::Groups, name).await?;
+        read_whole(name, reader, MAX_LINE).await
+    }
 }
 
 /// Returns the prefix of the runs in which the versions are sorted.
@@ -149,44 +237,12 @@ async fn write_lists(
     Ok(has_any)
 }
 
-/// Reads the versions in a file with lines.
-async fn read_lines(
-    records: &dyn Records,
-    filter: &Filter<'_>,
-    (number, area, name): (u32, Area, &str),
-    sorter: &mut Sorter<'_, Found>,
-) -> Result<()> {
-    let mut lines = Lines::new(records.open_area(area, name).await?);
-    while let Some(line) = lines.next().await? {
-        let mut plain = Plain::default();
-        let found = line.text.and_then(|text| found(filter, number, text, &mut plain));
-        if let Some(found) = found {
-            sorter.push(found).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Reads the version in the file of a Group.
-async fn read_group(
-    records: &dyn Records,
-    filter: &Filter<'_>,
-    (number, name): (u32, &str),
-    sorter: &mut Sorter<'_, Found>,
-) -> Result<()> {
-    let reader = records.open_area(Area::Groups, name).await?;
-    let mut text = read_whole(name, reader, MAX_LINE).await?;
-    let mut plain = Plain::default();
-    let found = compact(&mut text).then(|| found(filter, number, &text, &mut plain)).flatten();
-    match found {
-        Some(found) => sorter.push(found).await,
-        None => Ok(()),
-    }
-}
-
-/// Returns the version in a line; `None` if the line is no resource with an id.
+/// Returns the version in a line; `None` if the line is no resource with an id, or of a type that is not exported.
 fn found(filter: &Filter<'_>, file: u32, text: &[u8], plain: &mut Plain) -> Option<Found> {
     let resource: Resource<'_> = filter.read(text, plain).ok()?;
+    if !filter.wants(resource.head.resource_type) {
+        return None;
+    }
     let key = comparable_key(resource.head.resource_type, &written_id(&resource)?);
     let is_refused = filter.refusal_of_version(&resource).is_some();
     Some(Found { key, file, changed: changed(&resource), is_refused })

@@ -144,6 +144,7 @@ impl Queued {
             troubles: BTreeMap::new(),
             sorted_deletions: None,
             shared_versions: None,
+            comparison: None,
         }
     }
 }

@@ -75,12 +75,21 @@ pub struct Sorter<'f, R> {
     begun: usize,
     /// The keys of sorted files, by how often their rows were merged.
     levels: Vec<Vec<String>>,
+    /// The sorted files of a sorter that was paused.
+    earlier: Vec<String>,
 }
 
 impl<'f, R: Row> Sorter<'f, R> {
     /// Sorts with files below a prefix, which ends in `/`.
     pub fn new(files: &'f dyn Files, prefix: &'f str, limits: Limits) -> Self {
-        Self { files, prefix, limits, held: Vec::new(), held_bytes: 0, begun: 0, levels: Vec::new() }
+        let (held, levels, earlier) = (Vec::new(), Vec::new(), Vec::new());
+        Self { files, prefix, limits, held, held_bytes: 0, begun: 0, levels, earlier }
+    }
+
+    /// Continues a sort of which these sorted files are left ([`Self::pause`]). They stay as they are until all rows are merged. The
+    /// prefix must be another one than theirs.
+    pub fn resume(files: &'f dyn Files, prefix: &'f str, limits: Limits, earlier: Vec<String>) -> Self {
+        Self { earlier, ..Self::new(files, prefix, limits) }
     }
 
     pub async fn push(&mut self, row: R) -> Result<()> {
@@ -90,10 +99,15 @@ impl<'f, R: Row> Sorter<'f, R> {
     }
 
     /// All rows in their order.
-    pub async fn finish(mut self) -> Result<Merged<'f, R>> {
+    pub async fn finish(self) -> Result<Merged<'f, R>> {
+        let files = self.files;
+        Merged::open(files, self.pause().await?).await
+    }
+
+    /// Writes all rows into sorted files. Returns the keys of all of them, for [`Self::resume`].
+    pub async fn pause(mut self) -> Result<Vec<String>> {
         self.end_run().await?;
-        let keys: Vec<_> = self.levels.into_iter().flatten().collect();
-        Merged::open(self.files, keys).await
+        Ok(self.earlier.into_iter().chain(self.levels.into_iter().flatten()).collect())
     }
 
     /// Writes a run, and merges files where there are many.

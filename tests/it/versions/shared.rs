@@ -1,5 +1,9 @@
 //! Several versions of a resource in `shared/`, in one file or in several, and of a Group.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use domain::job::Job;
+use domain::ports::queue::Deadline;
 use serde_json::{Value, json};
 use tests::{World, reference, text};
 
@@ -142,6 +146,49 @@ async fn the_versions_of_a_group_are_compared() {
         assert_eq!(found, expected, "{times:?} {labels:?}");
         assert_eq!(ledger["duplicates"], 1, "{times:?} {labels:?}: {ledger}");
     }
+}
+
+/// The time of an invocation is over at every third look.
+#[derive(Default)]
+struct Short(AtomicU32);
+
+impl Deadline for Short {
+    fn is_near(&self, _: jiff::Timestamp) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) % 3 == 2
+    }
+}
+
+/// A large `shared/` takes longer than an invocation: the next one continues, also within a file.
+#[tokio::test]
+async fn a_comparison_continues_in_the_next_invocation() -> tests::Result {
+    let [_, versions] = in_files([1, 2, 3, 4, 5].map(|number| {
+        let year = if number == 3 { 2025 } else { 2020 };
+        medication(number, &format!("{year}-01-01"), "open")
+    }));
+    let many = (0..4_500).map(|number| {
+        let other =
+            json!({ "resourceType": "Medication", "id": format!("m{number}"), "meta": { "versionId": "0" } });
+        ("shared/1.ndjson".to_owned(), other)
+    });
+    let lake = of_versions(&versions.into_iter().chain(many).collect::<Vec<_>>());
+    let world = World::with("sandbox = true", lake.path());
+    let token = world.service("service", "system/*.rs").await;
+    let job = world.get("/fhir/$export?_type=Medication").bearer(&token).send().await.job();
+    let (inbox, worker) = (world.platform().inbox(), export_generator::worker(world.platform())?);
+    let (deadline, mut paused) = (Short::default(), std::collections::BTreeSet::new());
+    while ehi::worker::step(&*inbox, &*worker, &deadline).await? {
+        let stored = world.platform().jobs().get(&tests::packs::job_id(&job)).await?.expect("a job");
+        if let Job::Running(running) = stored.job {
+            paused.extend(running.comparison);
+        }
+    }
+    assert!(paused.len() >= 3, "{paused:?}");
+    let found = world.resources(&token, &job).await;
+    assert_eq!(found.len(), 4_501);
+    assert!(exported(&found).contains(&"3".to_owned()), "the most recent one");
+    let left = world.platform().files().list("exports/").await?;
+    assert!(left.iter().all(|name| !name.contains("versions-")), "{left:?}");
+    Ok(())
 }
 
 /// The files of `shared/` are compared once, and the lists are removed at the end.
