@@ -86,11 +86,11 @@ pub(crate) async fn session(
     token: Option<String>,
 ) -> Result<Session, Failure> {
     match (token, key) {
-        (Some(token), _) => Ok(Session::with_token(client, patience, token)),
+        (Some(token), _) => Session::with_token(client, patience, base, token),
         (None, Some(key)) => {
             Session::service(client, patience, base, &options.client_id, key, &options.scope).await
         }
-        (None, None) => Ok(Session::without_token(client, patience)),
+        (None, None) => Session::without_token(client, patience, base),
     }
 }
 

@@ -13,10 +13,10 @@ use super::follow::get;
 use super::page::page_text;
 use super::receive::{Coding, Part, coding};
 use super::response::{MAX_ERROR, beginning, error_of, is_gone, is_page};
-use super::retry::Trouble;
+use super::retry::{self, Trouble};
 use super::signed_urls::SignedUrls;
 use super::smart::Session;
-use super::verify::{Expected, Kind, verify};
+use super::verify::{Check, Expected, Kind, verify};
 use crate::{Failure, private};
 
 /// The number of files that are downloaded at the same time.
@@ -74,6 +74,8 @@ struct Download<'d> {
     in_ranges: bool,
     /// The number of renewals of the URL, and the length of the partial file at the last one.
     renewals: (u32, u64),
+    /// The length of the partial file after the last range that was received completely. Others follow it, unless it was the last one.
+    range_end: Option<u64>,
 }
 
 impl<'d> Downloads<'d> {
@@ -85,8 +87,9 @@ impl<'d> Downloads<'d> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         self.progress.set_message(name.clone());
         let (part, tag, url) = (part_of(path), tag_of(path), expected.url.clone());
+        let (in_ranges, renewals, range_end) = (false, (0, 0), None);
         let mut download =
-            Download { downloads: self, expected, url, part, tag, in_ranges: false, renewals: (0, 0) };
+            Download { downloads: self, expected, url, part, tag, in_ranges, renewals, range_end };
         match download.run().await {
             Ok(()) => download.finish(path).map(|()| Fetched::Verified),
             Err(Stopped::Missing(failure)) => {
@@ -123,6 +126,7 @@ impl Download<'_> {
             let before = length(&self.part);
             let failure = match self.piece().await {
                 Ok(Piece::More) => {
+                    self.range_end = Some(length(&self.part));
                     attempts.progressed();
                     continue;
                 }
@@ -144,7 +148,7 @@ impl Download<'_> {
                     if length(&self.part) > before {
                         attempts.progressed();
                     }
-                    attempts.pause(trouble).await?;
+                    attempts.pause(trouble).await.map_err(|trouble| self.given_up(trouble))?;
                     continue;
                 }
             };
@@ -153,6 +157,14 @@ impl Download<'_> {
             if whole >= WHOLE_TRIES {
                 return Err(self.refused(failure));
             }
+        }
+    }
+
+    /// Returns what follows from a failure after which the file is not requested again.
+    fn given_up(&self, trouble: Trouble) -> Stopped {
+        match trouble.kind {
+            retry::Kind::Fatal => Stopped::Failed(trouble.failure),
+            _ => self.refused(trouble.failure),
         }
     }
 
@@ -205,18 +217,18 @@ impl Download<'_> {
         let tag = std::fs::read_to_string(&self.tag).ok().filter(|_| have > 0);
         let response = self.request(have, tag.as_deref()).await?;
         let status = response.status();
-        // An earlier response was interrupted after its last byte, so the file is complete.
         if status == StatusCode::RANGE_NOT_SATISFIABLE && have > 0 {
-            return Ok(Piece::Complete);
+            return Ok(self.at_end(have, size_of(&response)));
         }
         if !status.is_success() {
             return self.without_content(response).await;
         }
         let response = self.usable(response).await?;
         let resumes = status == StatusCode::PARTIAL_CONTENT;
-        let coding = coding(&response)?;
+        let coding = coding(&response).map_err(Trouble::of_server)?;
         if coding == Coding::Gzip && resumes {
-            return Err(Failure::new("the server sent a range of a compressed form of it").into());
+            let failure = Failure::new("the server sent a range of a compressed form of it");
+            return Err(Trouble::of_server(failure));
         }
         let sent = content_range(&response);
         // Compressed responses cannot be continued, so that the file has no ETag.
@@ -230,10 +242,12 @@ impl Download<'_> {
                 )));
             }
         }
-        match new_tag {
-            Some(tag) => private::replace(&self.tag, tag.as_bytes())?,
-            None if coding == Coding::Gzip => self.discard(),
-            None => {}
+        if !resumes {
+            // The ETag of another version of the file must not remain.
+            self.discard();
+        }
+        if let Some(tag) = new_tag {
+            private::replace(&self.tag, tag.as_bytes())?;
         }
         let part = Part { path: &self.part, is_continued: resumes, size: self.expected.size };
         if let Some(failure) = part.receive(response, coding, self.downloads.progress).await? {
@@ -251,9 +265,27 @@ impl Download<'_> {
         })
     }
 
+    /// Returns the result of a request for the bytes after `have`, if the server has none there. An earlier response may have been
+    /// interrupted after the last byte. The file on the server may also have become shorter.
+    fn at_end(&self, have: u64, size: Option<u64>) -> Piece {
+        let is_verifiable = self.expected.check() <= Check::Size;
+        let is_complete = match size {
+            Some(size) => size == have,
+            None => is_verifiable || self.range_end == Some(have),
+        };
+        match is_complete {
+            true => Piece::Complete,
+            false => Piece::Changed(Failure::new(format!(
+                "the server has no bytes after the first {have}, but it does not say that these are the whole file"
+            ))),
+        }
+    }
+
     /// Returns the result of a request whose response has no content of the file.
     async fn without_content(&self, response: Response) -> Result<Piece, Trouble> {
         let status = response.status();
+        // Another server, to which the request was redirected, did not get the token.
+        let had_token = response.url().origin() == self.expected.url.origin();
         let error = error_of(response).await.0;
         match status {
             StatusCode::PAYLOAD_TOO_LARGE => Ok(Piece::TooLarge(error)),
@@ -264,7 +296,7 @@ impl Download<'_> {
             {
                 Ok(Piece::Expired(error))
             }
-            StatusCode::UNAUTHORIZED => Err(error.into()),
+            StatusCode::UNAUTHORIZED if had_token => Err(error.into()),
             _ => match self.refused(error) {
                 Stopped::Missing(failure) => Ok(Piece::Missing(failure)),
                 Stopped::Failed(failure) => Err(failure.into()),
@@ -304,6 +336,12 @@ impl Download<'_> {
         };
         get(self.downloads.session, &self.url, self.expected.with_token, &with_headers).await
     }
+}
+
+/// Returns the size of the file according to a response with status 416 (RFC 9110, section 15.5.17).
+fn size_of(response: &Response) -> Option<u64> {
+    let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    text.strip_prefix("bytes */")?.trim().parse().ok()
 }
 
 /// Returns the first byte of the sent range, and the size of the whole file if the server knows it.

@@ -26,23 +26,22 @@ pub(super) async fn get(
             false => without_token(session, &at, prepare).await?,
         };
         let Some(target) = redirect_target(&response) else { return Ok(response) };
-        let target = resolve(&at, &target)?;
+        let target = resolve(&at, &target).map_err(Trouble::of_server)?;
         with_token &= target.origin() == url.origin();
         at = target;
     }
-    Err(Failure::new(format!(
+    Err(Trouble::of_server(Failure::new(format!(
         "the server redirects more than {MAX_REDIRECTS} times, the last time to {}",
         shown(&at)
-    ))
-    .into())
+    ))))
 }
 
-/// Object stores refuse a signed URL if the request also has a token.
-async fn without_token(
+/// Requests a URL without the token. Object stores refuse a signed URL if the request also has a token.
+pub(super) async fn without_token(
     session: &Session,
     url: &Url,
     prepare: &impl Fn(RequestBuilder) -> RequestBuilder,
-) -> Result<Response, Failure> {
+) -> Result<Response, Trouble> {
     let request = async || {
         let request = prepare(session.client.get(url.clone()));
         request.send().await.map_err(Trouble::of_transport)

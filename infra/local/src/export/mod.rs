@@ -200,7 +200,7 @@ async fn exchange(
     }
     let patient = options.patient.first().ok_or_else(|| Failure::new("--patient is missing"))?;
     let session = match token {
-        Some(token) => smart::Session::with_token(client, patience, token),
+        Some(token) => smart::Session::with_token(client, patience, base, token)?,
         None => smart::Session::authorize(client, patience, base, patient).await?,
     };
     if options.restart {

@@ -22,7 +22,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The request would fail again.
+    /// No other request helps: for example, a file cannot be written, or the server does not renew the token.
+    Fatal,
+    /// The same request would fail again, or the time for retries is over.
     Final,
     /// The server did not handle the request, so it may be sent again.
     Refused,
@@ -40,6 +42,11 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
+    /// Returns a failure that the server causes for this request only.
+    pub(crate) fn of_server(failure: Failure) -> Self {
+        Self { failure, kind: Kind::Final, retry_after: None }
+    }
+
     pub(crate) fn broken(failure: Failure) -> Self {
         Self { failure, kind: Kind::Broken, retry_after: None }
     }
@@ -56,7 +63,13 @@ impl Trouble {
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        Self { failure, kind: Kind::Final, retry_after: None }
+        Self { failure, kind: Kind::Fatal, retry_after: None }
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        trouble.failure
     }
 }
 
@@ -91,7 +104,7 @@ impl Patience {
         &self,
         repeat: Repeat,
         mut request: impl AsyncFnMut() -> Result<Response, Trouble>,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, Trouble> {
         let mut attempts = self.attempts();
         loop {
             let trouble = match request().await {
@@ -102,7 +115,7 @@ impl Patience {
                 Err(trouble) => trouble,
             };
             if trouble.kind == Kind::Broken && repeat == Repeat::IfRefused {
-                return Err(trouble.failure);
+                return Err(Trouble::of_server(trouble.failure));
             }
             attempts.pause(trouble).await?;
         }
@@ -136,16 +149,16 @@ impl Attempts<'_> {
     ///
     /// # Errors
     ///
-    /// The failure itself, if it is final or the time for retries is over.
-    pub(crate) async fn pause(&mut self, trouble: Trouble) -> Result<(), Failure> {
-        if trouble.kind == Kind::Final {
-            return Err(trouble.failure);
+    /// The failure itself, if no attempt follows. Its kind is [`Kind::Fatal`] or [`Kind::Final`].
+    pub(crate) async fn pause(&mut self, trouble: Trouble) -> Result<(), Trouble> {
+        if matches!(trouble.kind, Kind::Fatal | Kind::Final) {
+            return Err(trouble);
         }
         let pause = self.pauses.next().unwrap_or(LONGEST_PAUSE).max(trouble.retry_after.unwrap_or_default());
         let is_first = self.since.is_none();
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed().saturating_add(pause) > self.patience.limit {
-            return Err(trouble.failure);
+            return Err(Trouble::of_server(trouble.failure));
         }
         let text = format!("{}; trying again in {:.0?}", trouble.failure, pause);
         if is_first {

@@ -25,6 +25,8 @@ const SCOPE: &str = "launch/patient offline_access patient/$ehi-export";
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) patience: Patience,
+    /// The URL of the server that the user named.
+    base: Url,
     tokens: Mutex<Tokens>,
 }
 
@@ -52,17 +54,34 @@ enum Renewal {
 }
 
 impl Session {
-    pub(crate) fn with_token(client: Client, patience: Patience, access_token: String) -> Self {
-        Self::new(client, patience, Some(access_token), Renewal::Never)
+    pub(crate) fn with_token(
+        client: Client,
+        patience: Patience,
+        base: &str,
+        access_token: String,
+    ) -> Result<Self, Failure> {
+        Self::new(client, patience, base, Some(access_token), Renewal::Never)
     }
 
     /// Returns a session for servers that require no token.
-    pub(crate) fn without_token(client: Client, patience: Patience) -> Self {
-        Self::new(client, patience, None, Renewal::Never)
+    pub(crate) fn without_token(client: Client, patience: Patience, base: &str) -> Result<Self, Failure> {
+        Self::new(client, patience, base, None, Renewal::Never)
     }
 
-    fn new(client: Client, patience: Patience, access: Option<String>, renewal: Renewal) -> Self {
-        Self { client, patience, tokens: Mutex::new(Tokens { access, renewal }) }
+    fn new(
+        client: Client,
+        patience: Patience,
+        base: &str,
+        access: Option<String>,
+        renewal: Renewal,
+    ) -> Result<Self, Failure> {
+        let base = Url::parse(base).map_err(|_| Failure::new("--server is not a URL"))?;
+        Ok(Self { client, patience, base, tokens: Mutex::new(Tokens { access, renewal }) })
+    }
+
+    /// Returns the URL of the server that the user named.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// Authenticates as a backend service.
@@ -84,7 +103,7 @@ impl Session {
             scope: scope.to_owned(),
             endpoint: endpoint.to_owned(),
         };
-        let session = Self::new(client, patience, None, renewal);
+        let session = Self::new(client, patience, base, None, renewal)?;
         session.renew(&mut *session.tokens.lock().await).await?;
         Ok(session)
     }
@@ -151,7 +170,7 @@ impl Session {
             ("code_verifier", &verifier),
         ]);
         let response = json(send(exchanged).await?).await?;
-        let session = Self::new(client, patience, None, Renewal::Never);
+        let session = Self::new(client, patience, base, None, Renewal::Never)?;
         store_tokens(&mut *session.tokens.lock().await, &response, token_endpoint.as_str())?;
         Ok(session)
     }
@@ -163,7 +182,7 @@ impl Session {
         method: Method,
         url: &str,
         prepare: impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, Trouble> {
         let repeat = if method.is_safe() { Repeat::Safe } else { Repeat::IfRefused };
         self.send_again(repeat, method, url, prepare).await
     }
@@ -175,7 +194,7 @@ impl Session {
         method: Method,
         url: &str,
         prepare: impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, Trouble> {
         self.patience.send(repeat, async || self.attempt(&method, url, &prepare).await).await
     }
 
@@ -194,6 +213,13 @@ impl Session {
             }
         };
         let used = self.tokens.lock().await.access.clone();
+        if used.is_some() && !is_private(url, &self.base) {
+            return Err(Failure::new(format!(
+                "the token is not sent to {}, because the connection is not encrypted (http:) and that to the server is (https:)",
+                shown(url)
+            ))
+            .into());
+        }
         let response = request(&used).send().await.map_err(Trouble::of_transport)?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
@@ -229,6 +255,16 @@ impl Session {
         store_tokens(tokens, &response, &endpoint)?;
         Ok(true)
     }
+}
+
+/// Returns whether a connection to the URL is encrypted, or that to the server is not either.
+fn is_private(url: &str, base: &Url) -> bool {
+    base.scheme() != "https" || Url::parse(url).is_ok_and(|url| url.scheme() == "https")
+}
+
+/// Returns a URL without its query, which may be a signature.
+fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Returns the form fields of a request for a new token.
@@ -293,3 +329,6 @@ fn refused(url: &Url) -> Failure {
         reason.as_deref().unwrap_or("no reason given")
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,12 @@ async fn a_pause_that_is_too_long_ends_the_attempts() {
         kind: Kind::Refused,
         retry_after: pause_until(&u64::MAX.to_string(), SystemClock.now()),
     };
-    assert_eq!(attempts.pause(trouble()).await.expect_err("too long").to_string(), "busy");
-    assert_eq!(attempts.pause(trouble()).await.expect_err("too long").to_string(), "busy");
+    for _ in 0..2 {
+        let trouble = attempts.pause(trouble()).await.expect_err("too long");
+        assert_eq!((trouble.failure.to_string().as_str(), trouble.kind), ("busy", Kind::Final));
+    }
+    let fatal = attempts.pause(Failure::new("full").into()).await.expect_err("fatal");
+    assert_eq!((fatal.failure.to_string().as_str(), fatal.kind), ("full", Kind::Fatal));
 }
 
 #[test]
