@@ -69,6 +69,24 @@ async fn documents_at_the_fhir_base_are_downloaded_and_the_others_are_named() ->
     Ok(())
 }
 
+/// The Bulk Data specification permits another file server that uses the same token, but the manifest must say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_file_server_gets_the_token_only_if_the_manifest_says_so() -> tests::Result {
+    for (requires, token) in [(json!(true), "Bearer secret"), (Value::Null, ""), (json!(false), "")] {
+        let ((script, base), (stranger, _)) = (start().await, start().await);
+        let parent = tempfile::tempdir()?;
+        let mut manifest = lock(&stranger).manifest();
+        manifest["requiresAccessToken"] = requires.clone();
+        lock(&script).replies.push_back(manifest.to_string().into_response());
+        let output = with_token(&base, &parent.path().join("out"), parent.path()).await;
+        assert!(output.status.success(), "{}", printed(&output));
+        let stranger = lock(&stranger);
+        let tokens = stranger.file_requests.iter().map(|(_, headers)| header(headers, "authorization"));
+        assert_eq!(tokens.collect::<Vec<_>>(), [token], "{requires}");
+    }
+    Ok(())
+}
+
 /// A document of a FHIR server is not part of the export, so the export is complete without it.
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_that_the_fhir_server_refuses_are_named_and_the_export_is_complete() -> tests::Result {
@@ -93,6 +111,66 @@ async fn documents_that_the_fhir_server_refuses_are_named_and_the_export_is_comp
     let expired = with_token(&base, &out, parent.path()).await;
     assert!(!expired.status.success() && printed(&expired).contains("abc: the server returned 401"));
     assert_eq!(note(&out)["complete"], false);
+    Ok(())
+}
+
+/// Errors for one document do not stop the export. Errors of the client and an expired token do.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_the_fhir_server_cannot_send_are_named_and_the_export_is_complete() -> tests::Result {
+    let ((script, base), (stranger, _)) = (start().await, start().await);
+    let parent = tempfile::tempdir()?;
+    let out = parent.path().join("out");
+    let media = |id: &str| json!({ "resourceType": "Media", "content": { "url": format!("Binary/{id}") } });
+    add(&script, &["broken", "coded", "dead", "good", "signed", "strange"].map(media));
+    lock(&script).attachments.push(("good".to_owned(), "good".to_owned()));
+    // No process listens on this port.
+    let reserved = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let dead = format!("http://{}/dead", reserved.local_addr()?);
+    drop(reserved);
+    let elsewhere = lock(&stranger).attachment_url("theirs");
+    lock(&stranger).refused.insert("theirs".to_owned(), StatusCode::UNAUTHORIZED);
+    let add_replies = || {
+        let page = "<html><body><main>Out of order</main></body></html>";
+        let to = |location: &str| (StatusCode::FOUND, [("location", location.to_owned())]).into_response();
+        let replies = [
+            ("broken", (StatusCode::BAD_GATEWAY, [("content-type", "text/html")], page).into_response()),
+            ("coded", ([("content-encoding", "br")], "x").into_response()),
+            ("dead", to(&dead)),
+            ("signed", to(&elsewhere)),
+            ("strange", to("ftp://files.example/1")),
+        ];
+        for (name, reply) in replies {
+            lock(&script).file_replies.insert(name.to_owned(), [reply].into());
+        }
+    };
+    add_replies();
+    let output = with_token(&base, &out, parent.path()).await;
+    let text = printed(&output);
+    assert!(output.status.success() && text.contains("5 attachments are missing:"), "{text}");
+    for (name, reason) in [
+        ("broken", "the server returned 502"),
+        ("coded", "the server sent it with the Content-Encoding 'br'"),
+        ("dead", "the server cannot be reached"),
+        ("signed", "the server returned 401"),
+        ("strange", "the server returned an invalid URL: ftp:"),
+    ] {
+        assert!(text.contains(&format!("  attachments/{name}: {reason}")), "{name}: {text}");
+    }
+    assert_eq!(names(&out.join("attachments")), ["good"]);
+    assert!(out.join("manifest.json").exists() && note(&out)["complete"] == true);
+    // The token expires. In the next run, the file cannot be written.
+    for (status, reason) in
+        [(Some(StatusCode::UNAUTHORIZED), "good: the server returned 401"), (None, "good.part: ")]
+    {
+        lock(&script).refused.extend(status.map(|status| ("good".to_owned(), status)));
+        add_replies();
+        let failed = with_token(&base, &out, parent.path()).await;
+        assert!(!failed.status.success() && printed(&failed).contains(reason), "{}", printed(&failed));
+        assert!(!out.join("manifest.json").exists() && note(&out)["complete"] == false);
+        lock(&script).refused.clear();
+        std::fs::create_dir_all(out.join("attachments/good.part"))?;
+    }
+    assert_eq!(lock(&script).kick_offs.len(), 2);
     Ok(())
 }
 
@@ -134,7 +212,8 @@ async fn redirects_are_followed_and_the_token_stays_with_the_server() -> tests::
     let text = printed(&output);
     let sentence =
         format!("circle: the server redirects more than 5 times, the last time to {base}/Binary/circle");
-    assert!(!output.status.success() && text.contains(&sentence) && !text.contains("secret=1"), "{text}");
+    assert!(output.status.success() && text.contains("1 attachment is missing:"), "{text}");
+    assert!(text.contains(&sentence) && !text.contains("secret=1"), "{text}");
     assert_eq!(tokens(&script, "/circle").len(), 6);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -75,6 +76,66 @@ async fn an_interrupted_range_is_continued() -> tests::Result {
     Ok(())
 }
 
+/// Two lines. The first half of the text ends in the second one, so that the number of lines does not show that it is incomplete.
+const CLAIMS: &str =
+    "{\"resourceType\":\"Claim\"}\n{\"resourceType\":\"Claim\",\"status\":\"active\",\"use\":\"claim\"}\n";
+
+/// Stops the download of a file in the middle. Returns its partial file.
+async fn stop_in_the_middle(script: &Shared, base: &str, out: &Path) -> PathBuf {
+    lock(script).files = vec![("Claim.ndjson".to_owned(), CLAIMS.to_owned())];
+    lock(script).broken_downloads = 1;
+    let stopped = export(base, out, &["--retry-for", "0"]).await;
+    assert!(!stopped.status.success(), "{}", printed(&stopped));
+    let part = out.join("Claim.ndjson.part");
+    assert_eq!(std::fs::read_to_string(&part).expect("a part"), CLAIMS[..CLAIMS.len() / 2]);
+    part
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_file_is_complete_only_if_the_server_has_as_many_bytes() -> tests::Result {
+    let (half, whole) = (CLAIMS.len() / 2, CLAIMS.len());
+    // The content of the partial file, the Content-Range of the response with 416, and the number of requests after it.
+    for (have, range, more) in [
+        (half, Some("bytes */10".to_owned()), 1),
+        (half, None, 1),
+        (half, Some("bytes */*".to_owned()), 1),
+        (whole, Some(format!("bytes */{whole}")), 0),
+    ] {
+        let (script, base) = start().await;
+        let out = tempfile::tempdir()?;
+        let part = stop_in_the_middle(&script, &base, out.path()).await;
+        std::fs::write(&part, &CLAIMS[..have])?;
+        let mut reply = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+        if let Some(range) = &range {
+            reply.headers_mut().insert("content-range", range.parse()?);
+        }
+        lock(&script).file_replies.insert("Claim.ndjson".to_owned(), [reply].into());
+        let output = export(&base, out.path(), &["--retry-for", "0"]).await;
+        assert!(output.status.success(), "{range:?}: {}", printed(&output));
+        assert_eq!(std::fs::read_to_string(out.path().join("Claim.ndjson"))?, CLAIMS, "{range:?}");
+        assert_eq!(lock(&script).file_requests.len(), 2 + more, "{range:?}");
+    }
+    Ok(())
+}
+
+/// The bytes of a response without an ETag cannot be continued, whatever the ETag of an earlier response was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_without_an_etag_is_not_continued_with_an_older_one() -> tests::Result {
+    let (script, base) = start().await;
+    let out = tempfile::tempdir()?;
+    let part = stop_in_the_middle(&script, &base, out.path()).await;
+    let tag = part.with_extension("tag");
+    assert_eq!(std::fs::read_to_string(&tag)?, "\"1\"");
+    lock(&script).etags = VecDeque::from([""]);
+    stop_in_the_middle(&script, &base, out.path()).await;
+    assert!(!tag.exists());
+    let output = export(&base, out.path(), &["--retry-for", "0"]).await;
+    assert!(output.status.success(), "{}", printed(&output));
+    assert_eq!(std::fs::read_to_string(out.path().join("Claim.ndjson"))?, CLAIMS);
+    assert_eq!(lock(&script).ranges, [format!("bytes={}-", CLAIMS.len() / 2)], "only after the first run");
+    Ok(())
+}
+
 /// The parts of two versions of a file are never joined.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_between_two_ranges_is_fetched_again() -> tests::Result {
@@ -142,6 +203,20 @@ async fn an_attachment_that_is_left_out_is_reported_and_the_others_are_complete(
             (&Value::Null, 3)
         );
     }
+    Ok(())
+}
+
+/// The user may name the server `localhost`, and its URLs may have `127.0.0.1`.
+#[tokio::test(flavor = "multi_thread")]
+async fn attachments_of_a_server_with_another_name_are_downloaded() -> tests::Result {
+    let (script, base) = start().await;
+    let out = tempfile::tempdir()?;
+    add_attachments(&script, &["first.pdf"]);
+    let output = export(&base.replace("127.0.0.1", "localhost"), out.path(), &["--retry-for", "0"]).await;
+    let text = printed(&output);
+    assert!(output.status.success() && text.contains("in 2 files and 1 attachments"), "{text}");
+    assert!(!text.contains("not fetched"), "{text}");
+    assert_eq!(names(&out.path().join("attachments")), ["first.pdf"]);
     Ok(())
 }
 

@@ -1,16 +1,16 @@
 //! The attachments of the resources of an export.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock};
 
 use futures_util::stream::{self, StreamExt};
 use memchr::memmem::Finder;
 use serde_json::{Map, Value};
-use url::Url;
+use url::{Origin, Url};
 
 use super::directory::OutputDirectory;
 use super::download::{AT_ONCE, Downloads, Fetched};
-use super::exported::{Exported, attachment_name, bytes_of, unique};
+use super::exported::{Exported, Names, attachment_name, bytes_of};
 use super::job::poll;
 use super::response::is_gone;
 use super::smart::Session;
@@ -31,22 +31,26 @@ static ENDS: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| {
     names.map(|name| Finder::new(name.as_bytes()).into_owned()).collect()
 });
 
+/// The origins of the files of the manifest, and whether the files of each are requested with the token.
+pub(super) type FileServers = HashMap<Origin, bool>;
+
 /// The attachments of resources, by their absolute URLs.
 #[derive(Debug)]
 pub(super) struct Attachments {
     /// The FHIR base, with a slash at its end.
     base: Url,
-    /// Those on the server of the FHIR base.
+    servers: Arc<FileServers>,
+    /// Those on the server of the FHIR base, and those that this program's server made for the export.
     pub(super) here: BTreeMap<String, Expected>,
     /// The URLs of the others. The token must not be sent to other servers, and a record may name any address.
     pub(super) elsewhere: BTreeSet<String>,
 }
 
 impl Attachments {
-    pub(super) fn new(base: &Url) -> Self {
+    pub(super) fn new(base: &Url, servers: &Arc<FileServers>) -> Self {
         let mut base = base.clone();
         base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
-        Self { base, here: BTreeMap::new(), elsewhere: BTreeSet::new() }
+        Self { base, servers: Arc::clone(servers), here: BTreeMap::new(), elsewhere: BTreeSet::new() }
     }
 
     /// Adds the attachments of a resource.
@@ -78,8 +82,9 @@ impl Attachments {
         let text = |name: &str| attachment.get(name).and_then(Value::as_str).map(str::to_owned);
         let Some(url) = text("url").filter(|url| !has_content(url)) else { return };
         // FHIR R4, Attachment.url: a relative URL refers to the FHIR base.
-        let absolute = self.base.join(url.trim()).ok().filter(|url| is_of(url, &self.base));
-        let Some(mut absolute) = absolute else {
+        let absolute = self.base.join(url.trim()).ok();
+        let absolute = absolute.and_then(|absolute| Some((self.with_token(&absolute)?, absolute)));
+        let Some((with_token, mut absolute)) = absolute else {
             self.elsewhere.insert(url);
             return;
         };
@@ -91,11 +96,23 @@ impl Attachments {
             size: attachment.get("size").and_then(Value::as_u64),
             sha256: None,
             sha1: text("hash"),
-            with_token: true,
+            with_token,
             position: None,
             url: absolute,
         };
         self.here.insert(expected.url.to_string(), expected);
+    }
+
+    /// Returns whether the request for an attachment has the token. Returns `None` if it is not fetched: a user name in the URL would be
+    /// sent instead of the token, and the URL may be that of another server. The server of the export may have another origin than the
+    /// URL with which the user named it, so the attachments that it made are also fetched from where its files are.
+    fn with_token(&self, url: &Url) -> Option<bool> {
+        match url.origin() {
+            _ if !url.username().is_empty() || url.password().is_some() => None,
+            origin if origin == self.base.origin() => Some(true),
+            origin if url.path().contains(OF_EXPORT) => self.servers.get(&origin).copied(),
+            _ => None,
+        }
     }
 
     /// Adds the attachments of another file.
@@ -113,11 +130,6 @@ fn has_content(url: &str) -> bool {
         || url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
-/// Returns whether the URL is one of the server of the FHIR base. A user name in the URL would be sent instead of the token.
-fn is_of(url: &Url, base: &Url) -> bool {
-    url.origin() == base.origin() && url.username().is_empty() && url.password().is_none()
-}
-
 /// Downloads the attachments that the resources refer to. An attachment that the server does not have is reported, and the others are
 /// downloaded.
 pub(super) async fn fetch_attachments(
@@ -127,14 +139,14 @@ pub(super) async fn fetch_attachments(
     exported: &mut Exported,
 ) -> Result<(), Failure> {
     exported.elsewhere = attachments.elsewhere;
-    let mut names = HashSet::new();
+    let mut names = Names::default();
     let mut wanted = Vec::new();
     for expected in attachments.here.into_values() {
         let content_type = match &expected.kind {
             Kind::Attachment { content_type, .. } => content_type.as_deref(),
             Kind::Resources { .. } => None,
         };
-        let name = unique(attachment_name(&expected.url, content_type), &mut names);
+        let name = names.unique(attachment_name(&expected.url, content_type));
         wanted.push((expected, format!("{ATTACHMENTS}/{name}")));
     }
     directory.expect_files(wanted.iter().map(|(_, name)| name.clone()))?;

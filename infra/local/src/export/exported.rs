@@ -1,6 +1,6 @@
 //! The result of an export, and the names and sizes of its files.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use domain::ids::FileName;
@@ -35,15 +35,35 @@ pub(crate) struct Exported {
     pub(crate) attachments_verified: Verified,
 }
 
-/// Returns the name, or a numbered variant if it is already used, because the URLs of a server may all end with the same segment.
-pub(super) fn unique(name: String, names: &mut HashSet<String>) -> String {
-    let mut unique = name.clone();
-    let mut number = 1;
-    while !names.insert(unique.clone()) {
-        number += 1;
-        unique = format!("{number}-{name}");
+/// The names of the files of a directory.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    used: HashSet<String>,
+    /// The last number in a variant of each name that was requested more than once.
+    numbers: HashMap<String, usize>,
+}
+
+impl Names {
+    /// Returns an empty directory's names, in which some are reserved.
+    pub(super) fn reserving<const N: usize>(reserved: [&str; N]) -> Self {
+        Self { used: reserved.map(str::to_owned).into(), numbers: HashMap::new() }
     }
-    unique
+
+    /// Adds and returns the name, or a numbered variant if it is already used, because the URLs of a server may all end with the same
+    /// segment.
+    pub(super) fn unique(&mut self, name: String) -> String {
+        if self.used.insert(name.clone()) {
+            return name;
+        }
+        let number = self.numbers.entry(name.clone()).or_insert(1);
+        loop {
+            *number += 1;
+            let variant = format!("{number}-{name}");
+            if self.used.insert(variant.clone()) {
+                return variant;
+            }
+        }
+    }
 }
 
 pub(super) fn bytes_of(path: &Path) -> Result<u64, Failure> {
@@ -64,3 +84,6 @@ pub(super) fn attachment_name(url: &Url, content_type: Option<&str>) -> String {
         _ => name,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,16 @@
 //! Downloads all files of a manifest and their attachments, and counts what they contain.
 
-use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 use indicatif::ProgressBar;
 use url::Url;
 
-use super::attachments::{ATTACHMENTS, Attachments, fetch_attachments};
+use super::attachments::{ATTACHMENTS, Attachments, FileServers, fetch_attachments};
 use super::directory::OutputDirectory;
 use super::download::{AT_ONCE, Downloads, Fetched};
-use super::exported::{Exported, bytes_of};
+use super::exported::{Exported, Names, bytes_of};
 use super::manifest::{ManifestPage, Wanted, joined, listed};
 use super::signed_urls::SignedUrls;
 use super::smart::Session;
@@ -33,7 +33,7 @@ pub(crate) async fn fetch(
     let ledger = manifest.first().map(|first| first.body["extension"]["ledger"]["patients"].clone());
     let patients = ledger.and_then(|patients| serde_json::from_value(patients).ok());
     let mut exported = Exported { patients, ..Exported::default() };
-    let wanted = listed(manifest, HashSet::from([MANIFEST, ATTACHMENTS].map(str::to_owned)))?;
+    let wanted = listed(manifest, base, Names::reserving([MANIFEST, ATTACHMENTS]))?;
     let names = wanted.iter().map(|file| file.name.clone());
     directory.expect_files(names.chain([MANIFEST.to_owned()]))?;
     let (out, is_resumed) = (directory.path().to_owned(), directory.is_resumed());
@@ -41,10 +41,11 @@ pub(crate) async fn fetch(
     progress.set_length(wanted.iter().filter_map(|file| file.expected.size).sum());
     let urls = manifest.first().map(|first| SignedUrls::new(session, first.url().clone(), &wanted));
     let downloads = Downloads { session, progress, urls: urls.as_ref(), is_resumed };
-    let mut attachments = Attachments::new(base);
+    let servers = Arc::new(file_servers(&wanted));
+    let mut attachments = Attachments::new(base, &servers);
     let mut fetched = stream::iter(wanted)
         .map(|file| {
-            let (path, found) = (out.join(&file.name), Attachments::new(base));
+            let (path, found) = (out.join(&file.name), Attachments::new(base, &servers));
             async move { fetch_file(downloads, &file, &path, found).await }
         })
         .buffer_unordered(AT_ONCE);
@@ -56,6 +57,14 @@ pub(crate) async fn fetch(
     let text = text.map_err(|error| Failure::new(error.to_string()))?;
     private::replace(&out.join(MANIFEST), text.as_bytes())?;
     Ok(exported)
+}
+
+fn file_servers(files: &[Wanted]) -> FileServers {
+    let mut servers = FileServers::new();
+    for Wanted { expected, .. } in files {
+        *servers.entry(expected.url.origin()).or_default() |= expected.with_token;
+    }
+    servers
 }
 
 /// A downloaded file, and what it contains.

@@ -7,7 +7,8 @@ use reqwest::Response;
 use serde_json::Value;
 use url::Url;
 
-use super::exported::{file_name, unique};
+use super::exported::{Names, file_name};
+use super::follow::without_token;
 use super::response::{json, resolve, succeeded};
 use super::smart::Session;
 use super::verify::{Expected, Kind};
@@ -54,6 +55,18 @@ impl ManifestPage {
         &self.url
     }
 
+    /// Returns whether the request for another page has the token. Servers that are not among `trusted`, which have the token already,
+    /// get it only if the manifest says that they need it.
+    fn sends_token_to_page(&self, url: &Url, trusted: [&Url; 2]) -> bool {
+        is_of(url, trusted) || self.body["requiresAccessToken"] == true
+    }
+
+    /// Returns whether the request for a file of the page has the token. A manifest that does not say that the files need it may mean so,
+    /// but the token is then sent only to servers among `trusted`.
+    fn sends_token_to_file(&self, url: &Url, trusted: [&Url; 2]) -> bool {
+        self.body["requiresAccessToken"].as_bool().unwrap_or_else(|| is_of(url, trusted))
+    }
+
     /// Returns the URL of the next page.
     fn next(&self) -> Result<Option<Url>, Failure> {
         let mut links = self.body["link"].as_array().into_iter().flatten();
@@ -62,9 +75,16 @@ impl ManifestPage {
     }
 }
 
+/// Returns whether a URL has the origin of one of the servers.
+fn is_of(url: &Url, servers: [&Url; 2]) -> bool {
+    servers.iter().any(|server| server.origin() == url.origin())
+}
+
 /// Returns a manifest with all pages that follow the first one.
 pub(super) async fn all_pages(session: &Session, first: ManifestPage) -> Result<Vec<ManifestPage>, Failure> {
     let mut seen = HashSet::new();
+    let at = first.url.clone();
+    let trusted = [session.base(), &at];
     let mut pages = vec![first];
     while let Some(next) = pages.last().map_or(Ok(None), ManifestPage::next)? {
         if !seen.insert(next.clone()) {
@@ -75,24 +95,28 @@ pub(super) async fn all_pages(session: &Session, first: ManifestPage) -> Result<
         if pages.len() >= MAX_PAGES {
             return Err(Failure::new(format!("the manifest has more than {MAX_PAGES} pages")));
         }
-        let response = session.send(Method::GET, next.as_str(), |request| request).await?;
+        let response = match pages.last().is_some_and(|page| page.sends_token_to_page(&next, trusted)) {
+            true => session.send(Method::GET, next.as_str(), |request| request).await?,
+            false => without_token(session, &next, &|request| request).await?,
+        };
         pages.push(ManifestPage::read(succeeded(response).await?).await?);
     }
     Ok(pages)
 }
 
-/// Returns the files of the manifest's lists, each with a unique name that is not in `names`.
-pub(super) fn listed(pages: &[ManifestPage], mut names: HashSet<String>) -> Result<Vec<Wanted>, Failure> {
+/// Returns the files of the manifest's lists, each with a unique name. `base` is the URL of the server.
+pub(super) fn listed(pages: &[ManifestPage], base: &Url, mut names: Names) -> Result<Vec<Wanted>, Failure> {
     let mut wanted = Vec::new();
-    for ManifestPage { url: page, body } in pages {
-        let with_token = body["requiresAccessToken"] != false;
+    let trusted = [base, pages.first().map_or(base, ManifestPage::url)];
+    for page in pages {
         for list in LISTS {
-            for entry in body[list].as_array().into_iter().flatten() {
+            for entry in page.body[list].as_array().into_iter().flatten() {
                 let url = entry["url"].as_str().ok_or_else(|| {
                     Failure::new(format!("an entry of '{list}' in the manifest has no URL"))
                 })?;
-                let url = resolve(page, url)?;
-                let name = unique(file_name(&url), &mut names);
+                let url = resolve(&page.url, url)?;
+                let name = names.unique(file_name(&url));
+                let with_token = page.sends_token_to_file(&url, trusted);
                 let expected = Expected {
                     url,
                     kind: Kind::Resources { resource_type: entry["type"].as_str().map(str::to_owned) },

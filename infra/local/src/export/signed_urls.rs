@@ -1,12 +1,11 @@
 //! The URLs of the files of a manifest that need no token. They are signed and expire, and the server signs them again for each status
 //! request.
 
-use std::collections::HashSet;
-
 use http::{Method, StatusCode};
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::exported::Names;
 use super::manifest::{ManifestPage, Wanted, all_pages, listed};
 use super::response::succeeded;
 use super::smart::Session;
@@ -40,8 +39,10 @@ impl<'s> SignedUrls<'s> {
             return Ok(None);
         }
         let pages = all_pages(self.session, ManifestPage::read(response).await?).await?;
-        let urls: Vec<_> =
-            listed(&pages, HashSet::new())?.into_iter().map(|file| file.expected.url).collect();
+        let urls: Vec<_> = listed(&pages, self.session.base(), Names::default())?
+            .into_iter()
+            .map(|file| file.expected.url)
+            .collect();
         let is_same = urls.len() == current.len()
             && urls.iter().zip(&*current).all(|(new, old)| new.path() == old.path());
         if !is_same {

@@ -3,7 +3,10 @@ use serde_json::json;
 use super::*;
 
 fn collected(resource: &Value) -> Attachments {
-    let mut attachments = Attachments::new(&"https://server.example/fhir".parse().expect("a URL"));
+    let origin = |url: &str| url.parse::<Url>().expect("a URL").origin();
+    let servers = [("https://files.example", true), ("https://signed.example", false)];
+    let servers = Arc::new(servers.map(|(url, with_token)| (origin(url), with_token)).into());
+    let mut attachments = Attachments::new(&"https://server.example/fhir".parse().expect("a URL"), &servers);
     attachments.collect(resource.to_string().as_bytes());
     attachments
 }
@@ -71,6 +74,28 @@ fn only_urls_of_the_server_of_the_base_are_downloaded() {
         assert_eq!(found.here.keys().map(String::as_str).collect::<Vec<_>>(), here.as_slice(), "{url}");
         let elsewhere: Vec<_> = found.elsewhere.iter().map(String::as_str).collect();
         assert_eq!(elsewhere, if here.is_some() { vec![] } else { vec![url] }, "{url}");
+    }
+}
+
+/// The server may name itself with another origin than the user, such as `127.0.0.1` instead of `localhost`.
+#[test]
+fn attachments_of_the_export_are_downloaded_from_where_its_files_are() {
+    for (url, with_token) in [
+        ("https://files.example/download/attachments/k/1.pdf", Some(true)),
+        ("https://files.example/ehi/download/attachments/k/1.pdf", Some(true)),
+        ("https://signed.example/download/attachments/k/1.pdf", Some(false)),
+        ("https://server.example/download/attachments/k/1.pdf", Some(true)),
+        ("https://files.example/fhir/Binary/1", None),
+        ("https://files.example/1?x=/download/attachments/1", None),
+        ("http://files.example/download/attachments/k/1.pdf", None),
+        ("https://files.example:8443/download/attachments/k/1.pdf", None),
+        ("https://user@files.example/download/attachments/k/1.pdf", None),
+        ("https://evil.example/download/attachments/k/1.pdf", None),
+    ] {
+        let found = collected(&json!({ "resourceType": "Media", "content": { "url": url } }));
+        let expected = found.here.values().next();
+        assert_eq!(expected.map(|expected| expected.with_token), with_token, "{url}");
+        assert!(found.elsewhere.len() == usize::from(with_token.is_none()), "{url}");
     }
 }
 
