@@ -24,9 +24,10 @@ pub struct Audit {
     named: Arc<Named>,
 }
 
-/// When this process named all patients of an export in entries of an actor. If many entries about the same export follow, such as one
-/// for each file that is downloaded, they do not name them again and again.
-type Named = Bounded<(Actor, JobId), Timestamp>;
+/// When this process named all patients of an export in entries with this actor and with these names of an action and an outcome. If many
+/// such entries about the same export follow, such as one for each file that is downloaded, they do not name them again and again. Another
+/// action or outcome names them, because a filter by action or outcome must find it by its patients.
+type Named = Bounded<(Actor, JobId, &'static str, &'static str), Timestamp>;
 
 /// The memory for [`Named`], and the approximate size of one of its entries, in bytes.
 const NAMED_BYTES: (u64, u64) = (64 * 1024, 256);
@@ -37,7 +38,8 @@ impl Audit {
     }
 
     /// Records an event with the address and the id of the request. It is durable when this returns. An event with many patients
-    /// has several entries; if it is about an export, further events of the actor have only the number of these patients for an hour.
+    /// has several entries; if it is about an export, further events with the same actor, action and outcome have only the number of
+    /// these patients for an hour.
     ///
     /// # Errors
     ///
@@ -58,7 +60,8 @@ impl Audit {
         };
         let job = event.job.clone().filter(|_| event.has_many());
         let Some(job) = job else { return self.append(event).await };
-        let (key, now) = ((event.actor.clone(), job), self.clock.now());
+        let key = (event.actor.clone(), job, event.action.name(), event.outcome.name());
+        let now = self.clock.now();
         if self.named.get(&key).is_some_and(|named| now.duration_since(named) < NAMED_FOR) {
             return self.append(event.naming_nobody_again()).await;
         }

@@ -1,10 +1,17 @@
 //! Whose records a bulk export disclosed, as the audit trail says it when the export is gone (45 CFR 164.528).
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
+use contract::FixedClock;
+use domain::audit::{Action, Actor, Event, Outcome};
+use domain::ids::{JobId, PatientId};
+use domain::ports::audit::{AuditLog, AuditPage, AuditQuery, StoredEntry};
 use http::{Method, StatusCode};
 use serde_json::Value;
 use tests::{ANNA, BRUNO, World, both_hosts, text};
+use web::audit::Audit;
 
 use super::{events, summary};
 use crate::bulk::exported;
@@ -132,4 +139,57 @@ async fn many_patients_are_named_once_an_hour() {
     assert_eq!(of_one.len(), 2, "one in each hour: {of_one:?}");
     let page = world.get("/staff/audit?action=download").cookie(&world.staff().await).send().await.text();
     assert!(page.contains("120 patients, whom earlier entries about this export name"), "{page}");
+}
+
+/// The events that were appended.
+#[derive(Default)]
+struct Appended(Mutex<Vec<Event>>);
+
+#[async_trait]
+impl AuditLog for Appended {
+    async fn append(&self, event: &Event) -> domain::error::Result<()> {
+        self.0.lock().expect("not poisoned").push(event.clone());
+        Ok(())
+    }
+
+    async fn list(&self, _: &AuditQuery) -> domain::error::Result<AuditPage> {
+        Ok(AuditPage { entries: Vec::new(), next: None })
+    }
+
+    async fn chain(&self, _: u8, _: u64, _: usize) -> domain::error::Result<Vec<StoredEntry>> {
+        Ok(Vec::new())
+    }
+
+    async fn newest(&self, _: u8, _: usize) -> domain::error::Result<Vec<StoredEntry>> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep(&self) -> domain::error::Result<u64> {
+        Ok(0)
+    }
+}
+
+/// A filter by action or result finds an entry by each of its patients, also if another action has named them in the same hour.
+#[tokio::test]
+async fn each_action_and_result_names_many_patients() {
+    let log = Arc::new(Appended::default());
+    let audit = Audit::new(log.clone(), Arc::new(FixedClock::at(jiff::Timestamp::UNIX_EPOCH)));
+    let (job, ids) = (JobId::of_no_job(), 0..120);
+    let patients = ids.map(|number| PatientId::parse(&format!("p{number}")).expect("an id"));
+    let event = |action| Event::new(Actor::staff("ann"), action).of_job(&job).showing(patients.clone());
+    for (event, expected) in [
+        (event(Action::RecordViewed), 120),
+        (event(Action::RecordViewed), 0),
+        (event(Action::Approved), 120),
+        (event(Action::Approved).with(Outcome::Failed), 120),
+        (event(Action::Approved).with(Outcome::Failed), 0),
+        (event(Action::RecordViewed), 0),
+    ] {
+        let (action, outcome) = (event.action, event.outcome);
+        audit.record(event).await.expect("recorded");
+        let appended = std::mem::take(&mut *log.0.lock().expect("not poisoned"));
+        let named: usize = appended.iter().map(|event| event.shown.len()).sum();
+        assert_eq!(named, expected, "{action:?} {outcome:?}");
+        assert!(appended.iter().all(|event| (event.action, event.outcome) == (action, outcome)));
+    }
 }
