@@ -27,7 +27,7 @@ pub(super) struct Changes<'l> {
     /// The number of new files.
     files: AtomicU64,
     list: Mutex<BufWriter<File>>,
-    /// Whether the new files must survive a power cut, because they replace existing ones.
+    /// Whether the new files must survive a power cut, because the next load would complete the list.
     is_durable: bool,
 }
 
@@ -44,11 +44,6 @@ impl<'l> Changes<'l> {
         let directory = self.directory.join(format!("new-{}", number / FILES_EACH));
         std::fs::create_dir_all(&directory).map_err(|error| Failure::of_path(&directory, &error))?;
         Ok(directory.join(number.to_string()))
-    }
-
-    /// Waits until the content of a new file is on the disk, if it must be there before a file of the lake is changed.
-    pub(super) fn sync(&self, new: &File) -> std::io::Result<()> {
-        if self.is_durable { new.sync_data() } else { Ok(()) }
     }
 
     /// Gives a new file its final name, and replaces the file that has this name.
@@ -78,14 +73,17 @@ impl<'l> Changes<'l> {
 
     /// Makes the changes.
     pub(super) fn make(self) -> Result<(), Failure> {
+        self.make_after(sync_file_system)
+    }
+
+    /// Makes the changes after `sync` has written the file system of a directory to the disk.
+    fn make_after(self, sync: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), Failure> {
         let (part, path) = (self.directory.join("changes.part"), self.directory.join(LIST));
         let list = self.list.into_inner().unwrap_or_else(PoisonError::into_inner);
         let complete = || {
-            list.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+            drop(list.into_inner().map_err(std::io::IntoInnerError::into_error)?);
             if self.is_durable {
-                for number in 0..self.files.load(Ordering::Relaxed).div_ceil(FILES_EACH) {
-                    File::open(self.directory.join(format!("new-{number}")))?.sync_all()?;
-                }
+                sync(self.directory)?;
             }
             std::fs::rename(&part, &path)?;
             if self.is_durable { File::open(self.directory)?.sync_all() } else { Ok(()) }
@@ -93,6 +91,19 @@ impl<'l> Changes<'l> {
         complete().map_err(|error| Failure::of_path(&path, &error))?;
         make(&path)
     }
+}
+
+/// Writes all files of the file system of a directory to the disk. There can be a new file for each patient, and one such call takes less
+/// time than one for each file.
+fn sync_file_system(directory: &Path) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(File::open(directory)?)?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = directory;
+        rustix::fs::sync();
+    }
+    Ok(())
 }
 
 /// Returns whether the list of changes in a temporary directory is complete, so that the next load makes them.

@@ -312,7 +312,7 @@ impl Pending {
 
     /// Ends the file. It gets its path with the other changes.
     fn keep(mut self, changes: &Changes<'_>) -> Result<PathBuf, Failure> {
-        let flushed = self.file.flush().and_then(|()| changes.sync(self.file.get_ref()));
+        let flushed = self.file.flush();
         flushed.map_err(|error| Failure::of_path(&self.new, &error))?;
         changes.place(&self.new, &self.path)?;
         Ok(self.path)

@@ -84,3 +84,27 @@ fn a_change_that_fails_is_made_later_with_the_files_that_were_kept() {
     );
     assert!(!temporary.exists());
 }
+
+/// After a power cut, the next load renames the files of a complete list. So all of them are on the disk before there is such a list.
+#[test]
+fn new_files_are_on_the_disk_before_the_list_is_complete() {
+    let lake = tempfile::tempdir().expect("a directory");
+    for is_written in [false, true] {
+        let temporary = lake.path().join(format!("{TEMPORARY}{is_written}"));
+        std::fs::create_dir(&temporary).expect("created");
+        let changes = Changes::new(&temporary, true).expect("a list");
+        let new = changes.new_file().expect("a path");
+        std::fs::write(&new, "new").expect("written");
+        changes.place(&new, &lake.path().join("records")).expect("listed");
+        let mut synced = None;
+        let made = changes.make_after(|directory| {
+            let list = std::fs::read(directory.join("changes.part")).expect("the list");
+            synced = Some((list.ends_with(b"records\0\0"), new.exists(), is_listed(directory)));
+            sync_file_system(directory)?;
+            if is_written { Ok(()) } else { Err(ErrorKind::StorageFull.into()) }
+        });
+        assert_eq!(synced, Some((true, true, false)));
+        let found = (made.is_ok(), is_listed(&temporary), lake.path().join("records").exists());
+        assert_eq!(found, (is_written, is_written, is_written));
+    }
+}
