@@ -24,6 +24,7 @@ use storage::sorter::{Limits, PlainRow, Sorter};
 use crate::Failure;
 use crate::generation::generation;
 use crate::home_files::forget;
+use crate::renewal;
 use crate::server::Signals;
 
 mod publish;
@@ -149,16 +150,24 @@ impl Lake {
     /// Renews the index after the records of these patients have changed. `None` stands for many patients.
     pub async fn renew(&self, changed: Option<HashSet<PatientId>>, bar: &ProgressBar) -> Result<(), Failure> {
         let renewed = match changed {
-            Some(changed) if changed.is_empty() => return Ok(()),
-            Some(changed) => self.index_changed(&changed, bar).await,
-            None => self.index_all(bar).await,
+            Some(changed) if changed.is_empty() => self.unmarking(async { Ok(()) }).await,
+            Some(changed) => self.unmarking(self.index_changed(&changed, bar)).await.map(|_| ()),
+            None => self.index_all(bar).await.map(|_| ()),
         };
-        renewed.map(|_| ()).map_err(|error| {
+        renewed.map_err(|error| {
             Failure::new(format!(
                 "the records are loaded, but the index of patients was not renewed: {error}; run 'ehi index --keep-homes {}'",
                 self.name
             ))
         })
+    }
+
+    /// Renews the index, and then removes the mark that a renewal is necessary.
+    async fn unmarking<T>(&self, renewal: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let mark = renewal::mark(&*self.files).await?;
+        let renewed = renewal.await?;
+        renewal::remove(&*self.files, mark.as_deref()).await?;
+        Ok(renewed)
     }
 
     /// Makes the index of all patients.
@@ -167,12 +176,15 @@ impl Lake {
     ///
     /// If the records cannot be read, or another program has replaced the index meanwhile.
     pub async fn index_all(&self, bar: &ProgressBar) -> Result<Current, Failure> {
-        self.scan(bar).await?.ok_or_else(|| {
-            Failure::new(
-                "another program has replaced the index during the scan, and the scan may not have what it added, so \
-                 its index stays; run 'ehi index' again while no other 'ehi load' or 'ehi index' runs",
-            )
-        })
+        let made = async {
+            self.scan(bar).await?.ok_or_else(|| {
+                Failure::new(
+                    "another program has replaced the index during the scan, and the scan may not have what it added, so \
+                     its index stays; run 'ehi index' again while no other 'ehi load' or 'ehi index' runs",
+                )
+            })
+        };
+        self.unmarking(made).await
     }
 
     /// Makes the index of all patients; `None` if another program has replaced the index meanwhile.

@@ -49,6 +49,7 @@ pub mod load;
 pub mod mails;
 pub mod openapi;
 mod private;
+mod renewal;
 pub mod sample;
 pub mod server;
 pub mod service_key;

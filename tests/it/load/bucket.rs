@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use domain::ports::files::{Files, read_all};
 use ehi::Failure;
+use ehi::index::Lake;
 use ehi::load::{Bucket, Sizes, load_into_bucket};
 use tests::faults::{Faults, Strike};
 use tests::hooked;
@@ -146,6 +147,91 @@ fn the_next_load_completes_an_upload_that_was_stopped() -> tests::Result {
         }
     }
     assert!(unchanged_stops > 10 && completed_stops >= 5, "{unchanged_stops} {completed_stops}");
+    Ok(())
+}
+
+/// Loads the first input into a bucket, renews the index, and stops the second load at this call. Returns whether it was stopped.
+fn stopped_at(call: i64, bucket: &Path, [first, second]: [&[PathBuf; 1]; 2]) -> Result<bool, Failure> {
+    let loaded = load_into(bucket, first, Sizes::default())?;
+    renew(bucket, loaded)?;
+    assert!(!bucket.join("index/renewal/needed").exists());
+    let faults = Faults::at(call, Strike::Before);
+    let files = hooked::files(local::files_at(bucket)?, faults.clone());
+    match load_with(files, bucket, second, Sizes::default()) {
+        Err(failure) if !faults.has_struck() => Err(failure),
+        _ => Ok(faults.has_struck()),
+    }
+}
+
+/// Renews the index of patients after a load.
+fn renew(bucket: &Path, loaded: Loaded) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let lake = Lake::over("the bucket", local::records_at(bucket)?, local::files_at(bucket)?);
+    runtime.block_on(lake.renew(loaded.changed.patients(), &ProgressBar::hidden()))
+}
+
+#[test]
+fn the_next_load_renews_the_whole_index_after_one_that_was_stopped() -> tests::Result {
+    let inputs = tempfile::tempdir()?;
+    let [first, second, other] = written(inputs.path());
+    let before = in_directory(&[&first]);
+    let mut stops = 0;
+    for call in (0..).step_by(2) {
+        let bucket = tempfile::tempdir()?;
+        if !stopped_at(call, bucket.path(), [&first, &second])? {
+            break;
+        }
+        let is_changed = obvious::lake(bucket.path()) != before;
+        stops += usize::from(is_changed);
+        let next = load_into(bucket.path(), &other, Sizes::default())?;
+        let is_marked = bucket.path().join("index/renewal/needed").exists();
+        let again = load_into(bucket.path(), &other, Sizes::default())?;
+        assert!(!is_changed || next.changed == again.changed, "{call}");
+        assert!(is_marked && again.changed.patients().is_none(), "{call}: the index was not renewed");
+        renew(bucket.path(), next)?;
+        let last = load_into(bucket.path(), &other, Sizes::default())?;
+        assert_eq!(last.changed.patients().map(|patients| patients.len()), Some(1), "{call}");
+    }
+    assert!(stops > 5, "{stops}");
+    Ok(())
+}
+
+/// After a load was stopped, another program gives an object a newer content, which the next load must not overwrite.
+#[test]
+fn an_object_that_changed_after_a_load_was_stopped_is_not_overwritten() -> tests::Result {
+    let inputs = tempfile::tempdir()?;
+    let [first, second, other] = written(inputs.path());
+    let expected = keys(&in_directory(&[&first, &second]));
+    let mut stops = 0;
+    for call in (0..).step_by(2) {
+        let bucket = tempfile::tempdir()?;
+        if !stopped_at(call, bucket.path(), [&first, &second])? {
+            break;
+        }
+        if !has_list(bucket.path()) {
+            continue;
+        }
+        stops += 1;
+        let record = bucket.path().join("Patient/p2/records.ndjson");
+        let newer = std::fs::read_to_string(&record)? + &lines(&[observation("newer", "p2", 3)]);
+        std::fs::write(&record, &newer)?;
+        let failure =
+            load_into(bucket.path(), &other, Sizes::default()).err().map(|failure| failure.to_string());
+        let failure = failure.unwrap_or_default();
+        assert!(failure.starts_with("Patient/p2/records.ndjson was changed"), "{call}: {failure}");
+        assert_eq!(std::fs::read_to_string(&record)?, newer, "{call}");
+        assert!(has_list(bucket.path()) && !bucket.path().join("Patient/z").exists(), "{call}");
+        // What the message says.
+        let loads = bucket.path().join("index/loads");
+        let journal = std::fs::read_dir(&loads)?.next().expect("a journal")?.path();
+        std::fs::remove_file(journal.join("changes"))?;
+        let copy = ["Patient", "shared", "Group"].map(|name| journal.join("new").join(name));
+        let copy: Vec<_> = copy.into_iter().filter(|directory| directory.is_dir()).collect();
+        load_into(bucket.path(), &copy, Sizes::default())?;
+        let mut found = keys(&obvious::lake(bucket.path()));
+        assert!(found.remove("Observation/newer") && found == expected, "{call}: {found:?}");
+    }
+    assert!(stops >= 3, "{stops}");
     Ok(())
 }
 

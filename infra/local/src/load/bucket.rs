@@ -26,6 +26,7 @@ use super::report::Loaded;
 use super::sizes::Sizes;
 use crate::Failure;
 use crate::home_files::forget;
+use crate::renewal;
 
 mod fetched;
 mod journal;
@@ -69,7 +70,9 @@ pub async fn load_into_bucket(
     stop: &Arc<AtomicBool>,
     sizes: Sizes,
 ) -> Result<Loaded, Failure> {
-    if journal::complete(&bucket.files).await? > 0 {
+    let completed = journal::complete(&bucket.files).await?;
+    let must_renew = completed > 0 || renewal::mark(&*bucket.files).await?.is_some();
+    if completed > 0 {
         bar.println("A load was stopped during its upload: the upload was completed now.");
     }
     let (lakes, others): (Vec<_>, Vec<_>) =
@@ -88,11 +91,16 @@ pub async fn load_into_bucket(
             fill(&others, &earlier.into, None, &bar, &stop, &earlier, sizes)
         });
         loaded = filled.await.map_err(|error| Failure::new(error.to_string()))??;
+        renewal::set(&*bucket.files).await?;
         upload(&bucket.files, staging.path()).await?;
     }
     if !lakes.is_empty() {
         // The index does not have the records that are uploaded without being read.
         forget(&*bucket.files).await?;
+        renewal::set(&*bucket.files).await?;
+    }
+    if must_renew {
+        loaded.changed.add_all();
     }
     for lake in &lakes {
         for entry in std::fs::read_dir(lake.join("Patient"))? {
@@ -121,7 +129,7 @@ async fn upload(bucket: &Arc<dyn Files>, staging: &Path) -> Result<(), Failure> 
         return Ok(());
     }
     let gone = &fetched.gone;
-    let journal = Journal::write(bucket, staging, || keys(staging).filter(replaced), gone);
+    let journal = Journal::write(bucket, staging, keys(staging).filter(replaced));
     let journal = journal.await.map_err(unchanged)?;
     let sent = async {
         send(bucket, staging, keys(staging).filter(replaced), "").await?;

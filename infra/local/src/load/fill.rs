@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use indicatif::ProgressBar;
 
@@ -18,7 +18,7 @@ use super::sort::Priority;
 use super::spill::Stream;
 use super::streams::Load;
 use super::{files, matching, settle, write};
-use crate::Failure;
+use crate::{Failure, renewal};
 
 const MAX_PARTITIONS: u64 = 1_024;
 
@@ -36,14 +36,12 @@ pub(super) fn fill(
     let mut notes = Notes::default();
     let inputs = Inputs::new(files::files(inputs, &mut notes)?);
     std::fs::create_dir_all(into).map_err(|error| Failure::of_path(into, &error))?;
-    if commit::complete(into)? > 0 {
-        bar.println("A load was stopped before it had renamed all of its files: the rest was renamed now.");
-    }
+    let is_lake = lake.is_some();
+    let must_renew = is_lake && complete_earlier(into, earlier, bar)?;
     // The temporary directory is in the records directory, because its file system has space for the records.
     let directory = private().tempdir_in(into)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let partitions = (inputs.bytes() / sizes.partition.max(1)).clamp(workers as u64 * 2, MAX_PARTITIONS);
-    let partitions = usize::try_from(partitions).unwrap_or(1);
+    let partitions = partitions(inputs.bytes(), workers, sizes);
     let load = Load::new(directory.path(), partitions, lake, stop, sizes);
     let stream = |name: &str, partitions| Stream::new(directory.path(), name, partitions);
     let reader = Reader { load: &load, workers, directory: directory.path() };
@@ -53,7 +51,6 @@ pub(super) fn fill(
     notes.add(matching::resolve(&load, workers, earlier, directory.path())?);
     bar.set_message("finding existing records");
     let homes = Homes::find(&load, earlier, directory.path(), bar)?;
-    let incoming = load.resources.load(Ordering::Relaxed);
     let damaged = read_existing(&reader, into, earlier, bar, &mut notes)?;
     bar.set_message("sorting");
     let (losers, more) = settle::decide(&load, workers)?;
@@ -62,12 +59,14 @@ pub(super) fn fill(
     notes.add(settle::follow(&load, workers, &losers, &stream("followed", partitions))?);
     homes.add(&load, earlier)?;
     bar.set_message("writing");
-    let replaces_records = load.resources.load(Ordering::Relaxed) > incoming;
     // A staging directory for a bucket is not a lake.
-    let changes = Changes::new(directory.path(), replaces_records && load.lake.is_some())?;
+    let changes = Changes::new(directory.path(), is_lake)?;
     notes.add(write::patients(&load, workers, into, &losers, &damaged, &changes)?);
     let runs = stream("runs", load.shared.len());
     notes.add(write::shared(&load, workers, into, &losers, &damaged, (&runs, &changes))?);
+    if is_lake {
+        mark(earlier)?;
+    }
     if let Err(failure) = changes.make() {
         if !commit::is_listed(directory.path()) {
             return Err(failure);
@@ -81,12 +80,46 @@ pub(super) fn fill(
     }
     let mut loaded = notes.loaded(|place| inputs.name(place));
     loaded.scanned = homes.scanned;
-    written_patients(&load, &mut loaded.changed)?;
+    written_patients(&load, must_renew, &mut loaded.changed)?;
     Ok(loaded)
 }
 
-/// Adds the patients whose records were written.
-fn written_patients(load: &Load<'_>, changed: &mut Changed) -> Result<(), Failure> {
+/// Returns the number of partitions for an input of this size.
+fn partitions(bytes: u64, workers: usize, sizes: Sizes) -> usize {
+    let partitions = (bytes / sizes.partition.max(1)).clamp(workers as u64 * 2, MAX_PARTITIONS);
+    usize::try_from(partitions).unwrap_or(1)
+}
+
+/// Marks that the index of patients must be renewed.
+fn mark(earlier: &dyn Earlier) -> Result<(), Failure> {
+    earlier.run(Box::new(|_, files| Box::pin(async move { Ok(renewal::set(&*files).await?) })))?;
+    earlier.share(&renewal::directory())
+}
+
+/// Completes the changes of loads that were stopped. Returns whether the whole index of patients must be renewed, because a load was stopped
+/// before it had renewed it.
+fn complete_earlier(into: &Path, earlier: &dyn Earlier, bar: &ProgressBar) -> Result<bool, Failure> {
+    let completed = commit::complete(into)?;
+    if completed > 0 {
+        bar.println("A load was stopped before it had renamed all of its files: the rest was renamed now.");
+    }
+    let mut is_marked = false;
+    let found = &mut is_marked;
+    earlier.run(Box::new(move |_, files| {
+        Box::pin(async move {
+            *found = renewal::mark(&*files).await?.is_some();
+            Ok(())
+        })
+    }))?;
+    Ok(is_marked || completed > 0)
+}
+
+/// Adds the patients whose records were written, or all of them.
+fn written_patients(load: &Load<'_>, must_renew: bool, changed: &mut Changed) -> Result<(), Failure> {
+    if must_renew {
+        changed.add_all();
+        return Ok(());
+    }
     for index in 0..load.patients.len() {
         let mut records = load.patients.records(index, 0)?;
         while let Some((_, mut fields)) = records.next()? {

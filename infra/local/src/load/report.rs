@@ -60,7 +60,8 @@ pub struct Loaded {
     pub changed: Changed,
 }
 
-/// The patients whose records were written, of whom a limited number is kept.
+/// The patients whose rows of the index are renewed, of whom a limited number is kept: those whose records were written, or all of them
+/// after a load that was stopped.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changed {
     patients: HashSet<PatientId>,
@@ -77,6 +78,11 @@ impl Changed {
         if !self.are_more {
             self.patients.extend(PatientId::parse(id));
         }
+    }
+
+    /// Adds all patients of the lake.
+    pub(super) fn add_all(&mut self) {
+        self.are_more = true;
     }
 
     /// The patients; `None` if there are more of them than were kept.

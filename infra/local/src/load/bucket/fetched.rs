@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -12,8 +12,11 @@ use crate::load::streams::hash;
 
 /// The file in the staging directory that lists the digests and the keys.
 const FETCHED: &str = "fetched.txt";
+/// The file in the staging directory that lists the changes of the fetched objects. A line has `+` if the object gets a new content, or `-`
+/// if it is removed, then the digest of the content that was fetched, and the key.
+pub(super) const CHANGES: &str = "changes.txt";
 /// The number of digits of a digest.
-const DIGITS: usize = 64;
+pub(super) const DIGITS: usize = 64;
 
 /// The digest of the content of an object that is being read.
 pub(super) struct Digest(Context);
@@ -42,8 +45,9 @@ pub(super) fn add(staging: &Path, objects: &[(String, String)]) -> Result<(), Fa
     let path = staging.join(FETCHED);
     let write = || {
         let mut list = OpenOptions::new().create(true).append(true).open(&path)?;
-        let lines: String = objects.iter().map(|(digest, key)| format!("{digest}{key}\n")).collect();
-        list.write_all(lines.as_bytes())
+        let lines: Vec<_> =
+            objects.iter().flat_map(|(digest, key)| [digest.as_str(), key.as_str(), "\n"]).collect();
+        list.write_all(lines.concat().as_bytes())
     };
     write().map_err(|error| Failure::of_path(&path, &error))
 }
@@ -68,7 +72,8 @@ impl Fetched {
     }
 }
 
-/// Compares the files of the staging directory with the objects that were fetched. Removes the files that did not change.
+/// Compares the files of the staging directory with the objects that were fetched. Removes the files that did not change, and lists the
+/// changes in [`CHANGES`]: first the new contents, because a resource may move to one of them from an object that is removed.
 pub(super) fn compare(staging: &Path) -> Result<Fetched, Failure> {
     let list = staging.join(FETCHED);
     let mut fetched = Fetched::default();
@@ -76,20 +81,28 @@ pub(super) fn compare(staging: &Path) -> Result<Fetched, Failure> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(fetched),
         file => BufReader::new(file.map_err(|error| Failure::of_path(&list, &error))?).lines(),
     };
+    let path = staging.join(CHANGES);
+    let failed = |error: std::io::Error| Failure::of_path(&path, &error);
+    let (mut changes, mut removed) = (BufWriter::new(File::create(&path).map_err(failed)?), String::new());
     for line in lines {
         let line = line.map_err(|error| Failure::of_path(&list, &error))?;
         let (digest, key) = line.split_at_checked(DIGITS).unwrap_or_default();
-        let path = staging.join(key);
-        match digest_of(&path).map_err(|error| Failure::of_path(&path, &error))? {
-            None => fetched.gone.push(key.to_owned()),
+        let file = staging.join(key);
+        match digest_of(&file).map_err(|error| Failure::of_path(&file, &error))? {
+            None => {
+                removed.extend(["-", &line, "\n"]);
+                fetched.gone.push(key.to_owned());
+            }
             Some(same) if same == digest => {
-                std::fs::remove_file(&path).map_err(|error| Failure::of_path(&path, &error))?;
+                std::fs::remove_file(&file).map_err(|error| Failure::of_path(&file, &error))?;
             }
             Some(_) => {
+                writeln!(changes, "+{line}").map_err(failed)?;
                 fetched.replaced.insert(hash(key.as_bytes()));
             }
         }
     }
+    changes.write_all(removed.as_bytes()).and_then(|()| changes.flush()).map_err(failed)?;
     Ok(fetched)
 }
 

@@ -2,8 +2,9 @@
 //!
 //! `index/loads/<generation>/changes` lists the changes, and `index/loads/<generation>/new/<key>` has the new content of an object. The
 //! list is written last, so a journal with a list is complete, and it is removed first. The next load makes the changes of each complete
-//! journal again, which has the same result. A journal without a list is of a load that is running, or of one that was stopped before it
-//! changed an object; an old one is removed.
+//! journal that were not made. The list has the digest of the content that each object had before, so that an object that somebody has
+//! changed since then is not overwritten: the next load stops there, and names it. A journal without a list is of a load that is running, or
+//! of one that was stopped before it changed an object; an old one is removed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,16 +16,15 @@ use domain::ports::files::Files;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use storage::layout::INDEX;
 
-use super::transfer::{AT_ONCE, send};
+use super::fetched::{CHANGES, DIGITS, Digest};
+use super::transfer::{AT_ONCE, send, send_file};
 use crate::Failure;
 use crate::generation::{generation, is_abandoned};
 
-/// The list of the changes. A line has the key of an object, after `+` if it gets a new content, and after `-` if it is removed.
+/// The list of the changes, with the lines of [`CHANGES`].
 const LIST: &str = "changes";
 /// The number of lines of the list that are read together.
 const TOGETHER: usize = 1_000;
-/// The list is written when its buffer has this many bytes.
-const FLUSH: usize = 256 * 1024;
 
 /// Returns the directory of the journals.
 fn directory() -> String {
@@ -39,30 +39,20 @@ pub(super) struct Journal<'b> {
 }
 
 impl<'b> Journal<'b> {
-    /// Stores the new versions of these objects, which are files of the staging directory, and the list of the changes.
-    pub(super) async fn write<I: Iterator<Item = Result<String, Failure>>>(
+    /// Stores the new versions of these objects and the list of the changes, which are files of the staging directory.
+    pub(super) async fn write(
         bucket: &'b Arc<dyn Files>,
         staging: &Path,
-        replaced: impl Fn() -> I,
-        gone: &[String],
+        replaced: impl Iterator<Item = Result<String, Failure>>,
     ) -> Result<Self, Failure> {
         let prefix = format!("{}{}/", directory(), generation().0);
-        send(bucket, staging, replaced(), &new(&prefix)).await?;
-        let mut writer = bucket.create(&format!("{prefix}{LIST}")).await?;
-        let mut buffer = Vec::new();
-        let removed = gone.iter().map(|key| Ok(format!("-{key}\n")));
-        for line in replaced().map(|key| Ok::<_, Failure>(format!("+{}\n", key?))).chain(removed) {
-            buffer.extend_from_slice(line?.as_bytes());
-            if buffer.len() >= FLUSH {
-                buffer = writer.write(buffer).await?;
-            }
-        }
-        writer.write(buffer).await?;
-        writer.finish().await?;
+        send(bucket, staging, replaced, &new(&prefix)).await?;
+        send_file(bucket, &staging.join(CHANGES), &format!("{prefix}{LIST}")).await?;
         Ok(Self { bucket, prefix })
     }
 
-    /// Makes the changes, in the order of the list: a resource may be in an object that is removed and in one that gets a new content.
+    /// Makes the changes that were not made, in the order of the list: a resource may be in an object that is removed and in one that gets a
+    /// new content.
     async fn make(&self) -> Result<(), Failure> {
         let list = self.bucket.open(&format!("{}{LIST}", self.prefix), None).await?;
         let mut lines = Lines::new(Box::new(StreamReader(list)));
@@ -72,20 +62,25 @@ impl<'b> Journal<'b> {
                 && let Some(line) = lines.next().await?
             {
                 let line = line.text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
-                match (line.strip_prefix('+'), line.strip_prefix('-')) {
-                    (Some(key), _) => replaced.push(key.to_owned()),
-                    (_, Some(key)) => gone.push(key.to_owned()),
-                    _ => return Err(self.damaged()),
-                }
+                let Some((kind, (digest, key))) = line
+                    .split_at_checked(1)
+                    .and_then(|(kind, rest)| Some((kind, rest.split_at_checked(DIGITS)?)))
+                    .filter(|(kind, (digest, _))| {
+                        ["+", "-"].contains(kind) && digest.bytes().all(|digit| digit.is_ascii_hexdigit())
+                    })
+                else {
+                    return Err(self.damaged());
+                };
+                let changes = if kind == "+" { &mut replaced } else { &mut gone };
+                changes.push((digest.to_owned(), key.to_owned()));
             }
             if replaced.is_empty() && gone.is_empty() {
                 return Ok(());
             }
-            let copied = replaced.iter().map(|key| self.copy(key));
+            let copied = replaced.iter().map(|(before, key)| self.replace(key, before));
             stream::iter(copied).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-            for key in gone {
-                self.bucket.remove(&key).await?;
-            }
+            let removed = gone.iter().map(|(before, key)| self.remove_object(key, before));
+            stream::iter(removed).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         }
     }
 
@@ -93,6 +88,36 @@ impl<'b> Journal<'b> {
         Failure::new(format!(
             "the list of changes {}{LIST} of a load that was stopped cannot be read: remove it, and load the input of that load again",
             self.prefix
+        ))
+    }
+
+    /// Gives an object its new content, if it has the one with the digest `before`.
+    async fn replace(&self, key: &str, before: &str) -> Result<(), Failure> {
+        let found = digest_of(self.bucket, key).await?;
+        if found.as_deref() == Some(before) {
+            return Ok(self.copy(key).await?);
+        }
+        match digest_of(self.bucket, &format!("{}{key}", new(&self.prefix))).await? {
+            new if new.is_none() || new == found => Ok(()),
+            _ => Err(self.changed(key)),
+        }
+    }
+
+    /// Removes an object, if it has the content with the digest `before`.
+    async fn remove_object(&self, key: &str, before: &str) -> Result<(), Failure> {
+        match digest_of(self.bucket, key).await? {
+            None => Ok(()),
+            Some(found) if found == before => Ok(self.bucket.remove(key).await?),
+            Some(_) => Err(self.changed(key)),
+        }
+    }
+
+    /// Another program has changed an object since the load was stopped.
+    fn changed(&self, key: &str) -> Failure {
+        let prefix = &self.prefix;
+        Failure::new(format!(
+            "{key} was changed after a load was stopped, so the changes of that load cannot be completed: copy {prefix}new/ to this \
+             machine, remove {prefix}{LIST}, and load the directories of the copy (Patient, shared, Group) as separate inputs"
         ))
     }
 
@@ -115,6 +140,19 @@ impl<'b> Journal<'b> {
         self.bucket.remove(&format!("{}{LIST}", self.prefix)).await?;
         Ok(self.bucket.remove_prefix(&self.prefix).await?)
     }
+}
+
+/// Returns the digest of the content of an object; `None` if there is no such object.
+async fn digest_of(bucket: &Arc<dyn Files>, key: &str) -> Result<Option<String>> {
+    let mut bytes = match bucket.open(key, None).await {
+        Err(Error::NotFound(_)) => return Ok(None),
+        bytes => bytes?,
+    };
+    let mut digest = Digest::new();
+    while let Some(piece) = bytes.next().await {
+        digest.add(&piece?);
+    }
+    Ok(Some(digest.finish()))
 }
 
 /// Returns the prefix of the new contents.

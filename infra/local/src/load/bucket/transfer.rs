@@ -70,15 +70,20 @@ pub(super) async fn send(
 ) -> Result<(), Failure> {
     let put = |key: Result<String, Failure>| async move {
         let key = key?;
-        let mut file = tokio::fs::File::open(lake.join(&key)).await?;
-        let mut writer = bucket.create(&format!("{prefix}{key}")).await?;
-        let mut buffer = Vec::with_capacity(PIECE);
-        while (&mut file).take(PIECE as u64).read_to_end(&mut buffer).await? > 0 {
-            buffer = writer.write(buffer).await?;
-        }
-        Ok::<_, Failure>(writer.finish().await?)
+        send_file(bucket, &lake.join(&key), &format!("{prefix}{key}")).await
     };
     stream::iter(keys.map(put)).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Uploads a file.
+pub(super) async fn send_file(bucket: &Arc<dyn Files>, path: &Path, key: &str) -> Result<(), Failure> {
+    let mut file = tokio::fs::File::open(path).await?;
+    let mut writer = bucket.create(key).await?;
+    let mut buffer = Vec::with_capacity(PIECE);
+    while (&mut file).take(PIECE as u64).read_to_end(&mut buffer).await? > 0 {
+        buffer = writer.write(buffer).await?;
+    }
+    Ok(writer.finish().await?)
 }
 
 /// Returns the keys of the files of a lake. Hidden files are not part of a lake. A file that cannot be uploaded is an error.
