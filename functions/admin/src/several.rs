@@ -144,7 +144,7 @@ impl Admin {
             Ok(stored) => stored,
             Err(why) => return Ok(Err(why)),
         };
-        match self.approve_job(&seen.id, who, Seen::Version(seen.version)).await {
+        match Box::pin(self.approve_job(&seen.id, who, Seen::Version(seen.version))).await {
             Ok(approved) => Ok(Ok(approved)),
             Err(error) if status_of(&error).is_client_error() => {
                 // Another call changed it first, or the export cannot be approved in its state.

@@ -287,7 +287,8 @@ impl Customize {
             unfinished: self.settings.retention.unfinished,
         };
         let limit = self.settings.max_running_exports_of(Some(client));
-        acquire_ehi(&slots, (&new.owner, &patient), limit, &id, self.clock.now(), &self.audit).await?;
+        let acquired = acquire_ehi(&slots, (&new.owner, &patient), limit, &id, self.clock.now(), &self.audit);
+        Box::pin(acquired).await?;
         let sources = (&*self.clock, &*self.random);
         let started = Box::pin(start(new, &*self.jobs, &*self.queue, sources, &self.settings));
         let job = self.audit.around(event, started).await?;

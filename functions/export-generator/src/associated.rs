@@ -170,10 +170,9 @@ impl Decider<'_, '_> {
         let verdict = self.filter.judge(&resource, self.origin).verdict;
         let (text, resource_type) = (resource.head.text, resource.head.resource_type);
         let needs_target = self.exported.is_some() && is_exported_provenance(resource_type, &verdict);
+        let lacks_target = needs_target && (!is_latest || self.about(&resource, &verdict).is_empty());
         let decision = match self.by_claims(text) {
-            Decision::Keep if needs_target && !(is_latest && !self.about(&resource, &verdict).is_empty()) => {
-                Decision::LeaveOut(Reason::Provenance)
-            }
+            Decision::Keep if lacks_target => Decision::LeaveOut(Reason::Provenance),
             decision => decision,
         };
         if decision != Decision::Keep {

@@ -33,8 +33,8 @@ impl DosTime {
         let part = |part: i8| u16::from(part.unsigned_abs());
         let years = u16::try_from(at.year() - 1980).unwrap_or_default().min(127);
         Self {
-            date: years << 9 | part(at.month()) << 5 | part(at.day()),
-            time: part(at.hour()) << 11 | part(at.minute()) << 5 | part(at.second()) / 2,
+            date: (years << 9) | (part(at.month()) << 5) | part(at.day()),
+            time: (part(at.hour()) << 11) | (part(at.minute()) << 5) | (part(at.second()) / 2),
         }
     }
 }

@@ -47,7 +47,9 @@ fn divided<const N: usize>(
     }
     for part in 0..count {
         divided(load, parts.each_ref(), part, limit, depth - 1, each)?;
-        parts.iter().for_each(|stream| stream.remove(part));
+        for stream in &parts {
+            stream.remove(part);
+        }
     }
     Ok(())
 }

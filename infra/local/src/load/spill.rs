@@ -150,8 +150,10 @@ fn without_frames(mut framed: Vec<u8>) -> Result<Vec<u8>, Failure> {
 
 /// Returns the hash and the length of a frame.
 fn frame_of(frame: &[u8; FRAME]) -> (u64, usize) {
-    let [a, b, c, d, e, f, g, h, length @ ..] = *frame;
-    (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u32::from_le_bytes(length) as usize)
+    let (mut hash, mut length) = ([0; 8], [0; 4]);
+    hash.copy_from_slice(&frame[..8]);
+    length.copy_from_slice(&frame[8..]);
+    (u64::from_le_bytes(hash), u32::from_le_bytes(length) as usize)
 }
 
 /// The records of a partition that are read one by one.

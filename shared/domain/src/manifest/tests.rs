@@ -11,7 +11,7 @@ fn the_redactions_of_an_export_have_a_number_and_a_length() {
             files: 1,
             resources: 1,
             bytes: 1,
-            withheld: std::collections::BTreeMap::new(),
+            withheld: BTreeMap::new(),
             ledger: None,
             redactions: Vec::new(),
         };
