@@ -117,7 +117,8 @@ impl World {
     pub fn with_links(text: &str, records: &Path) -> Self {
         let mut world = Self::of(text, records);
         if let Host::Here(here) = &mut world.host {
-            let hooked = hooked::Hooked { inner: Arc::new(here.platform.clone()), hook: Arc::new(links::Links) };
+            let hooked =
+                hooked::Hooked { inner: Arc::new(here.platform.clone()), hook: Arc::new(links::Links) };
             here.app = host(ehi::server::routers(&hooked).expect("its ports"), hooked.context());
         }
         world

@@ -35,7 +35,10 @@ const VERIFIED: usize = 100;
 /// The parameters of both routes.
 pub(crate) const FILTER: [Parameter; 7] = [
     Parameter::query("who", "Only entries of this actor, by id or user name"),
-    Parameter::query("patient", "Only entries about the record of this patient, or that show the patient in a list"),
+    Parameter::query(
+        "patient",
+        "Only entries about the record of this patient, or that show the patient in a list",
+    ),
     Parameter::query("action", "Only entries of this action, such as download"),
     Parameter::query("result", "Only entries with this result: success, refused or failed"),
     Parameter::query("from", "Only entries from this date or instant on"),

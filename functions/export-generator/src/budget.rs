@@ -141,7 +141,12 @@ impl Generator {
         }
     }
 
-    pub(crate) fn again(&self, delivery: &Delivery, error: &Error, pause: Option<jiff::SignedDuration>) -> Settled {
+    pub(crate) fn again(
+        &self,
+        delivery: &Delivery,
+        error: &Error,
+        pause: Option<jiff::SignedDuration>,
+    ) -> Settled {
         let pause = pause.unwrap_or_else(|| retries::pause(delivery.deliveries, &*self.random));
         let (task, deliveries) = (delivery.task.key(), delivery.deliveries);
         tracing::warn!(job.id = %delivery.task.job(), task, deliveries, wait.seconds = pause.as_secs(), error = %error, cause = error.causes(), "task failed; it will be tried again");

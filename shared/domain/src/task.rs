@@ -20,7 +20,9 @@ pub enum Task {
 impl Task {
     pub fn job(&self) -> &JobId {
         match self {
-            Self::Plan { job } | Self::Chunk { job, .. } | Self::Finish { job } | Self::Zip { job, .. } => job,
+            Self::Plan { job } | Self::Chunk { job, .. } | Self::Finish { job } | Self::Zip { job, .. } => {
+                job
+            }
         }
     }
 

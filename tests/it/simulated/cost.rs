@@ -125,14 +125,7 @@ async fn exported() -> Counted {
     approved(&world, &job).await;
     let (files, attachments) = downloaded(&world, &token, &job).await;
     let (after, requests) = (simulation.meter(Clone::clone), world.account().requests() - requests);
-    Counted {
-        before,
-        after,
-        requests,
-        entries: entries(&world).await - earlier,
-        files,
-        attachments,
-    }
+    Counted { before, after, requests, entries: entries(&world).await - earlier, files, attachments }
 }
 
 impl Counted {

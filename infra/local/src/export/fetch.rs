@@ -86,7 +86,7 @@ async fn fetch_file(
         return Err(Failure::new(format!("{name}: {failure}")));
     }
     let lines = read_lines(path, MAX_LINE, |line| attachments.collect(line))?;
-    Ok(FetchedFile { list: *list, check: expected.check(), bytes: bytes_of(path)?, lines, attachments })
+    Ok(FetchedFile { list, check: expected.check(), bytes: bytes_of(path)?, lines, attachments })
 }
 
 impl FetchedFile {
