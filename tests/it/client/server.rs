@@ -70,7 +70,7 @@ impl Script {
             let resource_type = name.split('.').next();
             let mut url = format!("http://{own}/files/{name}");
             if self.is_signed {
-                url += &format!("?signature={}", self.status_requests);
+                url = format!("{url}?signature={}", self.status_requests);
             }
             let mut entry = json!({ "type": resource_type, "url": url, "count": text.lines().count() });
             if self.has_hashes {

@@ -220,6 +220,7 @@ fn found(files: &[(&str, &str)]) -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
+#[expect(clippy::many_single_char_names, reason = "the names of modules")]
 fn circles_are_found() {
     let circle = |directory: &str, modules: &[&str]| {
         (directory.to_owned(), modules.iter().map(|&module| module.to_owned()).collect::<Vec<_>>())

@@ -158,11 +158,15 @@ proptest! {
         for step in &steps {
             match step {
                 Step::Load(resources) => {
-                    lakes.iter().for_each(|lake| lake.load(resources));
+                    for lake in &lakes {
+                        lake.load(resources);
+                    }
                     keep(&mut stays, resources);
                 }
                 Step::Delete(deleted) => {
-                    lakes.iter().for_each(|lake| lake.delete(deleted));
+                    for lake in &lakes {
+                        lake.delete(deleted);
+                    }
                     stays.retain(|key, _| !deleted.contains(key));
                 }
             }
