@@ -58,6 +58,27 @@ pub(crate) fn before_or_after(call: i64) -> Arc<Faults> {
     Faults::at(call, if call % 2 == 0 { Strike::Before } else { Strike::After })
 }
 
+/// Begins an export again and again, and stops its work each time at a later call of a port. Then the other workers finish it, and
+/// `check` gets the world, what `begin` returned, and the number of the call. Returns how often the work was stopped.
+pub(crate) async fn at_every_call<T>(
+    begin: impl AsyncFn() -> (World, T),
+    check: impl AsyncFn(&World, T, i64),
+) -> i64 {
+    let mut call = 0;
+    loop {
+        let (world, begun) = begin().await;
+        let faults = before_or_after(call);
+        work_until_struck(world.platform(), &faults).await;
+        if !faults.has_struck() {
+            return call;
+        }
+        world.advance(61);
+        world.work().await;
+        check(&world, begun, call).await;
+        call += 1;
+    }
+}
+
 /// Crashes at each call in turn; the export must be complete every time.
 async fn assert_survives(strike: Strike) {
     let expected = {

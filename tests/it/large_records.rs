@@ -6,7 +6,7 @@ use http::StatusCode;
 use tests::exports::{begin, new_export};
 use tests::{ANNA, World};
 
-use crate::crash::{before_or_after, counted, work_until_struck};
+use crate::crash::{at_every_call, counted};
 
 /// The record of every patient is large.
 const LARGE: &str = "sandbox = true\nlarge_record_bytes = 1";
@@ -37,23 +37,18 @@ async fn the_export_of_a_large_record_survives_a_crash_at_every_call() {
     let (expected, size) = export("sandbox = true").await;
     assert!(expected.len() > 50 && size.is_none(), "{} resources, {size:?}", expected.len());
     assert_eq!(export(LARGE).await, (expected.clone(), Some(SizeClass::Large)));
-    let mut crashes = 0;
-    for call in 0.. {
+    let begun = async || {
         let world = World::with(LARGE, &ehi::defaults::sample_records());
         let id = begin_anna(&world).await;
-        let faults = before_or_after(call);
-        work_until_struck(world.platform(), &faults).await;
-        if !faults.has_struck() {
-            break;
-        }
-        crashes += 1;
-        world.advance(61);
-        world.work().await;
+        (world, id)
+    };
+    let check = async |world: &World, id: JobId, call: i64| {
         let (token, job) = (world.token(ANNA).await, format!("/jobs/{id}"));
         assert_eq!(world.status(&token, &job).await.status, StatusCode::OK, "call {call}");
         assert_eq!(counted(&world.resources(&token, &job).await), expected, "call {call}");
-        assert_eq!(size_of(&world, &id).await, Some(SizeClass::Large), "call {call}");
-    }
+        assert_eq!(size_of(world, &id).await, Some(SizeClass::Large), "call {call}");
+    };
+    let crashes = at_every_call(begun, check).await;
     assert!(crashes > 15, "{crashes}");
 }
 

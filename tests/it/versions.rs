@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tests::{ANNA, World, reference, text};
 
-use crate::crash::{before_or_after, begin_everyone, work_until_struck};
+use crate::crash::{at_every_call, begin_everyone};
 use crate::supporting::{lake, of_patient};
 
 /// Returns a lake with the patient ann and these resources in her record.
@@ -212,20 +212,15 @@ async fn a_chunk_that_is_collected_again_survives_a_crash_at_every_call() {
     let resources =
         [json!({ "resourceType": "Patient", "id": ANNA }), version(1, "", None), version(2, "", None)];
     let lake = lake(&resources.map(|resource| of_patient(ANNA, resource)));
-    let mut crashes = 0;
-    for call in 0.. {
+    let begun = async || {
         let world = World::with("sandbox = true", lake.path());
         let job = begin_everyone(&world).await;
-        let faults = before_or_after(call);
-        work_until_struck(world.platform(), &faults).await;
-        if !faults.has_struck() {
-            break;
-        }
-        crashes += 1;
-        world.advance(61);
-        world.work().await;
+        (world, job)
+    };
+    let check = async |world: &World, job: String, call: i64| {
         let found = world.resources(&world.token(ANNA).await, &job).await;
         assert_eq!((versions(&found), found.len()), (vec!["2".to_owned()], 2), "call {call}");
-    }
+    };
+    let crashes = at_every_call(begun, check).await;
     assert!(crashes > 15, "{crashes}");
 }

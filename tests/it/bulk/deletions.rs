@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::{World, text};
 
 use super::{EVERYTHING, Lake, begin, exported, resources};
-use crate::crash::{before_or_after, work_until_struck};
+use crate::crash::at_every_call;
 use crate::supporting::{lake, of_patient, shared};
 
 /// Returns the requests in the Bundles of an export, each of which must occur once.
@@ -147,26 +147,21 @@ async fn the_manifest_of_a_running_export_lists_no_deletions() {
 #[tokio::test]
 async fn listing_the_deletions_again_survives_a_crash_at_every_call() {
     let directory = with_moved("ann", "bob");
-    let mut crashes = 0;
-    for call in 0.. {
+    let begun = async || {
         let world = World::with("sandbox = true\nchunk_bytes = 1", directory.path());
         let token = world.service("service", EVERYTHING).await;
         let status = begin(&world, &token, "/fhir/$export?_since=2024-01-01T00:00:00Z").await;
-        let faults = before_or_after(call);
-        work_until_struck(world.platform(), &faults).await;
-        if !faults.has_struck() {
-            break;
-        }
-        crashes += 1;
-        world.advance(61);
-        world.work().await;
+        (world, (token, status))
+    };
+    let check = async |world: &World, (token, status): (String, String), call: i64| {
         let manifest = world.get(&status).bearer(&token).send().await.json();
-        let listed = deleted(&world, &token, &manifest).await;
+        let listed = deleted(world, &token, &manifest).await;
         assert_eq!(listed, BTreeSet::from(["Observation/gone".to_owned()]), "call {call}");
-        let mut found = resources_of(&world, &token, &manifest).await;
+        let mut found = resources_of(world, &token, &manifest).await;
         found.sort();
         assert_eq!(found, ["Device/moved", "Observation/moved", "Observation/refers"], "call {call}");
-    }
+    };
+    let crashes = at_every_call(begun, check).await;
     assert!(crashes > 30, "{crashes}");
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tests::{World, reference, text};
 
 use super::{by_form, by_token};
-use crate::crash::{before_or_after, work_until_struck};
+use crate::crash::at_every_call;
 use crate::supporting::{lake, of_patient, shared};
 
 /// Returns a version of a Medication.
@@ -197,19 +197,13 @@ async fn a_comparison_survives_a_crash_at_every_call() {
     let versions = [medication(1, TIMES[1], "open"), medication(2, TIMES[0], "open")];
     let [_, versions] = in_files(versions);
     let lake = of_versions(&versions);
-    let mut crashes = 0;
-    for call in 0.. {
+    let begun = async || {
         let world = World::with("sandbox = true", lake.path());
         let token = world.service("service", "system/*.rs").await;
         let started = world.get("/fhir/$export").bearer(&token).send().await;
-        let faults = before_or_after(call);
-        work_until_struck(world.platform(), &faults).await;
-        if !faults.has_struck() {
-            break;
-        }
-        crashes += 1;
-        world.advance(61);
-        world.work().await;
+        (world, (token, started))
+    };
+    let check = async |world: &World, (token, started): (String, tests::TestResponse), call: i64| {
         let status = started.header("content-location");
         let manifest = world.get(status).bearer(&token).send().await.json();
         let mut found = Vec::new();
@@ -224,6 +218,7 @@ async fn a_comparison_survives_a_crash_at_every_call() {
         let job = status.split("/jobs/").nth(1).and_then(|rest| rest.split('/').next()).expect("a job");
         let left = world.platform().files().list(&format!("exports/{job}/")).await.expect("a list");
         assert!(left.iter().all(|name| !name.starts_with("versions-")), "call {call}: {left:?}");
-    }
+    };
+    let crashes = at_every_call(begun, check).await;
     assert!(crashes > 15, "{crashes}");
 }
