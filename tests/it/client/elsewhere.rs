@@ -13,9 +13,14 @@ use crate::program::printed;
 
 /// Runs an export with the token `secret`.
 async fn with_token(base: &str, out: &Path, directory: &Path) -> Output {
+    for_seconds("0", base, out, directory).await
+}
+
+/// Exports with a token, and with a time for retries.
+async fn for_seconds(retry_for: &str, base: &str, out: &Path, directory: &Path) -> Output {
     let token = directory.join("token");
     std::fs::write(&token, "secret").expect("written");
-    let mut command = command(base, out, &["--retry-for", "0", "--token-file"]);
+    let mut command = command(base, out, &["--retry-for", retry_for, "--token-file"]);
     command.arg(&token);
     tokio::task::spawn_blocking(move || command.output().expect("the program runs")).await.expect("no panic")
 }
@@ -171,6 +176,29 @@ async fn documents_that_the_fhir_server_cannot_send_are_named_and_the_export_is_
         std::fs::create_dir_all(out.join("attachments/good.part"))?;
     }
     assert_eq!(lock(&script).kick_offs.len(), 2);
+    Ok(())
+}
+
+/// They share the time for retries: otherwise thousands of them would wait one after another.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_do_not_arrive_share_the_time_for_retries() -> tests::Result {
+    let (script, base) = start().await;
+    let parent = tempfile::tempdir()?;
+    let names: Vec<_> = (10..30).map(|number| format!("document-{number}")).collect();
+    let media =
+        |name: &String| json!({ "resourceType": "Media", "content": { "url": format!("Binary/{name}") } });
+    add(&script, &names.iter().map(media).collect::<Vec<_>>());
+    lock(&script).refused.extend(names.iter().map(|name| (name.clone(), StatusCode::SERVICE_UNAVAILABLE)));
+    let output = for_seconds("2", &base, &parent.path().join("out"), parent.path()).await;
+    let text = printed(&output);
+    assert!(output.status.success() && text.contains("20 attachments are missing:"), "{text}");
+    let script = lock(&script);
+    let requests =
+        |name: &String| script.file_requests.iter().filter(|(path, _)| path.ends_with(name)).count();
+    let counts: Vec<_> = names.iter().map(requests).collect();
+    // Four are requested at the same time.
+    assert_eq!(counts.iter().filter(|count| **count > 1).count(), 4, "{counts:?}");
+    assert_eq!(counts.iter().filter(|count| **count == 1).count(), 16, "{counts:?}");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Downloads one file, resumes an interrupted download, and verifies the file.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::StatusCode;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
@@ -13,7 +14,7 @@ use super::follow::get;
 use super::page::page_text;
 use super::receive::{Coding, Part, coding};
 use super::response::{MAX_ERROR, beginning, error_of, is_gone, is_page};
-use super::retry::{self, Trouble};
+use super::retry::{self, Patience, Trouble};
 use super::signed_urls::SignedUrls;
 use super::smart::Session;
 use super::verify::{Check, Expected, Kind, verify};
@@ -59,6 +60,9 @@ pub(super) struct Downloads<'d> {
     pub(super) urls: Option<&'d SignedUrls<'d>>,
     /// Whether an earlier run may have downloaded the files.
     pub(super) is_resumed: bool,
+    /// Set when a document of a FHIR server did not arrive within the time for retries, and cleared when a file arrives. While it is
+    /// set, such documents are requested only once: otherwise thousands of them would wait one after another.
+    pub(super) is_failing: &'d AtomicBool,
 }
 
 /// The download of one file.
@@ -120,7 +124,8 @@ fn length(path: &Path) -> u64 {
 impl Download<'_> {
     /// Downloads and verifies the partial file.
     async fn run(&mut self) -> Result<(), Stopped> {
-        let mut attempts = self.downloads.session.patience.attempts();
+        let patience = self.patience();
+        let mut attempts = patience.attempts();
         let mut whole = 0;
         loop {
             let before = length(&self.part);
@@ -140,7 +145,10 @@ impl Download<'_> {
                     continue;
                 }
                 Ok(Piece::Complete) => match verify(&self.part, self.expected) {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => {
+                        self.downloads.is_failing.store(false, Ordering::Relaxed);
+                        return Ok(());
+                    }
                     Err(failure) => failure,
                 },
                 Ok(Piece::TooLarge(failure) | Piece::Changed(failure)) => failure,
@@ -148,7 +156,12 @@ impl Download<'_> {
                     if length(&self.part) > before {
                         attempts.progressed();
                     }
-                    attempts.pause(trouble).await.map_err(|trouble| self.given_up(trouble))?;
+                    if let Err(trouble) = attempts.pause(trouble).await {
+                        self.downloads
+                            .is_failing
+                            .fetch_or(trouble.kind == retry::Kind::Over, Ordering::Relaxed);
+                        return Err(self.given_up(trouble));
+                    }
                     continue;
                 }
             };
@@ -158,6 +171,20 @@ impl Download<'_> {
                 return Err(self.refused(failure));
             }
         }
+    }
+
+    /// Returns how long the next request may be repeated.
+    fn patience(&self) -> Patience {
+        let patience = &self.downloads.session.patience;
+        match self.is_optional() && self.downloads.is_failing.load(Ordering::Relaxed) {
+            true => patience.once(),
+            false => patience.clone(),
+        }
+    }
+
+    /// Returns whether the export is complete without the file.
+    fn is_optional(&self) -> bool {
+        matches!(self.expected.kind, Kind::Attachment { is_of_export: false, .. })
     }
 
     /// Returns what follows from a failure after which the file is not requested again.
@@ -170,10 +197,7 @@ impl Download<'_> {
 
     /// Returns what follows from a file that is not the expected one, or that the server refuses.
     fn refused(&self, failure: Failure) -> Stopped {
-        match self.expected.kind {
-            Kind::Attachment { is_of_export: false, .. } => Stopped::Missing(failure),
-            Kind::Attachment { .. } | Kind::Resources { .. } => Stopped::Failed(failure),
-        }
+        if self.is_optional() { Stopped::Missing(failure) } else { Stopped::Failed(failure) }
     }
 
     /// Gets another URL of the file after the server has refused the last one.
@@ -334,7 +358,8 @@ impl Download<'_> {
                 None => request,
             }
         };
-        get(self.downloads.session, &self.url, self.expected.with_token, &with_headers).await
+        get(self.downloads.session, &self.patience(), &self.url, self.expected.with_token, &with_headers)
+            .await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::stream::{self, StreamExt};
 use indicatif::ProgressBar;
@@ -40,7 +41,8 @@ pub(crate) async fn fetch(
     progress.set_position(0);
     progress.set_length(wanted.iter().filter_map(|file| file.expected.size).sum());
     let urls = manifest.first().map(|first| SignedUrls::new(session, first.url().clone(), &wanted));
-    let downloads = Downloads { session, progress, urls: urls.as_ref(), is_resumed };
+    let is_failing = AtomicBool::new(false);
+    let downloads = Downloads { session, progress, urls: urls.as_ref(), is_resumed, is_failing: &is_failing };
     let servers = Arc::new(file_servers(&wanted));
     let mut attachments = Attachments::new(base, &servers);
     let mut fetched = stream::iter(wanted)

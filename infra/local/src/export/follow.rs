@@ -5,7 +5,7 @@ use reqwest::{RequestBuilder, Response};
 use url::Url;
 
 use super::response::{redirect_target, resolve};
-use super::retry::{Repeat, Trouble};
+use super::retry::{Patience, Repeat, Trouble};
 use super::smart::Session;
 use crate::Failure;
 
@@ -15,6 +15,7 @@ const MAX_REDIRECTS: usize = 5;
 /// Requests a file, and follows redirects. The token is sent to the origin of the URL only, also after a redirect back to it.
 pub(super) async fn get(
     session: &Session,
+    patience: &Patience,
     url: &Url,
     mut with_token: bool,
     prepare: &impl Fn(RequestBuilder) -> RequestBuilder,
@@ -22,8 +23,11 @@ pub(super) async fn get(
     let mut at = url.clone();
     for _ in 0..=MAX_REDIRECTS {
         let response = match with_token {
-            true => session.send(Method::GET, at.as_str(), prepare).await?,
-            false => without_token(session, &at, prepare).await?,
+            true => {
+                let request = async || session.attempt(&Method::GET, at.as_str(), prepare).await;
+                patience.send(Repeat::Safe, request).await?
+            }
+            false => without_token(session, patience, &at, prepare).await?,
         };
         let Some(target) = redirect_target(&response) else { return Ok(response) };
         let target = resolve(&at, &target).map_err(Trouble::of_server)?;
@@ -39,6 +43,7 @@ pub(super) async fn get(
 /// Requests a URL without the token. Object stores refuse a signed URL if the request also has a token.
 pub(super) async fn without_token(
     session: &Session,
+    patience: &Patience,
     url: &Url,
     prepare: &impl Fn(RequestBuilder) -> RequestBuilder,
 ) -> Result<Response, Trouble> {
@@ -46,7 +51,7 @@ pub(super) async fn without_token(
         let request = prepare(session.client.get(url.clone()));
         request.send().await.map_err(Trouble::of_transport)
     };
-    session.patience.send(Repeat::Safe, request).await
+    patience.send(Repeat::Safe, request).await
 }
 
 /// Returns a URL without its query, which may be a signature.

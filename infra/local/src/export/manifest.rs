@@ -97,7 +97,7 @@ pub(super) async fn all_pages(session: &Session, first: ManifestPage) -> Result<
         }
         let response = match pages.last().is_some_and(|page| page.sends_token_to_page(&next, trusted)) {
             true => session.send(Method::GET, next.as_str(), |request| request).await?,
-            false => without_token(session, &next, &|request| request).await?,
+            false => without_token(session, &session.patience, &next, &|request| request).await?,
         };
         pages.push(ManifestPage::read(succeeded(response).await?).await?);
     }

@@ -24,8 +24,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) enum Kind {
     /// No other request helps: for example, a file cannot be written, or the server does not renew the token.
     Fatal,
-    /// The same request would fail again, or the time for retries is over.
+    /// The same request would fail again.
     Final,
+    /// The time for retries is over.
+    Over,
     /// The server did not handle the request, so it may be sent again.
     Refused,
     /// The server may have handled the request, so it may be sent again only if handling it twice is safe.
@@ -94,6 +96,11 @@ impl Patience {
         Self { limit, progress }
     }
 
+    /// Returns a value that permits no repetition.
+    pub(crate) fn once(&self) -> Self {
+        Self::new(Duration::ZERO, self.progress.clone())
+    }
+
     /// Returns a value that permits no repetition, for requests for which a person waits.
     pub(crate) fn none() -> Self {
         Self::new(Duration::ZERO, ProgressBar::hidden())
@@ -149,16 +156,16 @@ impl Attempts<'_> {
     ///
     /// # Errors
     ///
-    /// The failure itself, if no attempt follows. Its kind is [`Kind::Fatal`] or [`Kind::Final`].
+    /// The failure itself, if no attempt follows. Its kind is [`Kind::Fatal`], [`Kind::Final`] or [`Kind::Over`].
     pub(crate) async fn pause(&mut self, trouble: Trouble) -> Result<(), Trouble> {
-        if matches!(trouble.kind, Kind::Fatal | Kind::Final) {
+        if matches!(trouble.kind, Kind::Fatal | Kind::Final | Kind::Over) {
             return Err(trouble);
         }
         let pause = self.pauses.next().unwrap_or(LONGEST_PAUSE).max(trouble.retry_after.unwrap_or_default());
         let is_first = self.since.is_none();
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed().saturating_add(pause) > self.patience.limit {
-            return Err(Trouble::of_server(trouble.failure));
+            return Err(Trouble { kind: Kind::Over, ..trouble });
         }
         let text = format!("{}; trying again in {:.0?}", trouble.failure, pause);
         if is_first {

@@ -11,7 +11,7 @@ async fn a_pause_that_is_too_long_ends_the_attempts() {
     };
     for _ in 0..2 {
         let trouble = attempts.pause(trouble()).await.expect_err("too long");
-        assert_eq!((trouble.failure.to_string().as_str(), trouble.kind), ("busy", Kind::Final));
+        assert_eq!((trouble.failure.to_string().as_str(), trouble.kind), ("busy", Kind::Over));
     }
     let fatal = attempts.pause(Failure::new("full").into()).await.expect_err("fatal");
     assert_eq!((fatal.failure.to_string().as_str(), fatal.kind), ("full", Kind::Fatal));
