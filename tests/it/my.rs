@@ -15,8 +15,12 @@ pub(crate) mod zip;
 
 use http::StatusCode;
 use tests::{TestResponse, World};
+use tokio::sync::Mutex;
 
 use crate::browsing::Browser;
+
+/// A patient has one form without an app, and the stories of a deployment share their patients: one story fills it in at a time.
+static ASKING: Mutex<()> = Mutex::const_new(());
 
 /// Signs a patient in on the way to a page. The response has the cookie.
 pub(crate) async fn signed_in(world: &World, patient: &str) -> TestResponse {
@@ -38,7 +42,10 @@ pub(crate) async fn requested_copy(world: &World, session: &TestResponse, topics
     let list = page(world, session, "/my").await;
     let ask = list.split("class=\"button\" href=\"").nth(1).expect("a button");
     let ask = ask.split('"').next().unwrap_or_default();
-    let location = filled_in(world, session, ask, topics).await;
+    let location = {
+        let _alone = ASKING.lock().await;
+        filled_in(world, session, ask, topics).await
+    };
     let copy = location.strip_prefix(tests::BASE_URL).expect("a URL of this server").to_owned();
     copy.strip_suffix("?said=sent").unwrap_or_else(|| panic!("{copy}")).to_owned()
 }
