@@ -27,17 +27,7 @@ impl Generator {
             files: &*self.files,
             page: StoredManifest { transaction_time: running.transaction_time, files: Vec::new() },
             names: Names::default(),
-            summary: ExportTotals {
-                transaction_time: running.transaction_time,
-                manifest: manifest_prefix(id, &self.random.attempt()),
-                pages: 0,
-                files: 0,
-                resources: 0,
-                bytes: 0,
-                withheld: [].into(),
-                ledger: None,
-                redactions: Vec::new(),
-            },
+            summary: ExportTotals::new(running.transaction_time, manifest_prefix(id, &self.random.attempt())),
         };
         let mut balance = Balance::new();
         let mut chunks = 0;

@@ -68,6 +68,21 @@ pub struct ExportTotals {
 }
 
 impl ExportTotals {
+    /// Returns the totals of an export that has no page and no file yet. `manifest` is the prefix of its pages in the store.
+    pub fn new(transaction_time: Timestamp, manifest: String) -> Self {
+        Self {
+            transaction_time,
+            manifest,
+            pages: 0,
+            files: 0,
+            resources: 0,
+            bytes: 0,
+            withheld: BTreeMap::new(),
+            ledger: None,
+            redactions: Vec::new(),
+        }
+    }
+
     /// Returns the key of a page in the store.
     pub fn page_key(&self, page: u32) -> String {
         format!("{}{page}.json", self.manifest)

@@ -4,17 +4,7 @@ use crate::redaction::MAX_REASON;
 #[test]
 fn the_redactions_of_an_export_have_a_number_and_a_length() {
     let full_at = |reason: &str| {
-        let mut totals = ExportTotals {
-            transaction_time: Timestamp::UNIX_EPOCH,
-            manifest: String::new(),
-            pages: 1,
-            files: 1,
-            resources: 1,
-            bytes: 1,
-            withheld: BTreeMap::new(),
-            ledger: None,
-            redactions: Vec::new(),
-        };
+        let mut totals = ExportTotals::new(Timestamp::UNIX_EPOCH, String::new());
         let redaction = Redaction {
             what: Redacted::Document { name: "x".to_owned() },
             reason: reason.to_owned(),

@@ -39,18 +39,7 @@ fn awaiting(review: bool) -> Job {
 }
 
 fn summary(at: Timestamp) -> ExportTotals {
-    let manifest = String::new();
-    ExportTotals {
-        transaction_time: at,
-        manifest,
-        pages: 1,
-        files: 0,
-        resources: 0,
-        bytes: 0,
-        withheld: [].into(),
-        ledger: None,
-        redactions: Vec::new(),
-    }
+    ExportTotals { pages: 1, ..ExportTotals::new(at, String::new()) }
 }
 
 /// Returns a job in review.
