@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::ports::queue::{Inbox, NoDeadline};
+use domain::ports::queue::{Inbox, NoDeadline, Worker};
 use http::StatusCode;
 use jiff::SignedDuration;
 use local::Local;
@@ -30,6 +30,11 @@ pub(crate) async fn begin_everyone(world: &World) -> String {
 /// Works until the fault strikes or no work is left. A process that dies acknowledges nothing.
 pub(crate) async fn work_until_struck(platform: &Local, faults: &Arc<Faults>) {
     let worker = export_generator::worker(&Faulty::new(platform.clone(), faults.clone())).expect("its ports");
+    worker_until_struck(&*worker, platform, faults).await;
+}
+
+/// Like [`work_until_struck`], with a worker that has these faults.
+pub(crate) async fn worker_until_struck(worker: &dyn Worker, platform: &Local, faults: &Faults) {
     let inbox = platform.inbox();
     while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue responds")
     {

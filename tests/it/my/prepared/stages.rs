@@ -1,7 +1,5 @@
 //! The stages of a ZIP, and workers that die, or that work at the same time.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest;
 use domain::clock::hex;
 use domain::ports::queue::{Deadline, Inbox, NoDeadline, Settled};
@@ -10,6 +8,7 @@ use jiff::SignedDuration;
 use tests::faults::{Faults, Faulty, Strike};
 
 use super::{Copy, Over, STAGES};
+use crate::crash::worker_until_struck;
 use crate::documents::SOMEBODY;
 use crate::my::zip::{unzipped, with_documents};
 
@@ -45,22 +44,6 @@ async fn a_zip_in_stages_of_any_size_is_the_zip_that_is_made_in_one_go() {
     assert!(tasks > 10, "{tasks} tasks");
 }
 
-/// Works until the fault strikes or no work is left. A process that dies acknowledges nothing.
-async fn work_until_struck(copy: &Copy, faults: &Arc<Faults>) {
-    let platform = copy.world.platform();
-    let worker = worker_with(&Faulty::new(platform.clone(), faults.clone()), STAGES).expect("its ports");
-    let inbox = platform.inbox();
-    while let Some(delivery) = inbox.receive(SignedDuration::from_secs(60)).await.expect("the queue responds")
-    {
-        let done = worker.handle(&delivery.task, &NoDeadline).await;
-        if faults.has_struck() {
-            return;
-        }
-        done.expect("nothing fails before the fault");
-        inbox.acknowledge(&delivery).await.expect("acknowledged");
-    }
-}
-
 /// A worker dies at each of its calls in turn. The next one continues, and exactly one whole ZIP appears.
 async fn assert_survives(strike: Strike) {
     let directory = with_documents(2);
@@ -70,8 +53,9 @@ async fn assert_survives(strike: Strike) {
     for call in 0.. {
         copy.files().remove_prefix(&format!("{}zip/", copy.prefix())).await.expect("removed");
         copy.ask().await;
-        let faults = Faults::at(call, strike);
-        work_until_struck(&copy, &faults).await;
+        let (platform, faults) = (copy.world.platform(), Faults::at(call, strike));
+        let worker = worker_with(&Faulty::new(platform.clone(), faults.clone()), STAGES).expect("its ports");
+        worker_until_struck(&*worker, platform, &faults).await;
         if !faults.has_struck() {
             break;
         }
