@@ -91,6 +91,8 @@ use domain::task::Task;
 use platform::Platform;
 use settings::Settings;
 
+use self::zip::Asked;
+
 /// Returns the worker of a platform.
 pub fn worker(platform: &(impl Platform + ?Sized)) -> Result<Arc<dyn Worker>> {
     worker_with(platform, Limits::default())
@@ -130,13 +132,13 @@ impl Worker for Generator {
             Task::Plan { job } => self.plan(job, deadline).await,
             Task::Chunk { job, chunk } => self.run_chunk(job, *chunk, deadline).await,
             Task::Finish { job } => self.finish(job).await,
-            Task::Zip { job, language } => self.zip(job, language, deadline).await,
+            Task::Zip { job, language, run } => self.zip(Asked { job, language, run }, deadline).await,
         }
     }
 
     async fn admit(&self, delivery: &Delivery) -> Option<Settled> {
         match &delivery.task {
-            Task::Zip { job, language } => self.count_zip((job, language), delivery).await,
+            Task::Zip { job, language, run } => self.count_zip(Asked { job, language, run }, delivery).await,
             _ => self.count_delivery(delivery).await,
         }
     }
@@ -146,8 +148,8 @@ impl Worker for Generator {
             // Each stage clears the failures.
             (Ok(()), Task::Zip { .. }) => Settled::Done,
             (Ok(()), _) => self.succeeded(delivery).await,
-            (Err(error), Task::Zip { job, language }) => {
-                self.zip_failed((job, language), delivery, &error).await
+            (Err(error), Task::Zip { job, language, run }) => {
+                self.zip_failed(Asked { job, language, run }, delivery, &error).await
             }
             (Err(error), _) => self.failed(delivery, &error).await,
         }
@@ -156,7 +158,9 @@ impl Worker for Generator {
     async fn bury(&self, task: &Task, diagnostics: &str) -> Result<()> {
         let reason = Error::internal("the task reached its maximum number of deliveries");
         let buried = match task {
-            Task::Zip { job, language } => self.bury_zip(job, language, &reason, diagnostics).await,
+            Task::Zip { job, language, run } => {
+                self.bury_zip(Asked { job, language, run }, &reason, diagnostics).await
+            }
             _ => self.fail_job(task, &reason, None, diagnostics).await,
         };
         match buried {

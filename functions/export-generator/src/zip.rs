@@ -15,6 +15,27 @@ use words::Language;
 
 use crate::Generator;
 
+/// What a task for a ZIP names.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'t> {
+    pub(crate) job: &'t JobId,
+    pub(crate) language: &'t str,
+    pub(crate) run: &'t str,
+}
+
+impl Asked<'_> {
+    /// Returns the place of the ZIP. `None` if this version does not know the language: a later version of the server may have others, and its
+    /// workers get the task too.
+    fn place(self) -> Option<ZipPlace> {
+        Language::of_tag(self.language).map(|language| ZipPlace::new(self.job, language))
+    }
+
+    /// Returns whether the ZIP is being made for this request, and not for a later one.
+    fn is_preparing(self, preparation: &Preparation) -> bool {
+        preparation.run == self.run && matches!(preparation.progress, Progress::Preparing(_))
+    }
+}
+
 /// What a task for a ZIP has read at its beginning.
 struct Work {
     place: ZipPlace,
@@ -54,10 +75,8 @@ impl Work {
 }
 
 impl Generator {
-    pub(crate) async fn zip(&self, id: &JobId, language: &str, deadline: &dyn Deadline) -> Result<()> {
-        // A later version of the server may have other languages, and its workers get the task too.
-        let Some(language) = Language::of_tag(language) else { return Ok(()) };
-        let place = ZipPlace::new(id, language);
+    pub(crate) async fn zip(&self, of: Asked<'_>, deadline: &dyn Deadline) -> Result<()> {
+        let (id, Some(place)) = (of.job, of.place()) else { return Ok(()) };
         let Some(plan) = self.zip_plan(id).await? else { return self.remove_zips(id).await };
         let Some(asked) = place.read(&*self.files).await? else { return Ok(()) };
         let texts = asked.preparation.texts;
@@ -69,22 +88,26 @@ impl Generator {
         // The copy may be deleted meanwhile.
         while self.is_complete(id).await? {
             let Some(known) = work.place.read(&*self.files).await? else { return Ok(()) };
+            if known.preparation.run != of.run {
+                return Ok(());
+            }
             match work.next(&known.preparation, has_worked, up()) {
                 Next::Stage(checkpoint) => self.zip_stage(&work, &known, checkpoint, &up).await?,
                 Next::Join(checkpoint) => {
                     work.maker.join(checkpoint, &*self.joiner, &work.place.key()).await?;
                     let ready = known.preparation.after(Progress::Ready, self.clock.now());
                     if work.place.swap(&*self.files, Some(&known), &ready).await? {
-                        tracing::info!(job.id = %id, bytes = ready.bytes, language = language.tag(), "a ZIP is ready");
+                        tracing::info!(job.id = %id, bytes = ready.bytes, language = of.language, "a ZIP is ready");
                     }
                 }
                 Next::Begin => {
                     let (plan, texts) = (&work.maker.plan, work.texts.clone());
-                    let begun = Preparation::begin(plan, texts, None, self.clock.now());
+                    let run = known.preparation.run.clone();
+                    let begun = Preparation::begin(plan, texts, None, self.clock.now(), run);
                     work.place.swap(&*self.files, Some(&known), &begun).await?;
                 }
-                Next::Leave => return self.queue.send(&group, &[work.place.task()]).await,
-                Next::End => return self.files.remove_prefix(&work.place.segments()).await,
+                Next::Leave => return self.queue.send(&group, &[work.place.task(of.run)]).await,
+                Next::End => return self.end_run(&work.place, &known.preparation).await,
             }
             has_worked = true;
         }
@@ -99,7 +122,7 @@ impl Generator {
         checkpoint: &Checkpoint,
         up: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<()> {
-        let prefix = work.place.segment(checkpoint.stages(), &self.random.attempt());
+        let prefix = work.place.segment(&known.preparation.run, checkpoint.stages(), &self.random.attempt());
         let written = match work.maker.stage(checkpoint, prefix.clone(), &work.limits, up).await {
             Ok(written) => written,
             Err(error) => return self.discard_attempt(&prefix, error).await,
@@ -108,6 +131,16 @@ impl Generator {
         if work.place.swap(&*self.files, Some(known), &next).await? {
             return Ok(());
         }
+        self.files.remove_prefix(&prefix).await
+    }
+
+    /// Removes the segments that are not needed any more. After a failure the patient may have asked for another run already; a ZIP that is
+    /// ready is not made again.
+    async fn end_run(&self, place: &ZipPlace, preparation: &Preparation) -> Result<()> {
+        let prefix = match preparation.progress {
+            Progress::Ready => place.all_segments(),
+            Progress::Failed | Progress::Preparing(_) => place.segments(&preparation.run),
+        };
         self.files.remove_prefix(&prefix).await
     }
 

@@ -38,6 +38,9 @@ pub enum Progress {
 pub struct Preparation {
     /// [`Plan::fingerprint`] of the copy.
     pub contents: String,
+    /// The name of the patient's last request for the ZIP. Only its tasks change the state, and their segments have a prefix of their own, so
+    /// that the end of an earlier run ends and removes nothing of the next.
+    pub run: String,
     /// The bytes of the copy.
     pub bytes: u64,
     pub texts: Texts,
@@ -53,19 +56,16 @@ pub struct Preparation {
 
 impl Preparation {
     /// Returns the state of a ZIP that is asked for now. It continues where an earlier task for the same content was lost.
-    pub fn begin(plan: &Plan, texts: Texts, earlier: Option<&Self>, now: Timestamp) -> Self {
+    pub fn begin(plan: &Plan, texts: Texts, earlier: Option<&Self>, now: Timestamp, run: String) -> Self {
         let contents = plan.fingerprint();
-        let checkpoint = match earlier {
-            Some(earlier) if earlier.contents == contents && earlier.texts == texts => {
-                match &earlier.progress {
-                    Progress::Preparing(checkpoint) => checkpoint.clone(),
-                    Progress::Ready | Progress::Failed => Checkpoint::default(),
-                }
-            }
+        let is_same = |earlier: &&Self| earlier.contents == contents && earlier.texts == texts;
+        let checkpoint = match earlier.filter(is_same).map(|earlier| &earlier.progress) {
+            Some(Progress::Preparing(checkpoint)) => checkpoint.clone(),
             _ => Checkpoint::default(),
         };
         Self {
             contents,
+            run,
             bytes: plan.bytes(),
             texts,
             changed_at: now,
@@ -136,19 +136,24 @@ impl ZipPlace {
         self.key_of(&format!("copy-{}.zip", self.language.tag()))
     }
 
-    /// The prefix of the segments.
-    pub fn segments(&self) -> String {
+    /// The prefix of the segments of all runs.
+    pub fn all_segments(&self) -> String {
         self.key_of(&format!("{}/", self.language.tag()))
     }
 
-    /// The prefix of the segment of one attempt at a stage.
-    pub fn segment(&self, number: usize, attempt: &Attempt) -> String {
-        format!("{}{number:06}-{attempt}/", self.segments())
+    /// The prefix of the segments of a run.
+    pub fn segments(&self, run: &str) -> String {
+        format!("{}{run}/", self.all_segments())
     }
 
-    /// The task that makes the ZIP.
-    pub fn task(&self) -> Task {
-        Task::Zip { job: self.job.clone(), language: self.language.tag().to_owned() }
+    /// The prefix of the segment of one attempt at a stage.
+    pub fn segment(&self, run: &str, number: usize, attempt: &Attempt) -> String {
+        format!("{}{number:06}-{attempt}/", self.segments(run))
+    }
+
+    /// The task of a run.
+    pub fn task(&self, run: &str) -> Task {
+        Task::Zip { job: self.job.clone(), language: self.language.tag().to_owned(), run: run.to_owned() }
     }
 
     fn state(&self) -> String {

@@ -13,8 +13,9 @@ pub enum Task {
     Chunk { job: JobId, chunk: ChunkId },
     /// Exports the resources to which the chunks refer, and writes the manifest.
     Finish { job: JobId },
-    /// Makes the ZIP of a patient's copy in a language, in stages.
-    Zip { job: JobId, language: String },
+    /// Makes the ZIP of a patient's copy in a language, in stages. `run` names the request of the patient for it: the task of an earlier one
+    /// changes nothing.
+    Zip { job: JobId, language: String, run: String },
 }
 
 impl Task {

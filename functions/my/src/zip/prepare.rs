@@ -156,9 +156,9 @@ impl My {
                 return Ok(());
             }
             let texts = Texts::of(plan, &words, &self.settings);
-            let begun = Preparation::begin(plan, texts, earlier, now);
+            let begun = Preparation::begin(plan, texts, earlier, now, self.random.attempt().to_string());
             if place.swap(&*self.files, known.as_ref(), &begun).await? {
-                let sent = self.queue.send(&plan.group(), &[place.task()]).await;
+                let sent = self.queue.send(&plan.group(), &[place.task(&begun.run)]).await;
                 if sent.is_err() {
                     // The next click asks again.
                     let forget =

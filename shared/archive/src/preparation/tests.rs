@@ -7,6 +7,7 @@ fn preparing(copied: u64) -> Preparation {
     checkpoint.position.copied = copied;
     Preparation {
         contents: "contents".to_owned(),
+        run: "run".to_owned(),
         bytes: 1_000,
         texts: serde_json::from_value(json!({
             "language": "en", "title": "", "modified": "2026-01-02T03:04:05", "documentationUrl": "",

@@ -5,11 +5,13 @@ use domain::clock::hex;
 use domain::ports::queue::{Deadline, Inbox, NoDeadline, Settled};
 use export_generator::{Limits, worker_with};
 use jiff::SignedDuration;
+use tests::ANNA;
 use tests::faults::{Faults, Faulty, Strike};
 
 use super::{Copy, Over, STAGES};
 use crate::crash::worker_until_struck;
 use crate::documents::SOMEBODY;
+use crate::my::signed_in;
 use crate::my::zip::{unzipped, with_documents};
 
 /// The digest and the number of stages of a ZIP that is made in stages of this size.
@@ -116,4 +118,44 @@ async fn the_names_in_the_zip_are_those_of_the_copy() {
     let attachments = files.keys().filter(|name| name.starts_with("attachments/")).count();
     assert_eq!(attachments, 3, "{:?}", files.keys());
     assert!(files.contains_key("data/Patient.ndjson"), "{:?}", files.keys());
+}
+
+/// A lost task may become a dead letter after the patient has asked again.
+#[tokio::test]
+async fn a_dead_letter_ends_no_zip_that_another_task_makes() {
+    let copy = Copy::of_anna().await;
+    let (worker, inbox) = (copy.worker(STAGES), copy.world.platform().inbox());
+    copy.ask().await;
+    let lost = inbox.receive(SignedDuration::from_secs(60)).await.expect("a result").expect("a task");
+    inbox.acknowledge(&lost).await.expect("acknowledged");
+    copy.world.advance(20 * 60);
+    let session = signed_in(&copy.world, ANNA).await;
+    let copy = Copy { session, ..copy };
+    copy.ask().await;
+    assert!(ehi::worker::step(&*inbox, &*worker, &Over).await.expect("a stage"));
+    let bury = async || worker.bury(&lost.task, &lost.diagnostics()).await.expect("recorded");
+    bury().await;
+    assert!(copy.shown().await.contains("Being prepared"), "{}", copy.shown().await);
+    assert_eq!(worker.settle(&lost, Err(domain::error::Error::internal("late"))).await, Settled::Done);
+    worker.handle(&lost.task, &NoDeadline).await.expect("nothing is left to do");
+    assert!(copy.shown().await.contains("Being prepared"), "{}", copy.shown().await);
+    copy.work_with(&*worker, &NoDeadline).await;
+    assert!(copy.linked().await == copy.in_one_go().await);
+}
+
+/// A worker may end a run after the patient has asked for the next one: they share no files.
+#[tokio::test]
+async fn each_run_has_segments_of_its_own() {
+    let copy = Copy::of_anna().await;
+    let (worker, inbox) = (copy.worker(STAGES), copy.world.platform().inbox());
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        copy.ask().await;
+        assert!(ehi::worker::step(&*inbox, &*worker, &Over).await.expect("a stage"));
+        runs.extend(copy.files().list(&format!("{}zip/en/", copy.prefix())).await.expect("a list"));
+        let next = inbox.receive(SignedDuration::from_secs(60)).await.expect("a result").expect("a task");
+        inbox.acknowledge(&next).await.expect("acknowledged");
+        worker.bury(&next.task, &next.diagnostics()).await.expect("recorded");
+    }
+    assert!(runs.len() == 2 && runs[0] != runs[1], "{runs:?}");
 }
