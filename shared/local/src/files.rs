@@ -153,15 +153,18 @@ impl Joiner for LocalFiles {
     }
 }
 
-/// Writes the files one after the other into a new file, which then gets the name.
+/// Writes the files one after the other into a new file, which then gets the name. Each call has a new file of its own, because two
+/// workers may join the same files at once.
 fn joined(path: &Path, parts: &[PathBuf]) -> Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    let Created { mut file, directories } = created(None, &unfinished)?;
+    let directory = path.parent().ok_or_else(|| Error::internal("a storage key has no directory"))?;
+    let mut directories = private::directory_to_sync(directory)?;
+    directories.push(directory.to_owned());
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
     for part in parts {
-        std::io::copy(&mut File::open(part)?, &mut file)?;
+        std::io::copy(&mut File::open(part)?, file.as_file_mut())?;
     }
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|problem| problem.error)?;
     for directory in directories {
         File::open(directory)?.sync_all()?;
     }
