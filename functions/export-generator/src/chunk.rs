@@ -157,6 +157,8 @@ impl Generator {
                 export.versions.check()?;
             }
             Work::Groups => {
+                // The deletions of Groups are listed by another chunk: a Group that exists again must not be among them.
+                export.tombstones = self.tombstones(running, export.filter, &BTreeSet::new()).await?;
                 let parts = records.area(Area::Groups).await?;
                 let lists = ListsOfFiles::open(&*self.files, running.shared_versions.as_deref()).await?;
                 area::export(export, records, Area::Groups, &parts, &lists).await?;

@@ -121,6 +121,28 @@ async fn a_resource_that_moved_to_another_chunk_is_exported_and_not_deleted() {
     }
 }
 
+/// A Group was deleted and created again. Its chunk and that of the deletions are two.
+#[tokio::test]
+async fn a_group_that_exists_again_is_not_deleted() {
+    let member = [json!({ "entity": { "reference": "Patient/ann" } })];
+    let group = json!({ "resourceType": "Group", "id": "again", "type": "person", "actual": true, "member": member,
+        "meta": { "lastUpdated": "2025-06-02" } });
+    let mut resources = vec![
+        of_patient("ann", json!({ "resourceType": "Patient", "id": "ann", "meta": { "lastUpdated": "2020-01-01" } })),
+        ("Group/again.json".to_owned(), group),
+    ];
+    for id in ["again", "gone"] {
+        let line = json!({ "resourceType": "Group", "id": id, "deleted": "2025-06-01" });
+        resources.push(("deleted/all.ndjson".to_owned(), line));
+    }
+    let directory = lake(&resources);
+    let world = World::with("sandbox = true", directory.path());
+    let token = world.service("service", EVERYTHING).await;
+    let manifest = exported(&world, &token, "/fhir/$export?_since=2024-01-01T00:00:00Z").await;
+    assert_eq!(deleted(&world, &token, &manifest).await, BTreeSet::from(["Group/gone".to_owned()]));
+    assert_eq!(resources_of(&world, &token, &manifest).await, ["Group/again"]);
+}
+
 /// A page that a client has read does not change, so the deletions are on a page of the end.
 #[tokio::test]
 async fn the_manifest_of_a_running_export_lists_no_deletions() {
