@@ -63,9 +63,9 @@ impl Cut {
 }
 
 impl Filled {
-    /// Returns the number of stored bytes.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Returns whether it is one record of more than `limit` stored bytes. A chunk of several patients can end after any of them.
+    pub(crate) fn is_record_above(&self, limit: u64) -> bool {
+        self.patients.len() == 1 && self.bytes > limit
     }
 
     fn is_empty(&self) -> bool {

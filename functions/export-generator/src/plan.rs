@@ -219,9 +219,8 @@ impl Planner<'_> {
                 let entry = walk.next(&*generator.records).await?;
                 let is_last = entry.is_none();
                 for full in cut.add(entry) {
-                    if self.group.size == SizeClass::Small
-                        && full.bytes() > generator.settings.large_record_bytes
-                    {
+                    let limit = generator.settings.large_record_bytes;
+                    if self.group.size == SizeClass::Small && full.is_record_above(limit) {
                         return Ok(Planned::TooLarge);
                     }
                     if self.chunks.len() == MAX_APPENDED && self.append(Plan::Continues).await?.is_none() {
@@ -260,9 +259,16 @@ impl Planner<'_> {
         // The chunks of these files need the comparison, and an interrupted plan has made it before it appended the first of them.
         let is_begun =
             last.is_some_and(|last| matches!(last, Work::Shared(_) | Work::Groups | Work::Deleted));
-        if !is_begun && !self.generator.compare_outside(self.running, &outside, deadline).await? {
-            let task = Task::Plan { job: self.id.clone() };
-            return self.generator.queue.send(self.group, &[task]).await.map(|()| Planned::Done);
+        if !is_begun {
+            let compares = outside.iter().any(|(work, _)| matches!(work, Work::Shared(_) | Work::Groups));
+            // Workers export the patients meanwhile, because the comparison can take several invocations.
+            if compares && !self.chunks.is_empty() && self.append(Plan::Continues).await?.is_none() {
+                return Ok(Planned::Overtaken);
+            }
+            if !self.generator.compare_outside(self.running, &outside, deadline).await? {
+                let task = Task::Plan { job: self.id.clone() };
+                return self.generator.queue.send(self.group, &[task]).await.map(|()| Planned::Done);
+            }
         }
         for (work, bytes) in
             outside.into_iter().filter(|(work, _)| last.is_none_or(|last| is_behind(work, last)))
