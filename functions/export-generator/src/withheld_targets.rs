@@ -18,10 +18,11 @@ const MAX_TARGETS: usize = 1_000;
 /// The number of targets that are fetched at once.
 const AT_ONCE: usize = 200;
 
-/// The targets that are withheld.
+/// The targets whose labels were read.
 #[derive(Default)]
 pub(crate) struct WithheldTargets {
-    refused: HashMap<String, Refusal>,
+    /// The refusal of each target that is withheld; `None` for the others, which are not read again.
+    known: HashMap<String, Option<Refusal>>,
     /// The Provenance resources that have more than [`MAX_TARGETS`] targets.
     too_large: HashSet<String>,
 }
@@ -67,16 +68,16 @@ impl WithheldTargets {
                 self.too_large.insert(found.reference.clone());
                 continue;
             }
-            let is_unknown =
-                |target: &String| !self.refused.contains_key(target) && !walk.is_permitted(target);
+            let is_unknown = |target: &String| !self.known.contains_key(target) && !walk.is_permitted(target);
             unknown.extend(targets.into_iter().filter(is_unknown));
         }
         while !unknown.is_empty() {
-            let batch = std::iter::from_fn(|| unknown.pop_first()).take(AT_ONCE).collect();
-            for found in records.supporting(&batch).await?.lines {
-                if let Some(refusal) = refusal(filter, &found) {
-                    self.refused.insert(found.reference, refusal);
-                }
+            let batch: BTreeSet<_> = std::iter::from_fn(|| unknown.pop_first()).take(AT_ONCE).collect();
+            let found = records.supporting(&batch).await?.lines;
+            self.known.extend(batch.into_iter().map(|target| (target, None)));
+            for found in found {
+                let refusal = refusal(filter, &found);
+                self.known.insert(found.reference, refusal);
             }
         }
         Ok(())
@@ -88,7 +89,7 @@ impl WithheldTargets {
             return verdict;
         }
         let refusals: Vec<_> =
-            targets(&found.line).iter().filter_map(|target| self.refused.get(target)).collect();
+            targets(&found.line).iter().filter_map(|target| self.known.get(target)?.as_ref()).collect();
         match refusals.iter().find_map(|refusal| refusal.category) {
             Some(category) => Verdict::Withhold(category),
             None if refusals.is_empty() => verdict,

@@ -35,14 +35,13 @@ impl Held {
     /// Returns the seconds after which the slot is free, or may be taken over; `None` if that is not known.
     fn seconds_left(&self, now: Timestamp) -> Option<u64> {
         let Some(stored) = &self.stored else { return seconds_until(self.since, STARTING, now) };
-        // If something was entered in a form, it does not give way, and waits until it expires.
+        // Later than this time, the form was opened or filled in meanwhile: only its end is known.
         let gives_way = abandoned_at(&stored.job).filter(|at| *at > now);
-        match &stored.job {
-            Job::AwaitingInput(awaiting) => match gives_way {
-                Some(_) => seconds_until(awaiting.header.created_at, ABANDONED, now),
-                None => seconds_until(awaiting.header.changed_at, self.unfinished, now),
-            },
-            Job::InReview(review) => seconds_until(review.header.changed_at, self.unfinished, now),
+        match (&stored.job, gives_way) {
+            (_, Some(at)) => seconds_until(at, SignedDuration::ZERO, now),
+            (Job::AwaitingInput(_) | Job::InReview(_), None) => {
+                seconds_until(stored.job.header().changed_at, self.unfinished, now)
+            }
             _ => stored.seconds_left(now),
         }
     }
