@@ -4,7 +4,7 @@ use http::Method;
 use reqwest::{RequestBuilder, Response};
 use url::Url;
 
-use super::response::{redirect_target, resolve};
+use super::response::{redirect_target, resolve, without_query};
 use super::retry::{Patience, Repeat, Trouble};
 use super::smart::Session;
 use crate::Failure;
@@ -12,7 +12,8 @@ use crate::Failure;
 /// The maximum number of redirects of one request.
 const MAX_REDIRECTS: usize = 5;
 
-/// Requests a file, and follows redirects. The token is sent to the origin of the URL only, also after a redirect back to it.
+/// Requests a file, and follows redirects. The token is sent to the origin of the URL only, and to nobody after a
+/// redirect to another origin.
 pub(super) async fn get(
     session: &Session,
     patience: &Patience,
@@ -36,7 +37,7 @@ pub(super) async fn get(
     }
     Err(Trouble::of_server(Failure::new(format!(
         "the server redirects more than {MAX_REDIRECTS} times, the last time to {}",
-        shown(&at)
+        without_query(at.as_str())
     ))))
 }
 
@@ -52,12 +53,4 @@ pub(super) async fn without_token(
         request.send().await.map_err(Trouble::of_transport)
     };
     patience.send(Repeat::Safe, request).await
-}
-
-/// Returns a URL without its query, which may be a signature.
-fn shown(url: &Url) -> String {
-    let mut shown = url.clone();
-    shown.set_query(None);
-    shown.set_fragment(None);
-    shown.into()
 }

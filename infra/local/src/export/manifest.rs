@@ -9,7 +9,7 @@ use url::Url;
 
 use super::exported::{Names, file_name};
 use super::follow::without_token;
-use super::response::{json, resolve, succeeded};
+use super::response::{json, resolve, succeeded, without_query};
 use super::smart::Session;
 use super::verify::{Expected, Kind};
 use crate::Failure;
@@ -89,7 +89,8 @@ pub(super) async fn all_pages(session: &Session, first: ManifestPage) -> Result<
     while let Some(next) = pages.last().map_or(Ok(None), ManifestPage::next)? {
         if !seen.insert(next.clone()) {
             return Err(Failure::new(format!(
-                "the pages of the manifest form a circle: {next} is linked twice"
+                "the pages of the manifest form a circle: {} is linked twice",
+                without_query(next.as_str())
             )));
         }
         if pages.len() >= MAX_PAGES {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::exported::Exported;
+use super::response::without_query;
 
 /// The number of attachments of a kind that are named in the report.
 const MAX_NAMED: usize = 20;
@@ -83,6 +84,5 @@ fn report_elsewhere(urls: &BTreeSet<String>) {
 
 /// Returns the beginning of a URL without its query. A terminal would interpret control characters.
 fn shown(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    url.chars().filter(|character| !character.is_control()).take(MAX_URL).collect()
+    without_query(url).chars().filter(|character| !character.is_control()).take(MAX_URL).collect()
 }

@@ -120,8 +120,16 @@ pub(crate) async fn json(response: Response) -> Result<Value, Failure> {
     })
 }
 
+/// Returns a URL without its query and its fragment: the query may be a signature.
+pub(super) fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// Returns the failure of a request without a response. It names the URL without its query.
 pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
-    let mut text = format!("the server cannot be reached: {error}");
+    let at = error.url().map(|url| format!(" ({})", without_query(url.as_str()))).unwrap_or_default();
+    let error = error.without_url();
+    let mut text = format!("the server cannot be reached{at}: {error}");
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
         text = format!("{text}: {error}");

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::response::{checked, json, send, succeeded};
+use super::response::{checked, json, send, succeeded, without_query};
 use super::retry::{Patience, Repeat, Trouble};
 use crate::Failure;
 use crate::defaults::{TEST_CLIENT, TEST_REDIRECT};
@@ -216,7 +216,7 @@ impl Session {
         if used.is_some() && !is_private(url, &self.base) {
             return Err(Failure::new(format!(
                 "the token is not sent to {}, because the connection is not encrypted (http:) and that to the server is (https:)",
-                shown(url)
+                without_query(url)
             ))
             .into());
         }
@@ -260,11 +260,6 @@ impl Session {
 /// Returns whether a connection to the URL is encrypted, or that to the server is not either.
 fn is_private(url: &str, base: &Url) -> bool {
     base.scheme() != "https" || Url::parse(url).is_ok_and(|url| url.scheme() == "https")
-}
-
-/// Returns a URL without its query, which may be a signature.
-fn shown(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Returns the form fields of a request for a new token.
