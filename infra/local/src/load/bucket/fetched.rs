@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use domain::clock::hex;
 
 use crate::Failure;
 use crate::load::streams::hash;
@@ -31,12 +32,7 @@ impl Digest {
     }
 
     pub(super) fn finish(self) -> String {
-        self.0.finish().as_ref().iter().fold(String::with_capacity(DIGITS), |mut text, byte| {
-            for half in [byte >> 4, byte & 15] {
-                text.extend(char::from_digit(u32::from(half), 16));
-            }
-            text
-        })
+        hex(self.0.finish().as_ref())
     }
 }
 
