@@ -81,6 +81,9 @@ pub(crate) async fn exported(platform: &Aws, job: &Job) -> BTreeMap<String, u32>
     counts
 }
 
+/// The least number of calls of the export of one patient with its deliveries. It makes 49.
+const LEAST_CALLS: u64 = 40;
+
 /// Whatever call fails, every export is complete or has failed with a reason.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "cargo xtask test deploys what it needs"]
@@ -97,24 +100,30 @@ async fn each_resource_is_exported_once_whichever_call_fails() -> tests::Result 
     let job = begin(&platform, patient.clone()).await;
     client.follow(Plan::Nothing);
     let done = work(&platform, &inbox, job.id()).await;
-    let calls: u64 = client.operations().values().sum();
     let expected = exported(&platform, &done).await;
     assert!(expected.len() > 50 && expected.values().all(|count| *count == 1), "{}", expected.len());
-    let mut struck = 0;
     // The response of each call is lost once, because this fault is the worst. Each call also gets one of the other faults in turn.
     let others: Vec<_> = Fault::ALL.into_iter().filter(|fault| *fault != Fault::LostResponse).collect();
     let turn = |call: u64| others[usize::try_from(call).expect("few calls") % others.len()];
-    let each = (0..calls).flat_map(|call| [(call, Fault::LostResponse), (call, turn(call))]);
-    for (call, fault) in each {
-        let job = begin(&platform, patient.clone()).await;
-        client.follow(Plan::Once(call, fault));
-        let done = work(&platform, &inbox, job.id()).await;
-        struck += client.struck();
-        client.follow(Plan::Nothing);
-        assert!(matches!(done, Job::Complete(_)), "call {call}, {fault:?}: {:?}", done.header().history);
-        assert_eq!(exported(&platform, &done).await, expected, "call {call}, {fault:?}");
+    // Tasks of other tests can be on the same queue, so that the number of calls is known only when no fault strikes any more.
+    let mut call = 0;
+    loop {
+        let mut struck = 0;
+        for fault in [Fault::LostResponse, turn(call)] {
+            let job = begin(&platform, patient.clone()).await;
+            client.follow(Plan::Once(call, fault));
+            let done = work(&platform, &inbox, job.id()).await;
+            struck += client.struck();
+            client.follow(Plan::Nothing);
+            assert!(matches!(done, Job::Complete(_)), "call {call}, {fault:?}: {:?}", done.header().history);
+            assert_eq!(exported(&platform, &done).await, expected, "call {call}, {fault:?}");
+        }
+        if struck == 0 {
+            break;
+        }
+        call += 1;
     }
-    assert!(struck >= calls * 3 / 2, "{struck} of {}", 2 * calls);
+    assert!(call >= LEAST_CALLS, "an export ended after {call} calls");
     // If many calls fail, each export is complete or has failed with a reason.
     let mut complete = 0;
     for seed in 0..8 {
