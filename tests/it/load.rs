@@ -18,6 +18,12 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tests::{json_lines, reference, text};
 
+/// Returns a version of an Observation, of this day.
+fn observation(id: &str, patient: &str, day: u32) -> Value {
+    json!({ "resourceType": "Observation", "id": id, "meta": { "lastUpdated": format!("2026-01-{day:02}T00:00:00Z") },
+        "subject": { "reference": format!("Patient/{patient}") } })
+}
+
 fn loaded(inputs: &[(&str, String)], into: &Path) -> Loaded {
     let directory = tempfile::tempdir().expect("a directory");
     for (name, text) in inputs {

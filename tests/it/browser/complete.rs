@@ -14,7 +14,9 @@ fn every_page_is_checked_in_every_appearance() {
     let named: BTreeSet<_> = CHECKED.iter().map(|(route, _)| (*route).to_owned()).collect();
     assert_eq!(named, pages(), "`CHECKED` in tests/src/browser/covered.rs has the routes of all pages");
     assert_eq!(named.len(), CHECKED.len());
-    let stories = sources(&root().join("tests/it/browser"));
+    let mut stories = sources(&root().join("tests/it/browser"));
+    // This file has names of pages too, but checks none.
+    stories.retain(|(path, _)| !path.ends_with("complete.rs"));
     for (route, name) in CHECKED {
         let quoted = format!("\"{name}\"");
         assert!(

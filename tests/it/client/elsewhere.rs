@@ -128,10 +128,8 @@ async fn documents_that_the_fhir_server_cannot_send_are_named_and_the_export_is_
     let media = |id: &str| json!({ "resourceType": "Media", "content": { "url": format!("Binary/{id}") } });
     add(&script, &["broken", "coded", "dead", "good", "signed", "strange"].map(media));
     lock(&script).attachments.push(("good".to_owned(), "good".to_owned()));
-    // No process listens on this port.
-    let reserved = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let dead = format!("http://{}/dead", reserved.local_addr()?);
-    drop(reserved);
+    // No process listens on port 1.
+    let dead = "http://127.0.0.1:1/dead".to_owned();
     let elsewhere = lock(&stranger).attachment_url("theirs");
     lock(&stranger).refused.insert("theirs".to_owned(), StatusCode::UNAUTHORIZED);
     let add_replies = || {

@@ -32,11 +32,6 @@ fn load_with(
     runtime.block_on(load_into_bucket(inputs, &bucket, &ProgressBar::hidden(), &stop, sizes))
 }
 
-fn observation(id: &str, patient: &str, day: u32) -> Value {
-    json!({ "resourceType": "Observation", "id": id, "meta": { "lastUpdated": format!("2026-01-{day:02}T00:00:00Z") },
-        "subject": { "reference": format!("Patient/{patient}") } })
-}
-
 fn document(patient: &str, day: u32) -> Value {
     let mut document = observation("d", patient, day);
     document["resourceType"] = json!("DocumentReference");

@@ -6,11 +6,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn observation(id: &str, patient: &str, day: u32) -> Value {
-    json!({ "resourceType": "Observation", "id": id, "meta": { "lastUpdated": format!("2026-01-{day:02}T00:00:00Z") },
-        "subject": { "reference": format!("Patient/{patient}") } })
-}
-
 fn patient(id: &str) -> Value {
     json!({ "resourceType": "Patient", "id": id })
 }

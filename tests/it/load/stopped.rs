@@ -2,11 +2,6 @@
 
 use super::*;
 
-fn observation(id: &str, patient: &str, day: u32) -> Value {
-    json!({ "resourceType": "Observation", "id": id, "meta": { "lastUpdated": format!("2026-01-{day:02}T00:00:00Z") },
-        "subject": { "reference": format!("Patient/{patient}") } })
-}
-
 /// Returns the temporary directories of loads.
 fn temporary(lake: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(lake).expect("a lake").map(|entry| entry.expect("an entry").path());

@@ -21,7 +21,7 @@ async fn stop(world: &World, session: &TestResponse, app: &str) {
     assert!(stopped.location().ends_with("/my/apps?said=stopped"), "{}", stopped.location());
 }
 
-/// A patient whom no other story of a deployment uses: another one would give the app access again.
+/// No other story gives an app access to this patient: it would have access again after it was stopped.
 const CHIARA: &str = "chiara-rossi";
 
 /// Check 18 of the design: the session may end before the patient confirms.
