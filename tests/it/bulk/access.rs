@@ -11,18 +11,11 @@ use super::{EVERYTHING, Lake, begin, exported, resources};
 use crate::supporting::{lake, of_patient, shared};
 
 #[tokio::test]
-#[allow(
-    clippy::too_many_lines,
-    reason = "a table of tokens and requests, which clippy does not count after the first `/*`"
-)]
-async fn tokens_give_access_to_what_they_cover_only() {
+async fn scopes_decide_which_kick_offs_are_accepted() {
     let lake = Lake::new();
     let world = lake.world("");
     let all = world.service("service", EVERYTHING).await;
     let patients = world.service("service", "system/Patient.rs").await;
-    let observations = world.service("service", "system/Observation.rs").await;
-    let tagged = world.service("service", "system/*.rs access/open.read").await;
-    let others = world.service("direct-service", "system/*.read").await;
     let patient = world.tokens("app", "p1").await;
     let patient = text(&patient["access_token"]);
     for (token, path, expected) in [
@@ -42,25 +35,26 @@ async fn tokens_give_access_to_what_they_cover_only() {
         assert_eq!(response.status.as_u16(), expected, "{path}: {}", response.text());
         assert_eq!(world.get(path).send().await.status, StatusCode::UNAUTHORIZED, "{path}");
     }
-    // Status and files need a token of the same client that covers the whole export.
-    for (starts, path, reads) in [
-        (
-            &all,
-            "/fhir/$export",
-            [(&all, 200), (&patients, 403), (&tagged, 403), (&others, 404), (&patient, 404)],
-        ),
-        (
-            &patients,
-            "/fhir/$export",
-            [(&all, 200), (&patients, 200), (&observations, 403), (&others, 404), (&patient, 404)],
-        ),
-        (
-            &tagged,
-            "/fhir/$export",
-            [(&all, 200), (&tagged, 200), (&patients, 403), (&others, 404), (&patient, 404)],
-        ),
+}
+
+/// The token must be of the same client.
+#[tokio::test]
+async fn status_and_files_need_a_token_that_covers_the_export() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let all = world.service("service", EVERYTHING).await;
+    let patients = world.service("service", "system/Patient.rs").await;
+    let observations = world.service("service", "system/Observation.rs").await;
+    let tagged = world.service("service", "system/*.rs access/open.read").await;
+    let others = world.service("direct-service", "system/*.read").await;
+    let patient = world.tokens("app", "p1").await;
+    let patient = text(&patient["access_token"]);
+    for (starts, reads) in [
+        (&all, [(&all, 200), (&patients, 403), (&tagged, 403), (&others, 404), (&patient, 404)]),
+        (&patients, [(&all, 200), (&patients, 200), (&observations, 403), (&others, 404), (&patient, 404)]),
+        (&tagged, [(&all, 200), (&tagged, 200), (&patients, 403), (&others, 404), (&patient, 404)]),
     ] {
-        let status = begin(&world, starts, path).await;
+        let status = begin(&world, starts, "/fhir/$export").await;
         world.work().await;
         let manifest = world.get(&status).bearer(starts).send().await.json();
         let url = text(&manifest["output"][0]["url"]);
@@ -75,11 +69,21 @@ async fn tokens_give_access_to_what_they_cover_only() {
         assert!(!theirs.as_array().expect("jobs").is_empty());
         assert_eq!(world.get("/jobs").bearer(&others).send().await.json(), json!([]));
     }
-    // In the dialect with roles, a patient can export their own record at every URL.
+}
+
+/// Returns the token of the patient p1 for the export of their own record.
+async fn token_for_own_record(world: &World) -> String {
     let launch =
         tests::Launch { scope: "launch/patient patient/*.rs".to_owned(), ..tests::Launch::new("app") };
     let code = world.code(&launch, "p1").await;
-    let own = text(&world.redeem(&launch, &code).await.json()["access_token"]);
+    text(&world.redeem(&launch, &code).await.json()["access_token"])
+}
+
+#[tokio::test]
+async fn a_patient_exports_their_own_record_in_the_dialect_with_roles() {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let own = token_for_own_record(&world).await;
     for path in
         ["/fhir/r4/$export?_type=Patient,Observation", "/fhir/r4/Patient/$export?_type=Patient,Observation"]
     {
@@ -119,10 +123,7 @@ async fn an_export_with_the_token_of_a_patient_has_no_private_topics() {
         person("Practitioner", "psychiatrist"),
     ]);
     let world = World::with("sandbox = true", lake.path());
-    let launch =
-        tests::Launch { scope: "launch/patient patient/*.rs".to_owned(), ..tests::Launch::new("app") };
-    let code = world.code(&launch, "p1").await;
-    let own = text(&world.redeem(&launch, &code).await.json()["access_token"]);
+    let own = token_for_own_record(&world).await;
     let service = world.service("service", EVERYTHING).await;
     let types = "_type=Patient,Condition,Organization,Practitioner,Provenance";
     for associated in ["", "&includeAssociatedData=Relevant", "&includeAssociatedData=Latest"] {
