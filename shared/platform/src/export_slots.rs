@@ -1,4 +1,4 @@
-//! Limits the number of concurrent exports of a client (contract, sections 1 and 2, 429). Bulk exports of a client are counted
+//! Limits the number of concurrent exports of a client (status 429; contract, sections 1 and 2). Bulk exports of a client are counted
 //! together; EHI exports are counted for each patient.
 //!
 //! A slot is an expiring entry that names its job. It is free again when that job is finished, so that it never has to be released.
@@ -55,7 +55,7 @@ pub enum EhiSlot {
     Abandoned(Box<StoredJob>),
 }
 
-/// The outcome of a look at all slots of an account.
+/// The outcome of reading all slots of an account.
 enum Taken {
     Acquired,
     /// The unfinished jobs that hold the slots.
@@ -66,7 +66,7 @@ impl ExportSlots<'_> {
     /// Acquires a slot for the bulk export of this owner. Returns [`Error::TooMany`] if other jobs hold all `limit` slots. A repeated
     /// call for the same job finds the slot of the first call.
     pub async fn acquire(&self, owner: &Owner, limit: u64, job: &JobId, now: Timestamp) -> Result<()> {
-        match self.take(&owner.account_key(), limit, job, now).await? {
+        match self.acquire_slot(&owner.account_key(), limit, job, now).await? {
             Taken::Acquired => Ok(()),
             Taken::Full(held) => Err(refusal(&format!("{limit} unfinished bulk exports"), &held, owner, now)),
         }
@@ -81,7 +81,9 @@ impl ExportSlots<'_> {
         job: &JobId,
         now: Timestamp,
     ) -> Result<EhiSlot> {
-        let held = match self.take(&format!("ehi {} {patient}", owner.account_key()), limit, job, now).await?
+        let held = match self
+            .acquire_slot(&format!("ehi {} {patient}", owner.account_key()), limit, job, now)
+            .await?
         {
             Taken::Acquired => return Ok(EhiSlot::Acquired),
             Taken::Full(held) => held,
@@ -132,7 +134,7 @@ impl ExportSlots<'_> {
         Ok(is_empty && now.duration_since(opened) >= ABANDONED)
     }
 
-    async fn take(&self, account: &str, limit: u64, job: &JobId, now: Timestamp) -> Result<Taken> {
+    async fn acquire_slot(&self, account: &str, limit: u64, job: &JobId, now: Timestamp) -> Result<Taken> {
         let slot = json!(Holder { job: job.clone(), since: now });
         // An export waits at most once for the patient and once for staff.
         let kept = self.unfinished.saturating_add(self.unfinished).saturating_add(KEPT);
