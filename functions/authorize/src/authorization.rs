@@ -56,7 +56,7 @@ impl Authorize {
         expires_at: Timestamp,
     ) -> domain::error::Result<()> {
         self.store_consent(EntryKind::Family, family, self.noted_now(sign_in, false), expires_at).await?;
-        self.note_use(client, scopes, sign_in, family, expires_at, false).await
+        self.record_use(client, scopes, sign_in, family, expires_at, false).await
     }
 
     /// Stores an entry of a consent. If the entry of an attempt that failed exists, it is replaced, so that it has the new expiry. An
@@ -98,7 +98,7 @@ impl Authorize {
     }
 
     /// Adds an authorization to the list as exchanged. The list must have the new expiry before the authorization has it.
-    pub(crate) async fn note_exchange(
+    pub(crate) async fn record_exchange(
         &self,
         family: &str,
         client: &Client,
@@ -106,7 +106,7 @@ impl Authorize {
         sign_in: &SignIn,
         expires_at: Timestamp,
     ) -> OAuthResult<()> {
-        Ok(self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?)
+        Ok(self.record_use(&client.id, scopes, sign_in, family, expires_at, true).await?)
     }
 
     /// Returns whether a refresh token of this client can be used.
@@ -217,7 +217,7 @@ impl Authorize {
         let noted = known.value["noted"].as_i64().unwrap_or_default();
         let is_due = self.clock.now().as_second() - noted >= NOTED.as_secs();
         if is_due {
-            self.note_use(&client.id, scopes, sign_in, family, expires_at, true).await?;
+            self.record_use(&client.id, scopes, sign_in, family, expires_at, true).await?;
         }
         let value = if is_due { self.noted_now(sign_in, true) } else { known.value.clone() };
         let kept = ExpiringEntry { value, expires_at, ..known };
@@ -237,8 +237,8 @@ impl Authorize {
         value
     }
 
-    /// Notes in the patient's list of apps that an authorization was used.
-    async fn note_use(
+    /// Records in the patient's list of apps that an authorization was used.
+    async fn record_use(
         &self,
         client: &ClientId,
         scopes: &Scopes,
@@ -253,8 +253,8 @@ impl Authorize {
         let since = signed_in.unwrap_or(used);
         let (family, client, scopes) = (family.to_owned(), client.clone(), scopes.clone());
         let authorization = Authorization { family, client, scopes, since, used, expires_at, is_exchanged };
-        let has_ended = self.authorizations().note(&sign_in.patient, &authorization).await;
-        // Also a call that failed may have ended other authorizations.
+        let has_ended = self.authorizations().record_use(&sign_in.patient, &authorization).await;
+        // Even a failed call may have ended other authorizations.
         if !matches!(has_ended, Ok(false)) {
             self.verifier.forget();
         }

@@ -106,7 +106,7 @@ impl Authorize {
         let response = self
             .issue(Issued { client, sign_in, scopes, family: &family, refresh_token, id_token, action })
             .await?;
-        self.note_exchange(&family, client, &listed, sign_in, expires_at).await?;
+        self.record_exchange(&family, client, &listed, sign_in, expires_at).await?;
         // The code is used up after these steps. If one of them fails, such as the audit entry, the client can send it again.
         if self.expiring.take(EntryKind::Code, &family).await?.is_none() {
             self.end_replayed(&family, &client.id, sign_in, action).await?;

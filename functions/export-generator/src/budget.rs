@@ -25,7 +25,7 @@ enum Noted {
 }
 
 /// Returns what the job's row says of earlier failures of a task. It follows the latest failure in the diagnostics.
-fn noted(job: &Job, task: &Task) -> String {
+fn earlier_failures(job: &Job, task: &Task) -> String {
     let Job::Running(running) = job else { return String::new() };
     let mut text = String::new();
     let trouble = running.troubles.get(&task.key()).copied().unwrap_or_default();
@@ -51,7 +51,7 @@ impl Generator {
         }
         let key = delivery.task.key();
         let counted = self
-            .note(&delivery.task, |running| {
+            .update_running(&delivery.task, |running| {
                 // While a store is unavailable, tasks are delivered again although no worker died.
                 let outage = self.settings.outage;
                 let now = self.clock.now();
@@ -80,7 +80,7 @@ impl Generator {
         if delivery.deliveries > 1 {
             let key = delivery.task.key();
             let forgotten = self
-                .note(&delivery.task, |running| {
+                .update_running(&delivery.task, |running| {
                     running.waiting = None;
                     running.troubles.remove(&key);
                 })
@@ -97,7 +97,7 @@ impl Generator {
         let kind = retries::kind(error, delivery.deliveries);
         let (now, key) = (self.clock.now(), delivery.task.key());
         let noted = self
-            .note(&delivery.task, |running| {
+            .update_running(&delivery.task, |running| {
                 let trouble = running.troubles.remove(&key).unwrap_or_default();
                 let mut trouble = Trouble { lost: 0, ..trouble };
                 match kind {
@@ -178,7 +178,7 @@ impl Generator {
         for _ in 0..RACES {
             let Some(stored) = self.jobs.get(id).await? else { return Ok(()) };
             let request = stored.job.header().request_id.clone();
-            let diagnostics = format!("{delivery_diagnostics}{}", noted(&stored.job, task));
+            let diagnostics = format!("{delivery_diagnostics}{}", earlier_failures(&stored.job, task));
             let text = match (reason.kind(), waited, request) {
                 (Kind::Unavailable, Some(hours), _) => {
                     format!(
@@ -211,7 +211,7 @@ impl Generator {
     }
 
     /// Changes what is recorded on a running job. Does not write if nothing changes.
-    async fn note(&self, task: &Task, change: impl Fn(&mut Running) + Send) -> Result<Noted> {
+    async fn update_running(&self, task: &Task, change: impl Fn(&mut Running) + Send) -> Result<Noted> {
         for _ in 0..RACES {
             let Some(stored) = self.jobs.get(task.job()).await? else { return Ok(Noted::Inactive) };
             let running = match stored.job {

@@ -220,7 +220,7 @@ impl Generator {
         let mut recorded = Recorded::default();
         for from in (0..end).step_by(WINDOW as usize) {
             for stored in self.jobs.results(id, from..end.min(from + WINDOW)).await? {
-                recorded.merges.note(&stored.covered);
+                recorded.merges.add_merge(&stored.covered);
                 recorded.has_existing |= stored.result.existing.is_some();
                 recorded.has_deletions |=
                     stored.result.files.iter().any(|file| file.purpose == Purpose::Deleted);

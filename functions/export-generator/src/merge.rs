@@ -18,7 +18,7 @@ pub(crate) struct Merges(Vec<(Purpose, String, ChunkId, ChunkId)>);
 
 impl Merges {
     /// Adds a planned join.
-    pub(crate) fn note(&mut self, covered: &Covered) {
+    pub(crate) fn add_merge(&mut self, covered: &Covered) {
         if let Covered::Merge { purpose, resource_type, from, to } = covered {
             self.0.push((*purpose, resource_type.clone(), *from, *to));
         }

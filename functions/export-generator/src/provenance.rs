@@ -103,7 +103,7 @@ impl SharedProvenance {
     }
 
     /// Looks up the Provenance of the recorded resources.
-    pub(crate) async fn want(&mut self, records: &dyn Records, walk: &mut Walk) -> Result<()> {
+    pub(crate) async fn look_up(&mut self, records: &dyn Records, walk: &mut Walk) -> Result<()> {
         let noted = [
             (ReferredBy::Exported, std::mem::take(&mut self.exported)),
             (ReferredBy::LeftOut, std::mem::take(&mut self.left_out)),
@@ -111,7 +111,7 @@ impl SharedProvenance {
         for (by, targets) in noted {
             if !targets.is_empty() {
                 for provenance in records.provenance(&targets).await? {
-                    walk.want_provenance(&provenance, by);
+                    walk.request_provenance(&provenance, by);
                 }
             }
         }
@@ -124,7 +124,7 @@ impl SharedProvenance {
         let before = self.chosen.len();
         for (_, Reverse(reference)) in self.latest.values() {
             if self.chosen.insert(reference.clone()) {
-                walk.want_provenance(reference, ReferredBy::Exported);
+                walk.request_provenance(reference, ReferredBy::Exported);
             }
         }
         self.chosen.len() > before

@@ -83,13 +83,13 @@ pub(crate) async fn export(
         if some.is_empty() {
             return Ok(());
         }
-        let (of_patients, of_nobody): (Vec<_>, Vec<_>) =
+        let (of_patients, unassigned): (Vec<_>, Vec<_>) =
             some.into_iter().partition(|deletion| deletion.of.is_some());
         let mut keys = Vec::new();
         // An export of patients does not list deletions outside their records.
         if !filter.follows_references() {
-            let are_back = are_back(records, filter, &of_nobody).await?;
-            let listed = of_nobody.into_iter().map(|deletion| deletion.key);
+            let are_back = are_back(records, filter, &unassigned).await?;
+            let listed = unassigned.into_iter().map(|deletion| deletion.key);
             keys.extend(listed.filter(|key| !are_back.contains(key)));
         }
         let removed = removed_patients(records, &of_patients).await?;

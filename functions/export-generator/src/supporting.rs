@@ -102,7 +102,7 @@ impl Generator {
             for found in found.lines {
                 wave.resource(&found, writer).await?;
             }
-            wave.provenance.want(&*self.records, &mut wave.walk).await?;
+            wave.provenance.look_up(&*self.records, &mut wave.walk).await?;
         }
         if let Some(text) = wave.provenance.misplaced(&*self.records).await? {
             writer.warning("business-rule", &text).await?;

@@ -62,7 +62,7 @@ impl Walk {
 
     /// Adds a resource that resources of patients' records refer to.
     pub(crate) fn want_mentioned(&mut self, reference: &str, mention: Mention) {
-        self.want(reference, mention.by());
+        self.request(reference, mention.by());
         if let Some(known) = self.known.get_mut(reference) {
             known.is_in_record = mention == Mention::InRecord;
         }
@@ -78,7 +78,7 @@ impl Walk {
             .is_some_and(|known| known.by == ReferredBy::Exported && !known.is_settled() && !in_record(known))
     }
 
-    pub(crate) fn want(&mut self, reference: &str, by: ReferredBy) {
+    pub(crate) fn request(&mut self, reference: &str, by: ReferredBy) {
         match self.known.get_mut(reference) {
             Some(known) if known.is_settled() || known.by >= by => return,
             Some(known) => {
@@ -97,13 +97,13 @@ impl Walk {
         wanted.insert(reference.to_owned());
     }
 
-    /// Wants a Provenance, even if it was passed over because no target was exported: there may be a new target.
-    pub(crate) fn want_provenance(&mut self, reference: &str, by: ReferredBy) {
+    /// Requests a Provenance, even if it was passed over because no target was exported: there may be a new target.
+    pub(crate) fn request_provenance(&mut self, reference: &str, by: ReferredBy) {
         let known = self.known.get(reference);
         if known.is_some_and(|known| known.by >= by && known.fate == Fate::PassedOver(Reason::Provenance)) {
             self.by_exported.insert(reference.to_owned());
         } else {
-            self.want(reference, by);
+            self.request(reference, by);
         }
     }
 
@@ -170,7 +170,7 @@ impl Walk {
     fn want_all(&mut self, text: &[u8], by: ReferredBy) {
         leaving(text, b"", |reference| {
             if self.follows(reference.resource_type) {
-                self.want(reference.text, by);
+                self.request(reference.text, by);
             }
         });
     }

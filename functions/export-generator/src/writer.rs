@@ -137,7 +137,7 @@ impl<'a> ChunkWriter<'a> {
 
     /// Notes the days of a resource that is exported.
     pub(crate) fn dated(&mut self, resource_type: &str, days: &Days) {
-        self.days.note(resource_type, days);
+        self.days.record_days(resource_type, days);
     }
 
     /// Writes a resource of the export.

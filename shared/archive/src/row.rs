@@ -81,13 +81,13 @@ impl Row {
         let first = |keys: &[&str]| {
             let mut found =
                 keys.iter().filter_map(|key| resource.get(key)).filter_map(|value| shown(value, 0));
-            cut(&found.next().unwrap_or_default())
+            shorten(&found.next().unwrap_or_default())
         };
         Self {
             date: date(resource).unwrap_or_default().to_owned(),
             what: first(&SUBJECTS),
             value: first(&VALUES),
-            id: cut(resource["id"].as_str().unwrap_or_default()),
+            id: shorten(resource["id"].as_str().unwrap_or_default()),
         }
     }
 }
@@ -131,7 +131,7 @@ fn shown(value: &Value, depth: u8) -> Option<String> {
     }
 }
 
-fn cut(text: &str) -> String {
+fn shorten(text: &str) -> String {
     match text.char_indices().nth(MAX_CELL) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -369,7 +369,7 @@ impl Records for AwsRecords {
                 false => self.lines_of(key, &places).await?,
             };
             for (line, (_, reference)) in lines.into_iter().zip(group) {
-                found.take(reference, line);
+                found.add_line(reference, line);
             }
         }
         Ok(found.supporting(shared.damaged.clone()))

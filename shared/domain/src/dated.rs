@@ -31,7 +31,7 @@ impl DaysByType {
     }
 
     /// Records the days of a resource.
-    pub fn note(&mut self, resource_type: &str, days: &Days) {
+    pub fn record_days(&mut self, resource_type: &str, days: &Days) {
         if let Some(day) = beginning(days) {
             self.widen(resource_type, day, day);
         }

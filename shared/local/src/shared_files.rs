@@ -80,7 +80,7 @@ impl SharedFiles {
         for group in self.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
             let mut reader = LineReader::open(&self.files[group[0].0.file as usize])?;
             for (entry, reference) in group {
-                found.take(reference, reader.read(entry)?);
+                found.add_line(reference, reader.read(entry)?);
             }
         }
         Ok(found.supporting(self.damaged.clone()))

@@ -22,8 +22,8 @@ use url::Url;
 
 use crate::Letter;
 
-/// The maximum time for one answer of the mail server, and for all of them.
-const ANSWER: Duration = Duration::from_secs(10);
+/// The maximum time for one reply of the mail server, and for all of them.
+const REPLY: Duration = Duration::from_secs(10);
 const DELIVERY: Duration = Duration::from_secs(25);
 
 /// Returns whether a server refuses this mail for good, because there is no such mailbox. Other refusals, such as those of a
@@ -74,7 +74,7 @@ impl Smtp {
             .port(mail.port)
             .tls(tls)
             .hello_name(ClientId::Domain(host.clone()))
-            .timeout(Some(ANSWER));
+            .timeout(Some(REPLY));
         if let Some((user, password)) = &mail.credentials {
             let password = password.expose_secret().to_owned();
             transport = transport.credentials(Credentials::new(user.clone(), password));

@@ -87,7 +87,7 @@ pub struct Authorizations<'a> {
 impl Authorizations<'_> {
     /// Adds an authorization to the list, or records its use. `since` of a listed one does not change. Returns whether
     /// others were ended because the list would exceed [`MAX_LISTED`].
-    pub async fn note(&self, patient: &PatientId, authorization: &Authorization) -> Result<bool> {
+    pub async fn record_use(&self, patient: &PatientId, authorization: &Authorization) -> Result<bool> {
         let mut has_ended = false;
         for _ in 0..TRIES {
             let (entry, mut list) = self.read(patient).await?;

@@ -243,7 +243,7 @@ impl<'i> Taken<'i> {
 
     /// Keeps the line if it is the resource of this reference. If there are several, the most recent one is the resource, and the others
     /// are its earlier versions.
-    pub fn take(&mut self, reference: &str, mut line: Vec<u8>) {
+    pub fn add_line(&mut self, reference: &str, mut line: Vec<u8>) {
         line.truncate(line.trim_ascii_end().len());
         line.drain(..line.len() - without_mark(&line).len());
         let mut plain = Plain::default();

@@ -24,8 +24,8 @@ fn of_ann() -> Vec<Value> {
     ]
 }
 
-/// Resources that refer to Ann, but not as their patient.
-fn of_nobody() -> Vec<Value> {
+/// Returns resources that refer to Ann, but not as their patient.
+fn unassigned() -> Vec<Value> {
     let ann = || json!({ "reference": "Patient/ann" });
     vec![
         json!({"resourceType":"Organization","id":"o"}),
@@ -39,7 +39,7 @@ fn of_nobody() -> Vec<Value> {
 #[test]
 fn a_resource_belongs_to_the_patient_whom_an_element_outside_the_table_names() -> tests::Result {
     let lake = tempfile::tempdir()?;
-    let inputs = [("1.ndjson", lines(&of_ann())), ("2.ndjson", lines(&of_nobody()))];
+    let inputs = [("1.ndjson", lines(&of_ann())), ("2.ndjson", lines(&unassigned()))];
     let first = loaded(&inputs, lake.path());
     let mut expected: Vec<_> = of_ann().iter().map(reference).collect();
     expected[1..].sort();

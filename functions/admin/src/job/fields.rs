@@ -66,7 +66,7 @@ impl Main {
     pub(super) fn of(resource: &Value) -> Self {
         let first = |names: &[&str]| {
             let found = names.iter().find_map(|name| words_of(resource.get(name)?));
-            cut(&found.unwrap_or_default(), MAX_CELL).0
+            shorten(&found.unwrap_or_default(), MAX_CELL).0
         };
         let value = resource.as_object().and_then(|members| {
             members.iter().find(|(name, _)| name.starts_with("value")).and_then(|(_, value)| words_of(value))
@@ -74,7 +74,7 @@ impl Main {
         Self {
             date: first(&DATES),
             text: first(&TEXTS),
-            value: cut(&value.unwrap_or_default(), MAX_CELL).0,
+            value: shorten(&value.unwrap_or_default(), MAX_CELL).0,
             status: first(&STATUSES),
         }
     }
@@ -158,15 +158,15 @@ fn flatten(value: &Value, path: String, rows: &mut Vec<FieldRow>, is_cut: &mut b
             }
         }
         other => {
-            let (value, was_cut) = cut(&scalar(other).unwrap_or_default(), MAX_VALUE);
+            let (value, was_cut) = shorten(&scalar(other).unwrap_or_default(), MAX_VALUE);
             *is_cut |= was_cut;
-            rows.push(FieldRow { name: cut(&path, MAX_CELL).0, value });
+            rows.push(FieldRow { name: shorten(&path, MAX_CELL).0, value });
         }
     }
 }
 
-/// The first characters of a text, and whether there are more.
-pub(super) fn cut(text: &str, characters: usize) -> (String, bool) {
+/// Returns the first characters of a text, and whether there are more.
+pub(super) fn shorten(text: &str, characters: usize) -> (String, bool) {
     match text.char_indices().nth(characters) {
         Some((end, _)) => (format!("{}…", &text[..end]), true),
         None => (text.to_owned(), false),

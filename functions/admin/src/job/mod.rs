@@ -12,6 +12,7 @@ pub(crate) mod attach;
 mod cut;
 pub(crate) mod decide;
 pub(crate) mod documents;
+mod download;
 mod draft;
 mod export_page;
 mod fields;
@@ -24,7 +25,6 @@ pub(crate) mod page;
 mod redact;
 pub(crate) mod rows;
 mod sniff;
-mod take;
 mod target;
 mod urls;
 
@@ -57,7 +57,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
             "/staff/jobs/{job}/files/{file}/download",
             of_staff,
             ("Downloads a file of a complete export", &[200, 206, 304, 307]),
-            take::file,
+            download::file,
         )
         .reading(&FileRequest::PARAMETERS)
         .returning(&[described::file(200, fhir::FHIR_NDJSON), described::file(206, fhir::FHIR_NDJSON)])

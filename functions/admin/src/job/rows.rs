@@ -61,7 +61,7 @@ fn row_of(line: &Line) -> ResourceRow {
     let large = resource.is_none().then_some(line.bytes);
     let Main { date, text, value, status } = Main::of(resource.as_ref().unwrap_or(&Value::Null));
     let id = resource.as_ref().and_then(|resource| resource.get("id")?.as_str());
-    let id = fields::cut(id.unwrap_or_default(), 64).0;
+    let id = fields::shorten(id.unwrap_or_default(), 64).0;
     ResourceRow { at: line.at, id, date, text, value, status, large }
 }
 
@@ -93,7 +93,7 @@ impl Admin {
             (None, Some(text)) => String::from_utf8_lossy(text).into_owned(),
             (None, None) => String::from_utf8_lossy(&line.head).into_owned(),
         };
-        let (json, is_json_cut) = fields::cut(&text, MAX_JSON);
+        let (json, is_json_cut) = fields::shorten(&text, MAX_JSON);
         let (all, is_cut) = resource.as_ref().map(fields::all).unwrap_or_default();
         let job = format!("/staff/jobs/{}", stored.job.id());
         let can_leave_out = stored.job.state() == JobState::InReview && is_left_out_by_line(named);
@@ -126,5 +126,5 @@ pub(super) fn is_left_out_by_line(named: &NamedFile) -> bool {
 pub(super) fn name_of(resource: Option<&Value>, named: &NamedFile) -> String {
     let id = resource.and_then(|resource| resource.get("id")?.as_str());
     let resource_type = &named.file.resource_type;
-    id.map_or_else(|| resource_type.clone(), |id| format!("{resource_type}/{}", fields::cut(id, 64).0))
+    id.map_or_else(|| resource_type.clone(), |id| format!("{resource_type}/{}", fields::shorten(id, 64).0))
 }

@@ -13,7 +13,7 @@ use url::Url;
 use super::directory::OutputDirectory;
 use super::exported::Exported;
 use super::fetch::fetch;
-use super::job::{Answer, answer, fhir_base, poll, resume, status_url};
+use super::job::{StatusResponse, fhir_base, poll, read_status, resume, status_url};
 use super::manifest::{ManifestPage, all_pages};
 use super::polling::{Polling, requested_pause};
 use super::progress::print_waiting;
@@ -181,9 +181,9 @@ async fn wait(
         let state = text("x-progress").unwrap_or("in progress").to_owned();
         let pause = requested_pause(&response);
         if response.status() == StatusCode::OK {
-            match answer(response, directory).await? {
-                Answer::Manifest(manifest) => return Ok(manifest),
-                Answer::Running(body) => {
+            match read_status(response, directory).await? {
+                StatusResponse::Manifest(manifest) => return Ok(manifest),
+                StatusResponse::Running(body) => {
                     progress.set_position(body["progress"].as_u64().unwrap_or_default());
                 }
             }

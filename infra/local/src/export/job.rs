@@ -71,7 +71,7 @@ impl Job {
             let state = text("x-progress").unwrap_or("in progress").to_owned();
             let pause = requested_pause(&response);
             if response.status() == StatusCode::OK
-                && let Answer::Manifest(manifest) = answer(response, directory).await?
+                && let StatusResponse::Manifest(manifest) = read_status(response, directory).await?
             {
                 return Ok(manifest);
             }
@@ -208,22 +208,25 @@ fn failed(directory: &mut OutputDirectory, reason: &str) -> Failure {
 }
 
 /// The content of a status response with status 200.
-pub(super) enum Answer {
+pub(super) enum StatusResponse {
     Manifest(ManifestPage),
     /// The export is running. In some dialects the status is 200 nevertheless.
     Running(Value),
 }
 
 /// Reads a status response with status 200.
-pub(super) async fn answer(response: Response, directory: &mut OutputDirectory) -> Result<Answer, Failure> {
+pub(super) async fn read_status(
+    response: Response,
+    directory: &mut OutputDirectory,
+) -> Result<StatusResponse, Failure> {
     let url = response.url().clone();
     let body = json(response).await?;
     match body["status"].as_str() {
         Some("failed" | "cancelled") => {
             Err(failed(directory, body["error"].as_str().unwrap_or("no reason given")))
         }
-        Some(_) if body.get("output").is_none() => Ok(Answer::Running(body)),
-        _ => ManifestPage::new(url, body).map(Answer::Manifest),
+        Some(_) if body.get("output").is_none() => Ok(StatusResponse::Running(body)),
+        _ => ManifestPage::new(url, body).map(StatusResponse::Manifest),
     }
 }
 

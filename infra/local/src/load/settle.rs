@@ -172,7 +172,7 @@ fn decide_of(
     }
     if stays.len() < versions.len() {
         replaced(&versions, &stays, losers, notes);
-        moved::note(&versions, &stays, notes);
+        moved::record_moves(&versions, &stays, notes);
     }
     unresolved(load, &links.read(index)?, |target| stays.contains_key(target), notes)
 }

@@ -25,7 +25,7 @@ fn workers_together_know_the_first_and_the_last_day() {
         [(true, "A", "2019-05"), (true, "A", "2019"), (false, "A", "2021-01-02"), (false, "B", "2000")]
     {
         let all = if noted { &mut one } else { &mut other };
-        all.note(kind, &Days::of(date.as_bytes()).expect("a date"));
+        all.record_days(kind, &Days::of(date.as_bytes()).expect("a date"));
     }
     one.merge(&other);
     let range = |kind: &str| one.get(kind).map(|range| (range.first.as_str(), range.last.as_str()));
@@ -33,7 +33,7 @@ fn workers_together_know_the_first_and_the_last_day() {
     assert!(range("C").is_none() && !one.is_empty());
     let mut many = one.clone();
     for number in 0..300 {
-        many.note(&number.to_string(), &Days::of(b"2020").expect("a date"));
+        many.record_days(&number.to_string(), &Days::of(b"2020").expect("a date"));
     }
     assert_eq!((many.0.len(), many.get("A")), (MAX_TYPES, one.get("A")));
 }

@@ -9,7 +9,7 @@ use super::*;
 struct Seen(Mutex<Vec<(u64, &'static str)>>);
 
 impl Seen {
-    fn note(&self, begun: Instant, what: &'static str) {
+    fn record(&self, begun: Instant, what: &'static str) {
         self.0.lock().expect("a list").push((begun.elapsed().as_secs(), what));
     }
 
@@ -23,15 +23,15 @@ async fn worked(seconds: u64, first: Duration, call: u64, succeeds: bool) -> Vec
     let (seen, begun) = (Seen::default(), Instant::now());
     let work = async {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
-        seen.note(begun, "done");
+        seen.record(begun, "done");
     };
     let hide = || async {
         tokio::time::sleep(Duration::from_secs(call)).await;
-        seen.note(begun, "hidden");
+        seen.record(begun, "hidden");
         if succeeds { Ok(()) } else { Err(Error::unavailable("no queue")) }
     };
     hidden_during(work, first, hide).await;
-    seen.note(begun, "settled");
+    seen.record(begun, "settled");
     seen.all()
 }
 

@@ -6,7 +6,7 @@ use crate::load::report::{Kind, Notes, Place};
 use crate::load::versions::Version;
 
 /// Records the resources that move out of a patient's record. `stays` has the version of each resource that is kept.
-pub(super) fn note(
+pub(super) fn record_moves(
     versions: &[Version<'_>],
     stays: &HashMap<&[u8], &Version<'_>, foldhash::fast::FixedState>,
     notes: &mut Notes,
