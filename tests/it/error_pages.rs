@@ -122,8 +122,8 @@ async fn limits_and_faults_are_pages_for_browsers() {
     let closed = web::host::closed("no settings", world.platform().clock(), world.platform().random());
     for (app, status, title) in [
         (&defect, StatusCode::INTERNAL_SERVER_ERROR, "Something broke here. Try again later."),
-        (&outage, StatusCode::SERVICE_UNAVAILABLE, "We cannot answer now. Try again later."),
-        (&closed, StatusCode::SERVICE_UNAVAILABLE, "We cannot answer now. Try again later."),
+        (&outage, StatusCode::SERVICE_UNAVAILABLE, "This is not available now. Try again later."),
+        (&closed, StatusCode::SERVICE_UNAVAILABLE, "This is not available now. Try again later."),
     ] {
         let (page, json) = both(|| world.get(&contents).cookie(&staff), Some(app)).await;
         assert_page(&page, status, title, "/");

@@ -95,7 +95,9 @@ async fn the_status_says_since_when_and_for_which_store_an_export_waits() -> tes
     assert_eq!(json["waiting"]["since"], 1_772_368_920_000_i64);
     let page = world.get(&format!("/staff{job}")).cookie(&staff).send().await.text();
     assert!(
-        page.contains("The export waits for a store that does not answer, since") && page.contains("12:42"),
+        page.contains("The export has waited since ")
+            && page.contains("12:42")
+            && page.contains(" for a store that does not respond."),
         "{page}"
     );
     // Cleanup sends no more tasks to a store that is down.
@@ -242,7 +244,7 @@ async fn an_outage_beyond_the_budget_fails_the_job() -> tests::Result {
     let token = world.token(ANNA).await;
     let status = world.status(&token, &job).await;
     assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(status.outcome().contains("did not answer for 1 hour;"), "{}", status.outcome());
+    assert!(status.outcome().contains("did not respond for 1 hour;"), "{}", status.outcome());
     assert_eq!(status.json()["issue"][0]["code"], "no-store", "the client must not try again");
     assert!(world.platform().files().list("exports/").await?.is_empty());
     Ok(())

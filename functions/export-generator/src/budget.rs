@@ -182,7 +182,7 @@ impl Generator {
             let text = match (reason.kind(), waited, request) {
                 (Kind::Unavailable, Some(hours), _) => {
                     format!(
-                        "a store that the export needs did not answer for {hours} hour{}; start the export again",
+                        "a store that the export needs did not respond for {hours} hour{}; start the export again",
                         if hours == 1 { "" } else { "s" }
                     )
                 }

@@ -126,7 +126,7 @@ fn failed(error: &lettre::transport::smtp::Error) -> Error {
             Error::invalid(format!("the mail server refused the mail with the status {status}"))
         }
         Some(status) => Error::unavailable(format!("the mail server responded with the status {status}")),
-        None if error.is_response() => Error::unavailable("the answer of the mail server cannot be read"),
+        None if error.is_response() => Error::unavailable("the reply of the mail server cannot be read"),
         None => Error::unavailable(chain(error)),
     }
 }

@@ -83,7 +83,7 @@ wait-minutes = { $minutes ->
 }
 error-500 = Something broke here. Try again later.
 error-500-do = It was not your fault, and we can see it in our log. If it goes on, ask for help and tell us the request number.
-error-503 = We cannot answer now. Try again later.
+error-503 = This is not available now. Try again later.
 error-other = This did not work
 error-other-do = Go back and check what you sent, or start again.
 error-app = Please start again in your app
@@ -729,7 +729,7 @@ job-state-failed = Failed
 job-state-cancelled = Deleted
 job-state-expired = Expired
 job-percent = { $percent } % collected
-job-waiting = The export waits for a store that does not answer, since { $since }.
+job-waiting = The export has waited since { $since } for a store that does not respond.
 job-rejected-why = Rejected. The patient reads: { $reason }
 job-failed-why = Failed: { $reason }
 job-decided-approved = Approved already by { $who } at { $time }.
@@ -819,14 +819,14 @@ job-not-opened = Not opened yet
 job-opened-full = { $count ->
     [one] 1 document is marked as opened
    *[other] { $count } documents are marked as opened
-}, which is the most. Documents that are opened from now on are not marked.
+}, which is the maximum. Documents that are opened from now on are not marked.
 job-new-tab = (opens in a new tab)
 job-no-documents = There are no documents.
 inside-title = Documents inside resources
 inside-lead = These documents are part of the resources of the record, wherever they are in them. They are not in the number of documents that nobody has opened.
 inside-none = No documents were found here.
 inside-resource = Resource
-inside-next = Search on
+inside-next = Search further
 job-documents-more = More documents
 job-attached-none = Nothing is attached.
 job-remove = Remove

@@ -80,7 +80,7 @@ wait-minutes = { $minutes ->
 }
 error-500 = Algo falló aquí. Intente más tarde.
 error-500-do = No fue culpa suya, y lo vemos en nuestro registro. Si se repite, pida ayuda y díganos el número de solicitud.
-error-503 = No podemos responder ahora. Intente más tarde.
+error-503 = Esto no está disponible ahora. Intente más tarde.
 error-other = Esto no funcionó
 error-other-do = Vuelva atrás y revise lo que envió, o empiece de nuevo.
 error-app = Empiece de nuevo en su aplicación
@@ -726,7 +726,7 @@ job-state-failed = Falló
 job-state-cancelled = Borrada
 job-state-expired = Vencida
 job-percent = { $percent } % reunido
-job-waiting = La exportación espera a un almacén que no responde, desde { $since }.
+job-waiting = La exportación espera desde { $since } a un almacén que no responde.
 job-rejected-why = Rechazada. El paciente lee: { $reason }
 job-failed-why = Falló: { $reason }
 job-decided-approved = Ya la aprobó { $who }: { $time }.

@@ -186,7 +186,7 @@ async fn faults_of_the_server_get_a_page() {
     let browser = Browser::open().await;
     for (name, fault, status, title) in [
         ("error-500", defect, 500, "Something broke here. Try again later."),
-        ("error-503", outage, 503, "We cannot answer now. Try again later."),
+        ("error-503", outage, 503, "This is not available now. Try again later."),
     ] {
         let site = faulty_site(fault).await;
         let page = browser.page(Look::DESK, Script::On).await;

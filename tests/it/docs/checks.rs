@@ -95,7 +95,7 @@ fn each_of_the_forty_checks_names_tests_that_exist() {
 
 #[test]
 fn tests_and_the_checks_in_their_comments_are_found() {
-    let source = "/// Checks 3, 4 and 5 of the design:\n/// more 6.\n#[tokio::test]\nasync fn one() {}\n\n\
+    let source = "/// Checks 3, 4 and 5:\n/// more 6.\n#[tokio::test]\nasync fn one() {}\n\n\
         /// Check 7.\nfn helper(x: u8) {}\n\n#[both_hosts(alone)]\nasync fn two(world: World) {\n}\n";
     let found = tests_of("a::b", source);
     let names: Vec<_> = found.iter().map(|test| test.name.as_str()).collect();

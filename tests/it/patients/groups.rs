@@ -253,12 +253,12 @@ async fn a_group_that_is_too_large_for_a_page_is_listed_with_the_reason() {
     }
     for id in ["many", "huge", "nested"] {
         let path = format!("/staff/groups/{id}/export");
-        for answer in [
+        for response in [
             world.get(&path).cookie(&staff).send().await,
             world.post(&path).cookie(&staff).form::<&str, &str>(&[]).send().await,
         ] {
-            assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{id}");
-            assert!(answer.text().contains(&format!("$export of Group/{id}")), "{}", answer.text());
+            assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE, "{id}");
+            assert!(response.text().contains(&format!("$export of Group/{id}")), "{}", response.text());
         }
     }
 }

@@ -49,7 +49,7 @@ async fn a_document_inside_a_resource_is_listed_and_shown_by_its_content() {
     {
         assert!(listed.contains(text), "{text}: {listed}");
     }
-    assert!(!listed.contains("Elsewhere") && !listed.contains("Search on"), "{listed}");
+    assert!(!listed.contains("Elsewhere") && !listed.contains("Search further"), "{listed}");
     assert_eq!((listed.matches("Not opened yet").count(), listed.matches("✓ Opened").count()), (4, 0));
     for (name, media_type, disposition) in [
         ("Letter.pdf", "application/pdf", "inline; filename=\"Letter.pdf\""),
@@ -101,7 +101,7 @@ async fn a_search_for_documents_stops_at_its_limit_and_continues() {
         let listed = page(&world, &staff, &path).await;
         found += listed.matches("Not opened yet").count();
         pages += 1;
-        next = link_named(&listed, "Search on");
+        next = link_named(&listed, "Search further");
     }
     assert_eq!((found, pages), (14, 2), "each of them once");
 }
@@ -115,7 +115,7 @@ async fn searched(world: &World, staff: &TestResponse, path: String) -> (usize, 
         assert!(rows <= 100, "{rows} rows");
         found += rows;
         pages += 1;
-        next = link_named(&listed, "Search on");
+        next = link_named(&listed, "Search further");
     }
     (found, pages)
 }
@@ -132,7 +132,7 @@ async fn a_search_reads_a_changed_file_from_its_start() {
     let document = |id: &str, count: usize| reference(id, &vec![json!({ "data": "QQ==" }); count]);
     let (world, staff, job) = reviewed(&[document("a", 1), document("bb", 100), document("ccc", 50)]).await;
     let first = page(&world, &staff, &format!("{job}/inside")).await;
-    let next = link_named(&first, "Search on").expect("a link");
+    let next = link_named(&first, "Search further").expect("a link");
     assert_eq!(searched(&world, &staff, next.clone()).await, (51, 1));
     let job_path = job.strip_prefix("/staff").expect("a path");
     let (question, id) = ask(&world, &staff, job_path, "DocumentReference").await;
@@ -156,8 +156,8 @@ async fn a_link_to_a_document_never_shows_another_one() {
     assert_eq!((done.status, id.as_str()), (StatusCode::SEE_OTHER, "a"), "{}", done.text());
     let (path, _) = first.split_once('?').expect("a query");
     for stale in [first.clone(), format!("{path}?at=0&number=0")] {
-        let answer = world.get(&stale).cookie(&staff).send().await;
-        assert_eq!(answer.status, StatusCode::CONFLICT, "{}", answer.text());
+        let response = world.get(&stale).cookie(&staff).send().await;
+        assert_eq!(response.status, StatusCode::CONFLICT, "{}", response.text());
     }
     let listed = page(&world, &staff, &format!("{job}/inside")).await;
     assert_eq!(world.get(&link(&listed, "at=0&")).cookie(&staff).send().await.text(), "other");
@@ -190,7 +190,7 @@ async fn pages_say_when_no_more_documents_are_marked() {
     let key = job_id(job.strip_prefix("/staff").expect("a path"));
     let marks: Vec<_> = (0..2000).map(|number| format!("{number:032x}")).collect();
     let until = world.clock().now() + jiff::SignedDuration::from_hours(1);
-    let full = "2,000 documents are marked as opened, which is the most";
+    let full = "2,000 documents are marked as opened, which is the maximum";
     let pages = [format!("{job}/inside"), job.clone(), format!("{job}/approve")];
     for (kind, at) in [(EntryKind::OpenedInside, 0..1), (EntryKind::OpenedDocuments, 1..3)] {
         for path in &pages[at.clone()] {

@@ -135,7 +135,7 @@ fn streamed(maker: Maker) -> impl Stream<Item = Result<bytes::Bytes>> + Send + '
     let failed = sender.clone();
     let work = async move {
         if let Err(error) = Box::pin(maker.make(Sink::Client(sender))).await {
-            tracing::error!(error = %error, cause = error.causes(), "a ZIP broke off");
+            tracing::error!(error = %error, cause = error.causes(), "a ZIP could not be sent completely");
             // The error is lost if the client has gone.
             let _ = failed.send(Err(error)).await;
         }

@@ -158,7 +158,7 @@ async fn call_in_a_new_process() {
     let client = aws_sdk_secretsmanager::Client::new(&sdk);
     let error = client.get_secret_value().secret_id("none").send().await.expect_err("no secret");
     match error.as_service_error() {
-        Some(answer) if answer.is_resource_not_found_exception() => println!("TRUSTED"),
+        Some(error) if error.is_resource_not_found_exception() => println!("TRUSTED"),
         _ => println!("REFUSED {}", DisplayErrorContext(&error)),
     }
 }
