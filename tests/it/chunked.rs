@@ -1,4 +1,4 @@
-//! Check 34 of the design for a body without a length: the server stops reading it at the limit.
+//! Check 34 (`infra/docs/checks.md`) for a body without a length: the server stops reading it at the limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,7 +38,7 @@ async fn sent(world: &World, path: &str, head: &[(&str, &str)], begin: &str) -> 
     (response, read.load(Ordering::SeqCst))
 }
 
-/// Check 34 of the design.
+/// Check 34.
 #[tokio::test]
 async fn a_body_without_a_length_is_read_up_to_the_limit() {
     const LIMIT: usize = 1_000_000;

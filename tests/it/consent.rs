@@ -1,4 +1,4 @@
-//! Check 29 of the design: the consent page has each meaning of the scopes once, in words, in both languages.
+//! Check 29 (`infra/docs/checks.md`): the consent page has each meaning of the scopes once, in words, in both languages.
 
 use tests::{ANNA, Launch, World, parameter, settings};
 
@@ -22,7 +22,7 @@ async fn consent_lines(world: &World, launch: &Launch, language: &str) -> (Vec<S
     (lines.collect(), main.to_owned())
 }
 
-/// Check 29 of the design.
+/// Check 29.
 #[tokio::test]
 async fn the_consent_page_has_each_known_scope_once_and_in_words() {
     let client = format!(

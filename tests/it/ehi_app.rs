@@ -1,5 +1,5 @@
-//! Check 24 of the design: SMART's ehi-app exports a record as the sandbox's own client, with every habit that was seen on the wire: the
-//! bare link, the redirect with one slash, the quick polling, one document per file, and the refresh token that it never changes.
+//! Check 24 (`infra/docs/checks.md`): SMART's ehi-app exports a record as the sandbox's own client, with every habit that was seen on the
+//! wire: the bare link, the redirect with one slash, the quick polling, one document per file, and the refresh token that it never changes.
 
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{Method, StatusCode};
@@ -196,7 +196,7 @@ async fn download(app: &EhiApp, manifest: &Value) -> Vec<String> {
     titles
 }
 
-/// Check 24 of the design.
+/// Check 24.
 #[tokio::test]
 async fn ehi_app_exports_a_record_with_its_redirect() {
     let mut app = EhiApp::authorized().await;

@@ -1,4 +1,5 @@
-//! Check 39 of the design: every error is a page with a title, the request number and a next step for browsers, and JSON by `Accept`.
+//! Check 39 (`infra/docs/checks.md`): every error is a page with a title, the request number and a next step for browsers, and JSON by
+//! `Accept`.
 
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ fn app(world: &World, faults: Arc<Faults>) -> Router {
     web::host::host(ehi::server::routers(&faulty).expect("its ports"), faulty.context())
 }
 
-/// Check 39 of the design: 403, 409 and 413.
+/// Check 39: 403, 409 and 413.
 #[tokio::test]
 async fn refusals_are_pages_for_browsers() {
     let world = World::new();
@@ -82,7 +83,7 @@ async fn refusals_are_pages_for_browsers() {
     assert_outcome(&json, StatusCode::CONFLICT);
 }
 
-/// Check 39 of the design: the patient decided about an app in another window.
+/// Check 39: the patient decided about an app in another window.
 #[tokio::test]
 async fn a_request_of_an_app_that_is_over_leads_back_to_the_app() {
     let world = World::new();
@@ -102,7 +103,7 @@ async fn a_request_of_an_app_that_is_over_leads_back_to_the_app() {
     assert_page(&page, page.status, "Please start again in your app", "/");
 }
 
-/// Check 39 of the design: 429, 500 and 503.
+/// Check 39: 429, 500 and 503.
 #[tokio::test]
 async fn limits_and_faults_are_pages_for_browsers() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! Check 14 of the design: if no private topic is ticked, each of the eight is withheld, and the ledger names it.
+//! Check 14 (`infra/docs/checks.md`): if no private topic is ticked, each of the eight is withheld, and the ledger names it.
 
 use domain::sensitive::Sensitive;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ async fn exported(world: &World, session: &TestResponse, topics: &[&str]) -> (St
     (job, shown["manifest"]["extension"]["ledger"]["resources"].clone())
 }
 
-/// Check 14 of the design.
+/// Check 14.
 #[tokio::test]
 async fn without_a_ticked_topic_the_ledger_names_all_eight() {
     let lake = lake();

@@ -1,4 +1,4 @@
-//! Check 21 of the design: the button "Back" of the browser after the form was sent.
+//! Check 21 (`infra/docs/checks.md`): the button "Back" of the browser after the form was sent.
 
 use tests::browser::{Audience, Look, Script};
 use tests::in_browser;
@@ -29,13 +29,13 @@ async fn back_and_send_again(script: Script) {
     assert!(job.ends_with(jobs[0]["id"].as_str().expect("an id")), "{jobs}");
 }
 
-/// Check 21 of the design.
+/// Check 21.
 #[in_browser]
 async fn sending_again_after_going_back_says_that_it_was_sent() {
     back_and_send_again(Script::On).await;
 }
 
-/// Check 21 of the design.
+/// Check 21.
 #[in_browser]
 async fn sending_again_after_going_back_says_that_it_was_sent_without_scripts() {
     back_and_send_again(Script::Off).await;

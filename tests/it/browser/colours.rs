@@ -1,4 +1,4 @@
-//! Check 4 of the design: the contrasts of its section 1, in the browser's computed styles, in light and in dark.
+//! Check 4 (`infra/docs/checks.md`): the computed colours have the required contrasts, in light and in dark.
 
 use tests::browser::{Look, Page, Scheme, Script};
 use tests::in_browser;
@@ -69,9 +69,9 @@ const PARTS_OF_A_FORM: [(&str, &str, &str, &str); 5] = [
     ("main a:focus-visible", "", "outlineColor", "--focus"),
 ];
 
-/// Check 4 of the design.
+/// Check 4.
 #[in_browser]
-async fn computed_colours_have_the_contrasts_of_the_design() {
+async fn computed_colours_have_the_required_contrasts() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
     site.in_review().await;
     site.sign_staff_in(&page).await;

@@ -1,5 +1,5 @@
-//! Checks 1, 2, 3, 5, 7 and 8 of the design concern each page: no page is without its check in the browser, and the checks look at the
-//! page whose name they have.
+//! Checks 1, 2, 3, 5, 7 and 8 (`infra/docs/checks.md`) concern each page: no page is without its check in the browser, and the checks look
+//! at the page whose name they have.
 
 use std::collections::BTreeSet;
 

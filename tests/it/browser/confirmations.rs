@@ -1,4 +1,4 @@
-//! Checks 1 and 2 of the design: pages that ask before something ends, forms of staff with mistakes, and rare error pages.
+//! Checks 1 and 2 (`infra/docs/checks.md`): pages that ask before something ends, forms of staff with mistakes, and rare error pages.
 
 use std::sync::Arc;
 

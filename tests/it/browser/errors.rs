@@ -1,4 +1,4 @@
-//! Checks 1, 2 and 39 of the design: every error page in Chromium, with its number and its next step.
+//! Checks 1, 2 and 39 (`infra/docs/checks.md`): every error page in Chromium, with its number and its next step.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Check 26 of the design: the page in the ZIP of a copy is readable offline, from a directory.
+//! Check 26 (`infra/docs/checks.md`): the page in the ZIP of a copy is readable offline, from a directory.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -33,7 +33,7 @@ async fn assert_links_lead_somewhere(page: &Page, directory: &Path) {
     }
 }
 
-/// Check 26 of the design.
+/// Check 26.
 #[in_browser]
 async fn the_page_of_the_zip_is_readable_offline() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;

@@ -91,7 +91,7 @@ async fn the_decisions_pass_in_every_appearance() {
     passes(&page, "staff-deleted", Audience::Staff).await;
 }
 
-/// Check 35 of the design: a page and a drawing that are labelled as documents are downloaded. The page of the export stays, and no
+/// Check 35: a page and a drawing that are labelled as documents are downloaded. The page of the export stays, and no
 /// script runs. A picture is visible, without scripts.
 #[in_browser]
 async fn a_script_that_is_labelled_as_a_document_does_not_run() {

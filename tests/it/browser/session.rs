@@ -1,4 +1,5 @@
-//! Check 19 of the design: the script of the pages warns two minutes before the session ends, and what was typed survives its end.
+//! Check 19 (`infra/docs/checks.md`): the script of the pages warns two minutes before the session ends, and what was typed survives its
+//! end.
 
 use tests::browser::{Audience, Key, Look, Page, Script};
 use tests::{PASSWORD, in_browser};
@@ -58,7 +59,7 @@ async fn is_ticked(page: &Page, selector: &str) -> bool {
     page.evaluate(&format!("document.querySelector({selector:?}).checked")).await
 }
 
-/// Check 19 of the design.
+/// Check 19.
 #[in_browser]
 async fn the_form_warns_two_minutes_before_the_end_and_keeps_what_was_typed() {
     let (site, _browser, page) = opened(Look::PHONE, Script::On).await;
@@ -95,7 +96,7 @@ async fn the_form_warns_two_minutes_before_the_end_and_keeps_what_was_typed() {
     assert!(is_ticked(&page, "#topic-hiv").await && !is_ticked(&page, "#topic-mentalHealth").await);
 }
 
-/// Check 19 of the design, for a form of staff: it stays open, and the server asks for the password when it is sent.
+/// Check 19, for a form of staff: it stays open, and the server asks for the password when it is sent.
 #[in_browser]
 async fn a_form_of_staff_warns_two_minutes_before_the_end_and_keeps_what_was_typed() {
     let (site, _browser, page) = opened(Look::DESK, Script::On).await;
@@ -134,7 +135,7 @@ async fn a_form_of_staff_warns_two_minutes_before_the_end_and_keeps_what_was_typ
     assert!(page.text().await.contains("Please call us first."), "{}", page.text().await);
 }
 
-/// Check 18 of the design: a form that arrives after the session, from a browser without scripts.
+/// Check 18: a form that arrives after the session, from a browser without scripts.
 #[in_browser]
 async fn a_form_that_arrives_late_is_kept_without_scripts() {
     let (site, _browser, page) = opened(Look::PHONE, Script::Off).await;

@@ -1,5 +1,5 @@
-//! Check 5 of the design: the skip link is the first stop of every page ([`passes`](super::passes) checks that), and it leads past the
-//! navigation into the main part.
+//! Check 5 (`infra/docs/checks.md`): the skip link is the first stop of every page ([`passes`](super::passes) checks that), and it leads
+//! past the navigation into the main part.
 
 use tests::browser::{Key, Look, Page, Script};
 use tests::in_browser;

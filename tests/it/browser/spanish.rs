@@ -1,4 +1,4 @@
-//! Checks 1, 2 and 40 of the design: the pages of patients in Spanish, whose words are longer.
+//! Checks 1, 2 and 40 (`infra/docs/checks.md`): the pages of patients in Spanish, whose words are longer.
 
 use tests::browser::{Audience, Key, Look, Script};
 use tests::{ANNA, in_browser};

@@ -1,4 +1,4 @@
-//! Checks 1 and 2 of the design: the pages of copies and exports in each of their states.
+//! Checks 1 and 2 (`infra/docs/checks.md`): the pages of copies and exports in each of their states.
 
 use serde_json::json;
 use tests::browser::{Audience, Key, Look, Page, Script, Site};

@@ -1,4 +1,5 @@
-//! Check 18 of the design: a form that arrives after the end of its session loses nothing that was typed, with and without an account.
+//! Check 18 (`infra/docs/checks.md`): a form that arrives after the end of its session loses nothing that was typed, with and without an
+//! account.
 
 use std::collections::BTreeMap;
 

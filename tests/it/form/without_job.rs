@@ -58,7 +58,7 @@ async fn the_form_without_a_job_has_the_same_steps_and_starts_one_export() {
     assert_eq!(jobs.as_array().map(Vec::len), Some(3), "{jobs}");
 }
 
-/// Check 15 of the design, for the form that starts its export itself.
+/// Check 15, for the form that starts its export itself.
 #[tokio::test]
 async fn a_form_without_a_job_is_not_sent_without_the_agreement() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! Check 40 of the design, for mails: see [`crate::spanish`].
+//! Check 40 (`infra/docs/checks.md`) for mails: see [`crate::spanish`].
 
 use super::*;
 use crate::spanish::{assert_translated, settings};

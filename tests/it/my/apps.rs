@@ -24,7 +24,7 @@ async fn stop(world: &World, session: &TestResponse, app: &str) {
 /// No other story gives an app access to this patient: it would have access again after it was stopped.
 const CHIARA: &str = "chiara-rossi";
 
-/// Check 18 of the design: the session may end before the patient confirms.
+/// Check 18: the session may end before the patient confirms.
 #[both_hosts]
 async fn a_confirmation_after_the_session_asks_about_the_same_app_again(world: World) {
     let anna = signed_in(&world, ANNA).await;

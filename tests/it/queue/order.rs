@@ -4,7 +4,7 @@ use tests::{ANNA, BRUNO, World};
 
 use super::{list, listed};
 
-/// Check 30 of the design.
+/// Check 30.
 #[tokio::test]
 async fn exports_in_review_are_listed_oldest_first_and_all_others_newest_first() {
     let world = World::new();

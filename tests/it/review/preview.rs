@@ -90,6 +90,7 @@ async fn pages_of(observations: usize) -> Vec<(String, u64)> {
     let world = World::with("sandbox = true", records.path());
     let (job, _, staff) = in_review(&world).await;
     let counter = Arc::new(Counter::default());
+/// Check 33.
     let hooked = Hooked { inner: Arc::new(world.platform().clone()), hook: counter.clone() };
     let app = web::host::host(ehi::server::routers(&hooked).expect("its ports"), hooked.context());
     let mut pages = Vec::new();

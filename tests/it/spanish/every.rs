@@ -13,7 +13,7 @@ use crate::openapi::pages;
 /// The page of a large copy's ZIP, which [`super::zip`] visits in each of its states.
 const ZIP: &str = "/my/exports/{job}/zip/progress";
 
-/// Check 40 of the design.
+/// Check 40.
 #[tokio::test]
 async fn every_page_of_patients_has_only_texts_of_the_catalogue() {
     let world = world("sandbox = true");

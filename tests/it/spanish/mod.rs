@@ -1,6 +1,6 @@
-//! Check 40 of the design: a Spanish page has no English text. The settings of these stories replace each Spanish message by its key
-//! and its variables. What a page shows besides the keys does not come from a message of the catalogue: it may only be digits, punctuation
-//! and data, such as names.
+//! Check 40 (`infra/docs/checks.md`): a Spanish page has no English text. The settings of these stories replace each Spanish message by its
+//! key and its variables. What a page shows besides the keys does not come from a message of the catalogue: it may only be digits,
+//! punctuation and data, such as names.
 
 mod accounts;
 mod copies;
