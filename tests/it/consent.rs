@@ -2,7 +2,7 @@
 
 use tests::{ANNA, Launch, World, parameter, settings};
 
-/// Every scope that the design names, and other spellings of the same scopes.
+/// Every scope that the consent page must describe, and other spellings of the same scopes.
 const SCOPES: &str = "openid fhirUser profile launch/patient patient/$ehi-export patient/*.rs patient/*.read patient/Observation.rs \
                       patient/Observation.read patient/Condition.r online_access offline_access";
 

@@ -78,7 +78,7 @@ impl EhiApp {
         (started.job(), format!("{form}&redirect={}/jobs", BACKEND.replacen("//", "/", 1)))
     }
 
-    /// The patient's browser fills in the form, and is redirected to the app.
+    /// Fills in the form with the patient's browser, which is redirected to the app.
     async fn fill_in(&self, form: &str) {
         let mut browser = Browser::open(&self.world, form).await;
         browser.press("next", &[]).await;
@@ -87,7 +87,7 @@ impl EhiApp {
         assert_eq!((sent.status, sent.location()), (StatusCode::SEE_OTHER, format!("{BACKEND}/jobs")));
     }
 
-    /// The staff app signs in from its own origin, with credentials.
+    /// Signs the staff app in from its own origin, with credentials.
     async fn sign_in_staff(&self) -> TestResponse {
         let preflight = self.world.request(Method::OPTIONS, "/admin/login");
         let preflight = preflight.header("access-control-request-method", "POST").header("origin", STAFF_APP);
@@ -101,7 +101,7 @@ impl EhiApp {
         signed_in
     }
 
-    /// A request of the staff app.
+    /// Sends a request of the staff app.
     async fn staff(
         &self,
         method: Method,
@@ -119,13 +119,13 @@ impl EhiApp {
     }
 }
 
-/// A browser gives the response to a page of the staff app.
+/// Checks that a browser gives the response to a page of the staff app.
 fn allows_staff_app(response: &TestResponse) {
     assert_eq!(response.header("access-control-allow-origin"), STAFF_APP);
     assert_eq!(response.header("access-control-allow-credentials"), "true");
 }
 
-/// What the staff app reads of a job without checking whether it is there.
+/// Checks what the staff app reads of a job without checking whether it is there.
 fn assert_readable(job: &Value) {
     assert!(job["attachments"].is_array() && job["patient"]["name"].is_string(), "{job}");
     let parameters = job["parameters"].as_object().expect("parameters");

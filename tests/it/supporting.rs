@@ -46,7 +46,7 @@ pub(crate) async fn bulk(world: &World, scopes: &str, path: &str) -> BTreeSet<St
     found
 }
 
-/// The same, with the texts of what is reported.
+/// Does the same, and also returns the texts of what is reported.
 async fn bulk_with_warnings(world: &World, scopes: &str, path: &str) -> (BTreeSet<String>, Vec<String>) {
     let token = world.service("service", scopes).await;
     let started = world.get(path).bearer(&token).send().await;

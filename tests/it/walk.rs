@@ -70,7 +70,7 @@ async fn one_patient(world: &World) {
     assert_eq!(letters, 1);
 }
 
-/// A group's export, and its changes since a time.
+/// Exports a group, and its changes since a time.
 async fn all_patients(world: &World) {
     const TYPES: [&str; 3] = ["Condition", "Encounter", "Observation"];
     const SINCE: &str = "2016-03-12T09:30:00.000Z";

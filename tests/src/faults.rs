@@ -51,7 +51,7 @@ impl Faults {
         })
     }
 
-    /// From the n-th call on, the store is unavailable until the given time; the process lives.
+    /// Lets the store be unavailable from the n-th call on, until the given time; the process lives.
     pub fn outage(store: Store, call: i64, clock: FixedClock, until: Timestamp) -> Arc<Self> {
         Arc::new(Self {
             strike: Strike::Before,
@@ -111,7 +111,8 @@ fn dead() -> Error {
 }
 
 impl Hook for Faults {
-    /// Crash tests do not count calls that read records, because they change nothing; an outage includes them.
+    /// Returns whether calls of a store are counted. Crash tests do not count calls that read records, because they change nothing; an
+    /// outage includes them.
     fn follows(&self, store: Store) -> bool {
         store != Store::Records || self.outage.is_some()
     }

@@ -15,7 +15,7 @@ pub struct Story {
 
 inventory::collect!(Story);
 
-/// Every story of this test binary.
+/// Returns every story of this test binary.
 pub fn all() -> impl Iterator<Item = &'static Story> {
     inventory::iter::<Story>.into_iter()
 }

@@ -27,12 +27,12 @@ use crate::review::Rejection;
 use crate::seen::Seen;
 use crate::uploads::Sender;
 
-/// Jobs per page: the default, and the maximum.
+/// The number of jobs on a page: the default, and the maximum.
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 
-/// The most files of an export whose manifest is in a list, and the size of a list in bytes after which it has no more manifests.
-/// Lambda returns at most 6 MB.
+/// The maximum number of files of an export whose manifest is in a list, and the size of a list in bytes after which it has no more
+/// manifests. Lambda returns at most 6 MB.
 const MAX_LISTED_FILES: u64 = 200;
 const LIST_BYTES: usize = 3 * 1024 * 1024;
 /// The number of manifests that are read at the same time.
@@ -99,7 +99,7 @@ pub(crate) async fn list(
     Ok(response)
 }
 
-/// `?status=&patient=&_count=&page=`.
+/// Reads the query of a list: `?status=&patient=&_count=&page=`.
 fn job_query(query: &Query) -> error::Result<JobQuery> {
     let get = |name| query.get(name).filter(|value| !value.is_empty());
     let states = match get("status") {
@@ -124,7 +124,7 @@ fn job_query(query: &Query) -> error::Result<JobQuery> {
     })
 }
 
-/// The same query for the next page.
+/// Returns the value of the `Link` header: the same query for the next page.
 pub(crate) fn next_link(url: &str, query: &Query, next: &str) -> error::Result<HeaderValue> {
     HeaderValue::from_str(&format!("<{url}?{}>; rel=\"next\"", next_query(query, next)?))
         .map_err(Error::internal)
@@ -171,7 +171,7 @@ pub(crate) async fn approve(
     Ok(state.job_response(&state.approve_job(&id, &name, Seen::Any).await?).await?)
 }
 
-/// `POST /admin/jobs/{job}/reject`, with `{"reason"}` if the client is to see a reason.
+/// `POST /admin/jobs/{job}/reject`, with `{"reason"}` if the client should see a reason.
 pub(crate) async fn reject(
     State(state): State<Admin>,
     Staff(name): Staff,
@@ -264,7 +264,7 @@ impl Admin {
         Ok(list)
     }
 
-    /// The job's JSON. For a job in review, staff see the manifest; its owner does not, because the files cannot be downloaded yet.
+    /// Returns the job's JSON. For a job in review, staff see the manifest; its owner does not, because the files cannot be downloaded yet.
     async fn json(&self, stored: &StoredJob, is_staff: bool) -> error::Result<Value> {
         let manifest = match &stored.job {
             Job::InReview(_) if is_staff => manifest(&stored.job, &*self.files, &self.settings).await?,

@@ -107,7 +107,7 @@ pub(crate) async fn ndjson(
 }
 
 impl Admin {
-    /// What is wrong with the filters that people type. The other filters of the page are lists.
+    /// Returns the problems of the filters that people type. The other filters of the page are lists.
     fn filter_problems(&self, query: &Query) -> Vec<FieldProblem> {
         let words = request_context::words();
         let is_wrong = |name: &str| {

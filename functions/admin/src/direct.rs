@@ -95,7 +95,7 @@ pub(crate) async fn complete(
     Ok(state.job_response(&attached).await?)
 }
 
-/// The prefix of the copies of an upload, of which one is attached.
+/// Returns the prefix of the copies of an upload, of which one is attached.
 pub(crate) fn copies_prefix(job: &JobId, upload: &Attempt) -> String {
     format!("{}uploads/{upload}/", job_prefix(job))
 }
@@ -119,7 +119,7 @@ impl Admin {
         Ok((upload, Attachment { key, ..file }))
     }
 
-    /// Returns the form that uploads a file of at most `max_bytes`, and then leads to another URL.
+    /// Returns the form that uploads a file of at most `max_bytes`, and then redirects to another URL.
     pub(crate) async fn form_for(
         &self,
         file: &Attachment,
@@ -178,7 +178,7 @@ impl Admin {
         // Calls at the same time write different copies.
         let copy = self.copied(file, format!("{once}{}/{}", self.random.attempt(), file.name)).await?;
         let attached = self.attach_recorded(job, vec![copy.clone()], who, Some(&once), seen).await;
-        // A call that failed may have changed the job all the same. Then the copy belongs to it.
+        // Even a failed call may have changed the job. Then the copy belongs to the job.
         if attached.as_ref().is_err_and(|error| !matches!(error, Error::Unavailable(_))) {
             self.files.remove(&copy.key).await?;
         }

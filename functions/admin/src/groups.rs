@@ -73,7 +73,7 @@ pub(crate) async fn ask(
     }
 }
 
-/// `POST /staff/groups/{group}/export`: starts the export and leads to its page.
+/// `POST /staff/groups/{group}/export`: starts the export and redirects to its page.
 pub(crate) async fn begin(
     State(state): State<Admin>,
     StaffForm((PageStaff(username), GroupPath(id)), form): StaffForm<(PageStaff, GroupPath)>,
@@ -147,7 +147,7 @@ impl Admin {
     async fn group_row(&self, id: &GroupId) -> Result<GroupRow> {
         let text = match text(&*self.records, id).await {
             Ok(Some(text)) => text,
-            // It was removed meanwhile.
+            // The group was removed after it was listed.
             Ok(None) => return Ok(GroupRow::unread(id)),
             Err(Error::Damaged(damage)) => return Ok(unreadable(id, &damage)),
             Err(error) => return Err(error),
@@ -175,7 +175,8 @@ fn unreadable(id: &GroupId, why: &dyn Display) -> GroupRow {
     GroupRow::unread(id)
 }
 
-/// The text of an error of the parser may have contents of the group, so the log has only its place.
+/// Returns the row of a group that is not valid JSON. The text of the parser's error may repeat contents of the group, so the log has only
+/// the position.
 fn unparsed(id: &GroupId, error: &serde_json::Error) -> GroupRow {
     unreadable(id, &format_args!("line {}, column {}", error.line(), error.column()))
 }

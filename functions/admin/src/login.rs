@@ -137,7 +137,7 @@ fn text(value: Option<&str>) -> String {
 }
 
 impl Admin {
-    /// The first page after the sign-in, by the roles of the member of staff.
+    /// Returns the first page after the sign-in, which depends on the roles of the member of staff.
     fn home_of(&self, username: &str) -> &'static str {
         let account = self.settings.staff.iter().find(|account| account.username == username);
         let has = |role| account.is_some_and(|account| account.roles.has(role));

@@ -16,7 +16,7 @@ pub(crate) async fn login(query: Query) -> Response {
     html(StatusCode::OK, &StaffLoginPage { next, ..StaffLoginPage::default() })
 }
 
-/// The response at every other address below `/staff`.
+/// Returns the response at every other address below `/staff`.
 pub(crate) async fn unknown(_: Anybody) -> ApiError {
     ApiError(Error::NotFound("there is nothing at this address"))
 }

@@ -66,7 +66,7 @@ enum Looked {
 }
 
 impl Looked {
-    /// The keys of the sentences on how the index was searched.
+    /// Returns the keys of the sentences on how the index was searched.
     fn notes(&self) -> impl Iterator<Item = &'static str> {
         let notes = match self {
             Self::Found { found, is_of_earlier_version, .. } => vec![
@@ -89,7 +89,7 @@ fn address(typed: &str, page: Option<&str>) -> Result<String> {
 }
 
 impl Admin {
-    /// The page of a search, without the name of the caller.
+    /// Returns the page of a search, without the name of the caller.
     async fn found(&self, typed: &str, page: Option<&str>) -> Result<PatientsPage> {
         let words = request_context::words();
         let search = PatientSearch::parse(typed, words.text("date-order", &[]) == "day-first");

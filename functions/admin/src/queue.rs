@@ -74,9 +74,10 @@ const TABS: [TabOf; 6] = [
 const ALL: usize = 4;
 const DELETED: usize = 5;
 
-/// How many deleted exports are read at a time to find those that can be restored. The number on the tab is of the newest ones.
+/// The number of deleted exports that are read at a time to find those that can be restored. The tab counts only the newest deleted
+/// exports.
 const DELETED_READ: usize = 100;
-/// How often a page reads so many, at most.
+/// The maximum number of such reads for one page.
 const DELETED_READS: usize = 5;
 
 /// The search and the filters above the list.
@@ -153,7 +154,7 @@ impl Filters {
         [&self.search, &self.app, &self.from, &self.to].iter().all(|value| value.is_empty())
     }
 
-    /// The path and query of a tab with these filters.
+    /// Returns the path and query of a tab with these filters.
     fn address(&self, tab: &TabOf, page: Option<&str>) -> Result<String> {
         let fields = [
             (TAB, tab.name),
@@ -206,7 +207,8 @@ impl Admin {
         Ok(JobPage { jobs: found, next })
     }
 
-    /// The number of exports that can be restored, as a tab shows it; `None` if the newest deleted ones do not tell it.
+    /// Returns the number of exports that can be restored, as a tab shows it; `None` if none of the newest deleted exports can be restored
+    /// and there are older ones.
     async fn restorable_count(&self) -> Result<Option<String>> {
         let query =
             JobQuery { states: TABS[DELETED].states.to_vec(), count: DELETED_READ, ..JobQuery::default() };
@@ -219,7 +221,7 @@ impl Admin {
         })
     }
 
-    /// The query of a page, and what is wrong with the filters.
+    /// Returns the query of a page, and the problems of the filters.
     fn job_query(&self, tab: &TabOf, filters: &Filters, page: Option<&str>) -> (JobQuery, Vec<FieldProblem>) {
         let words = request_context::words();
         let day_first = words.text("date-order", &[]) == "day-first";
@@ -235,7 +237,7 @@ impl Admin {
         let query = JobQuery {
             states: tab.states.to_vec(),
             search: (!filters.search.is_empty()).then(|| Search::parse(&filters.search, day_first)),
-            // No client has an id that is none.
+            // An invalid id is replaced by `-`, so the list is empty unless a client has this id.
             client: (!filters.app.is_empty())
                 .then(|| ClientId::parse(&filters.app).or_else(|_| ClientId::parse("-")).ok())
                 .flatten(),
@@ -249,14 +251,15 @@ impl Admin {
         (query, problems)
     }
 
-    /// The instant at which a day begins in the time zone of the pages; `None` if the text is not a date.
+    /// Returns the instant at which a day begins in the time zone of the pages; `None` if the text is not a date. The day is `days_later`
+    /// days after the date.
     fn start_of_day(&self, text: &str, days_later: i64) -> Option<Timestamp> {
         let day: Date = text.parse().ok()?;
         let day = day.checked_add(jiff::Span::new().try_days(days_later).ok()?).ok()?;
         Some(day.to_zoned(self.settings.pages.zone.clone()).ok()?.timestamp())
     }
 
-    /// The tabs with the numbers of their exports. The tab of all states has no number, because it only grows.
+    /// Returns the tabs with the numbers of their exports. The tab of all states has no number, because it only grows.
     async fn tabs(&self, shown: &TabOf, filters: &Filters) -> Result<Vec<Tab>> {
         let words = request_context::words();
         let counts = TABS.iter().enumerate().map(async |(index, tab)| match index {
@@ -275,7 +278,8 @@ impl Admin {
         TABS.iter().zip(counts).map(tab).collect()
     }
 
-    /// The registered clients for the filter, the patients' own pages, staff, and the chosen client if it is not registered any more.
+    /// Returns the choices of the filter: the registered clients, the patients' own pages, staff, and the chosen client if it is not
+    /// registered any more.
     fn apps(&self, chosen: &str) -> Vec<(String, String, bool)> {
         let words = request_context::words();
         let registered = self.settings.clients.iter().map(|client| {

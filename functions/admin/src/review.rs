@@ -40,7 +40,7 @@ pub(crate) struct Rejection {
 /// The error if an export is approved after the permission for private topics has ended.
 pub(crate) const PERMISSION_OVER: &str = "the patient's permission for private topics has ended: reject the export, so that the patient can ask again";
 
-/// The event of files that are attached.
+/// Returns the audit event of files that are attached.
 pub(crate) fn attaching(job: &Job, count: usize, who: &str) -> Event {
     Event::new(Actor::staff(who), Action::Attached).of(job).about(&format!("{count} files"))
 }
@@ -190,7 +190,7 @@ impl Admin {
         self.audit.around(event, self.attach_recorded(id, files, who, None, seen)).await
     }
 
-    /// The same after the event was recorded. With `once`, the files are refused if another one below this prefix is attached.
+    /// Attaches the files after the event was recorded. With `once`, the files are refused if another one below this prefix is attached.
     pub(crate) async fn attach_recorded(
         &self,
         id: &JobId,

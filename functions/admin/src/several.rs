@@ -86,7 +86,7 @@ pub(crate) async fn approve(
         match state.approve_seen(&seen, &username).await {
             Ok(Ok(stored)) => approved.push(QueueRow::new(&stored, &state.settings, now)?),
             Ok(Err(why)) => refused.push(why),
-            // The page must still tell which exports were approved before.
+            // The page must still name the exports that were approved before.
             Err(error) => {
                 tracing::error!(job.id = %seen.id, error = %error, cause = error.causes(), "an export could not be approved");
                 let why = request_context::words().text("several-failed", &[]);

@@ -34,10 +34,10 @@ const TO: &str = "to";
 const VERSION: &str = "version";
 /// The fields of the form in addition to the choices.
 const OTHERS: [&str; 7] = [REASON, RECEIVER, NUMBER, FROM, TO, VERSION, STAY.name];
-/// The most characters of the reason and of the receiver.
+/// The maximum number of characters of the reason and of the receiver.
 const MAX_TEXT: usize = 300;
 
-/// What the form sends.
+/// Returns the fields that the form sends.
 pub(crate) fn fields() -> Vec<Parameter> {
     let others = [
         Parameter::field(REASON, "The reason for the export"),
@@ -76,13 +76,13 @@ const TOPICS: [&str; 8] = [
     "authorizations.other",
 ];
 
-/// Whose records a new export is of.
+/// The patient or the group whose records a new export has.
 pub(crate) struct Target {
     /// The path of the form.
     pub(crate) path: String,
     /// `None` for a group.
     pub(crate) patient: Option<PatientSummary>,
-    /// What is viewed, in the audit trail.
+    /// The name of the viewed page in the audit trail.
     pub(crate) about: String,
     pub(crate) cohort: Cohort,
     /// The digest of the members that the form shows, for a group.
@@ -101,7 +101,7 @@ pub(crate) async fn ask(
     state.ask_for(username, target, &query).await
 }
 
-/// `POST /staff/patients/{patient}/export`: starts the export and leads to its page.
+/// `POST /staff/patients/{patient}/export`: starts the export and redirects to its page.
 pub(crate) async fn begin(
     State(state): State<Admin>,
     StaffForm((PageStaff(username), PatientPath(id)), form): StaffForm<(PageStaff, PatientPath)>,
@@ -192,7 +192,7 @@ impl Admin {
         }
     }
 
-    /// Leads to the export that the form has started before. If the form asks for another export now, it is shown again, with a new
+    /// Redirects to the export that the form has started before. If the form asks for another export now, it is shown again, with a new
     /// number: sent again, it starts a second export.
     async fn started_before(
         &self,
@@ -280,7 +280,7 @@ impl Asked {
 }
 
 impl Target {
-    /// Whether the form was shown for a group that is another one now, or has other members.
+    /// Returns whether the group has changed, or has other members, since the form was shown.
     fn has_changed(&self, form: &Form) -> bool {
         match &self.shown {
             StartOf::Patient(_) => false,
@@ -298,7 +298,7 @@ impl Target {
     }
 }
 
-/// The choices of the form, if they can be read, and what is wrong with the form.
+/// Returns the choices of the form, if they can be read, and the problems of the form.
 fn read(form: &Form) -> (Option<Choices>, Vec<FieldProblem>) {
     let words = request_context::words();
     let mut problems = texts_and_dates(form);
@@ -324,7 +324,7 @@ fn read(form: &Form) -> (Option<Choices>, Vec<FieldProblem>) {
     (choices, problems)
 }
 
-/// What is wrong with the texts and the dates.
+/// Returns the problems of the texts and the dates.
 fn texts_and_dates(form: &Form) -> Vec<FieldProblem> {
     let words = request_context::words();
     let mut problems = Vec::new();
@@ -347,7 +347,7 @@ fn texts_and_dates(form: &Form) -> Vec<FieldProblem> {
     problems
 }
 
-/// What the page of the form says in addition to the form.
+/// The messages of the page in addition to the form.
 #[derive(Default)]
 struct Said {
     problems: Vec<FieldProblem>,

@@ -91,7 +91,7 @@ impl Admin {
             Ok(seen) => self.attach(id, received.clone(), who, seen).await,
             Err(error) => Err(error),
         };
-        // A call that failed may have changed the job all the same. Then the files belong to it.
+        // Even a failed call may have changed the job. Then the files belong to the job.
         if !matches!(attached, Ok(_) | Err(Error::Unavailable(_))) {
             for file in &received {
                 self.files.remove(&file.key).await?;
@@ -187,7 +187,8 @@ fn too_much_beside() -> Error {
     ))
 }
 
-/// A file that is uploaded: its name, and where it is stored. Its media type is kept only if it is safe to serve.
+/// Returns the description of a file that is uploaded: its name, and where it is stored. Its media type is kept only if it is safe to
+/// serve.
 pub(crate) fn described(
     job: &JobId,
     upload: &Attempt,

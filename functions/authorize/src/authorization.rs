@@ -68,7 +68,7 @@ impl Authorize {
         value: Value,
         expires_at: Timestamp,
     ) -> domain::error::Result<()> {
-        // If another click has stored the entry in the meantime, that one is as new.
+        // If another click has stored the entry in the meantime, that entry is equally new and stays.
         match self.expiring.get(kind, key).await? {
             None => self.expiring.put(kind, key, value, expires_at).await?,
             Some(known) if known.value["exchanged"] == true => false,
@@ -264,7 +264,7 @@ impl Authorize {
     /// Revokes all tokens of an authorization, and its code.
     pub(crate) async fn end_family(&self, family: &str) -> OAuthResult<()> {
         let ended = self.expiring.take(EntryKind::Family, family).await;
-        // Also a call that failed may have ended it.
+        // Even a failed call may have ended it.
         self.verifier.forget();
         ended?;
         Ok(())

@@ -72,7 +72,7 @@ pub(crate) async fn submit(
     let (entry, pending) = state.request(request).await?;
     let Some(signed_in) = signed_in(patient, &pending) else { return Ok(state.to_sign_in(request)) };
     if let Some(was_allowed) = pending.is_allowed {
-        // A second click leads to where the first one did.
+        // A second click redirects to the same page as the first one.
         return Ok(state.to_app(request, &pending, was_allowed)?);
     }
     let is_allowed = form.get("decision") == "allow";
@@ -89,7 +89,7 @@ pub(crate) async fn submit(
     // A request can be decided only once, and only after the decision is recorded. If it cannot be recorded, the patient can try again.
     let (decided, is_allowed) = match state.audit.around(event.about(pending.client.as_str()), decided).await
     {
-        // The other one of two clicks at the same time has decided.
+        // If two clicks arrive at the same time, the other one has decided.
         Err(error @ Error::Conflict(_)) => {
             let (_, decided) = state.request(request).await?;
             let was_allowed = decided.is_allowed.filter(|_| decided.patient == pending.patient);

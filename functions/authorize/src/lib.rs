@@ -212,7 +212,7 @@ pub(crate) fn repeated(fields: &[(String, String)]) -> Option<&str> {
 
 /// The lifetime of a request that waits for the patient.
 pub(crate) const REQUEST_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
-/// The time after the decision in which a second click leads to where the first one did.
+/// The time after the decision in which a second click redirects to the same page as the first one.
 pub(crate) const REPEAT: SignedDuration = SignedDuration::from_mins(1);
 /// The lifetime of an authorization code.
 pub(crate) const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(5);

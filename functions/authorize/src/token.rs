@@ -84,7 +84,7 @@ impl Authorize {
         let grant: CodeGrant = stored.read()?;
         let (client, scopes) = match grant.check(client, redirect_uri, code_verifier) {
             Ok(checked) => checked,
-            // Somebody else may have the code: it is not good for a second try.
+            // Another party may have the code, so it cannot be used again.
             Err(refused) => {
                 self.expiring.take(EntryKind::Code, &family).await?;
                 self.end_family(&family).await?;

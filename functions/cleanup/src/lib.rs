@@ -22,13 +22,13 @@ use platform::exports::resume;
 use settings::Settings;
 use storage::audit_chain::verify_newest;
 
-/// Jobs read per page.
+/// The number of jobs that are read at once.
 const PAGE: usize = 100;
-/// Jobs at which the cleanup works at the same time. On AWS each takes some calls to stores.
+/// The number of jobs that are cleaned up at the same time. On AWS each of them takes some calls of the stores.
 const AT_ONCE: usize = 16;
-/// Chunk indexes checked per step.
+/// The number of chunk indexes that are checked at once.
 const CHUNKS: u32 = 64;
-/// Entries of each chain of the audit trail that are verified.
+/// The number of entries of each chain of the audit trail that are verified.
 const VERIFIED: usize = 200;
 /// If no chunk of a job was finished for longer than this, its message was lost.
 const STANDS_STILL: SignedDuration = SignedDuration::from_mins(60);
@@ -44,7 +44,7 @@ pub async fn run(platform: Arc<impl Platform + ?Sized>) -> Result<()> {
         now: platform.clock().now(),
     };
     let failed = AtomicU64::new(0);
-    // The oldest come first: they are the ones that expire, if a run ends too early.
+    // The oldest jobs come first, so that they expire even if a run ends too early.
     let query = JobQuery { oldest_first: true, count: PAGE, ..JobQuery::default() };
     let each = async |stored: StoredJob| {
         let id = stored.job.id().clone();
@@ -67,7 +67,7 @@ pub async fn run(platform: Arc<impl Platform + ?Sized>) -> Result<()> {
         failed_jobs = failed,
         "cleanup done"
     );
-    // Records may be kept for longer than they may be, so the run counts as failed, and an alarm is raised.
+    // Some records may now be stored longer than the settings permit. Therefore the run fails, and an alarm is raised.
     match failed {
         0 => Ok(()),
         _ => Err(Error::unavailable(format!(

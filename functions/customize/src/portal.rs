@@ -237,7 +237,7 @@ impl Customize {
         let id = earlier.unwrap_or(id);
         match self.begin(base, client, summary, choices, Some(id.clone())).await {
             Ok(_) => Ok((id, true)),
-            // The other one of two clicks has started the export in the meantime.
+            // Of two clicks, the other one has started the export in the meantime.
             Err(Error::Conflict(_)) => Ok((id, false)),
             Err(error) => Err(error),
         }

@@ -83,7 +83,8 @@ fn named(reference: &str) -> &str {
     before_type.map_or(path, |(at, _)| &path[at + 1..])
 }
 
-/// Splits base64 text into pieces that can be decoded one by one. White space between them is dropped.
+/// Splits base64 text into pieces that can be decoded one by one, and drops white space. It is written by hand because `base64::read`
+/// refuses white space, which FHIR permits in base64.
 struct Pieces<'t> {
     text: std::str::Bytes<'t>,
 }

@@ -1,4 +1,4 @@
-//! Records failed tasks in the row of their job, and fails the job when [`retries`] says so.
+//! Records failed tasks in the row of their job, and fails the job if [`retries`] decides that.
 
 use std::fmt::Write as _;
 

@@ -68,7 +68,7 @@ impl Generator {
         }
     }
 
-    /// Returns how far the comparison is.
+    /// Returns the progress of the comparison.
     async fn begun(&self, running: &Running, outside: &[OutsideFile]) -> Result<Begun> {
         let Some(key) = &running.comparison else { return Ok(Begun::of(outside)) };
         match Begun::load(&*self.files, key).await {
@@ -78,7 +78,7 @@ impl Generator {
         }
     }
 
-    /// Removes the file that says how far the comparison was.
+    /// Removes the file with the progress of the comparison.
     async fn forget_begun(&self, running: &Running) -> Result<()> {
         match &running.comparison {
             Some(key) => self.files.remove(key).await,

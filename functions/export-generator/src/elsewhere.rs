@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::{format_key, wide_hash};
 
-/// A larger index would be that of hundreds of thousands of files.
+/// The maximum size of the index in bytes: it has room for hundreds of thousands of files.
 const MAX_INDEX: usize = 64 * 1024 * 1024;
 /// The maximum number of entries of a list in memory, about 80 MB. A file with more resources cannot be compared with itself either.
 const MAX_ENTRIES: usize = 1_800_000;

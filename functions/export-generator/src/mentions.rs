@@ -1,5 +1,5 @@
-//! The references of one record, each once. They are held until the record is read, because the resources that they mean
-//! may follow in it. They share one buffer, so that a reference needs no memory of its own.
+//! The references of one record, each once. They are held until the record is read, because the resources to which they refer may follow in
+//! it. They share one buffer, so that a reference needs no memory of its own.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -14,8 +14,8 @@ use crate::{Generator, sorter};
 const SHARE: u64 = 128;
 
 impl Generator {
-    /// Sorts the deletions and records that on the job, unless they are sorted already or are few. Returns `false` if
-    /// the job was changed meanwhile.
+    /// Sorts the deletions and records that on the job, unless they are sorted already or are few. Returns `false` if the job was changed
+    /// in the meantime.
     pub(crate) async fn sort_deletions(&self, running: &Running, version: u64) -> Result<bool> {
         let filter = Filter::of(running);
         let Some(selector) = filter.since().filter(|_| running.sorted_deletions.is_none()) else {

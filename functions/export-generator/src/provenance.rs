@@ -52,8 +52,8 @@ impl SharedProvenance {
         self.is_wanted && self.counts.is_some_and(|counts| counts.of_shared > 0)
     }
 
-    /// Returns whether the filter's verdict on a resource stands, as far as is known. A Provenance is exported only if
-    /// one of its targets is.
+    /// Returns whether the filter's verdict on a resource is final, as far as is known. A Provenance is exported only if one of its targets
+    /// is.
     pub(crate) fn is_asked_for(
         &mut self,
         verdict: &Verdict,
@@ -118,8 +118,7 @@ impl SharedProvenance {
         Ok(())
     }
 
-    /// Wants the latest Provenance of each exported resource, after everything else is fetched. Returns whether it
-    /// chose any.
+    /// Requests the latest Provenance of each exported resource, after everything else is fetched. Returns whether it chose any.
     pub(crate) fn choose(&mut self, walk: &mut Walk) -> bool {
         let before = self.chosen.len();
         for (_, Reverse(reference)) in self.latest.values() {

@@ -29,7 +29,7 @@ use crate::versions::{changed, written_id};
 
 /// A list is written when its buffer has this many bytes.
 const FLUSH: usize = 512 * 1024;
-/// The number of lines between two looks at the clock.
+/// The number of lines after which the time is checked again.
 const LINES: u64 = 1_000;
 /// The number of Groups that are read at once, each of which is one line.
 const GROUPS: usize = 8;

@@ -13,7 +13,7 @@ use storage::sorter::Row;
 
 use crate::deletions::Deletion;
 
-/// A larger index would belong to a file of hundreds of gigabytes.
+/// The maximum size of the index in bytes. Only the index of a file of hundreds of gigabytes would be larger.
 const MAX_INDEX: usize = 64 * 1024 * 1024;
 
 /// The positions of the patients in the sorted file.

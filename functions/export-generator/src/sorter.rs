@@ -19,7 +19,7 @@ impl Row for Deletion {
         size_of::<Self>() + self.key.len() + self.of.as_ref().map_or(0, String::len)
     }
 
-    /// Only the last deletion of each resource is kept.
+    /// Returns whether both deletions are of the same resource: only the last one is kept.
     fn replaces(&self, before: &Self) -> bool {
         self.is_same(before)
     }

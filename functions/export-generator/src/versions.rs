@@ -29,7 +29,7 @@ const MAX_RESOURCES: usize = 1_800_000;
 /// The problem of a line after the first [`MAX_RESOURCES`].
 pub(crate) const TOO_MANY: &str = "the record, or the file, has more than 1,800,000 resources, so this line cannot be compared with the others: divide it";
 
-/// How often a chunk reads each record.
+/// The number of times that a chunk reads each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reads {
     Once,

@@ -49,7 +49,7 @@ impl Known {
 }
 
 impl Walk {
-    /// `types` are the types in `shared/` of which patients' records have resources as well.
+    /// Creates a walk that has collected nothing yet. `types` are the types in `shared/` of which patients' records have resources as well.
     pub(crate) fn new(types: BTreeSet<String>) -> Self {
         Self { types, ..Self::default() }
     }
@@ -145,7 +145,7 @@ impl Walk {
         }
     }
 
-    /// Records the decision on a resource, and wants its references if the verdict follows them.
+    /// Records the decision on a resource, and requests its references if the verdict follows them.
     pub(crate) fn settle(&mut self, found: &SharedLine, verdict: &Verdict) {
         let fate = match verdict {
             Verdict::Keep | Verdict::Subset(_) => Fate::Exported,

@@ -135,7 +135,7 @@ impl<'a> ChunkWriter<'a> {
         self.account.document(decision);
     }
 
-    /// Notes the days of a resource that is exported.
+    /// Records the days of a resource that is exported.
     pub(crate) fn dated(&mut self, resource_type: &str, days: &Days) {
         self.days.record_days(resource_type, days);
     }
@@ -175,7 +175,7 @@ impl<'a> ChunkWriter<'a> {
         self.outputs.append(file).await
     }
 
-    /// From here on, writes the resources of each patient together, if the client asked for that.
+    /// Writes the resources of each patient together from here on, if the client requested that.
     pub(crate) fn begin_blocks(&mut self) {
         self.block = self.options().organize_by_patient.then(Block::default);
     }
@@ -190,7 +190,7 @@ impl<'a> ChunkWriter<'a> {
         Ok(())
     }
 
-    /// Notes the references of a line, in its plain spelling, that may leave the record.
+    /// Records the references of a line, in its plain spelling, that may leave the record.
     pub(crate) fn collect_references(&mut self, line: &[u8], by: ReferredBy) {
         self.references.add_all(line, by);
     }
@@ -211,13 +211,13 @@ impl<'a> ChunkWriter<'a> {
         self.references.narrow(records).await
     }
 
-    /// Notes a reference that another chunk collected.
+    /// Records a reference that another chunk collected.
     pub(crate) async fn add_reference(&mut self, reference: &str, mention: Mention) -> Result<()> {
         self.references.add_collected(reference, mention);
         self.references.spill().await
     }
 
-    /// Notes a resource (`Type/id`) that was read, and that another chunk may list as deleted.
+    /// Records a resource (`Type/id`) that was read, and that another chunk may list as deleted.
     pub(crate) fn exists(&mut self, key: &str) {
         self.existing.add(key);
     }

@@ -58,7 +58,7 @@ enum Next<'p> {
 }
 
 impl Work {
-    /// `has_worked` is whether this task has run a stage, and `is_up` whether its time is nearly over.
+    /// Decides what the worker does next. `has_worked` is whether this task has run a stage, and `is_up` whether its time is nearly over.
     fn next<'p>(&self, preparation: &'p Preparation, has_worked: bool, is_up: bool) -> Next<'p> {
         let Progress::Preparing(checkpoint) = &preparation.progress else { return Next::End };
         let is_other = preparation.contents != self.contents;

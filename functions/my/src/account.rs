@@ -65,7 +65,7 @@ pub(crate) fn left_out(summary: &ExportTotals, by_staff: bool, words: &Words) ->
     withheld.chain(reasons).chain(others).filter(|row| !row.is_empty).collect()
 }
 
-/// Why staff left something out, each reason once, as staff typed it.
+/// Returns the reasons why staff left something out, each once and as staff typed it.
 fn reasons_of_staff(summary: &ExportTotals, words: &Words) -> Vec<QuotedReason> {
     let typed = summary.redactions.iter().map(|redaction| (&redaction.reason, &redaction.language));
     let reasons: BTreeSet<_> = typed.collect();
@@ -76,7 +76,7 @@ fn reasons_of_staff(summary: &ExportTotals, words: &Words) -> Vec<QuotedReason> 
     reasons.into_iter().map(quoted).collect()
 }
 
-/// How many entries and documents the record has, and how many of them are in the copy.
+/// Returns in words how many entries and documents the record has, and how many of them are in the copy.
 pub(crate) fn total(ledger: &Ledger, words: &Words) -> String {
     let number = |number: u64| words.number(number);
     words.text(
@@ -90,7 +90,7 @@ pub(crate) fn total(ledger: &Ledger, words: &Words) -> String {
     )
 }
 
-/// The parts that were ticked, with their dates and notes.
+/// Returns the parts that were ticked, with their dates and notes.
 pub(crate) fn parts(choices: &Choices, words: &Words) -> Vec<ChosenPart> {
     let ticked = choices.parameters.iter().filter(|(_, choice)| choice.enabled);
     ticked
@@ -111,7 +111,7 @@ pub(crate) fn parts(choices: &Choices, words: &Words) -> Vec<ChosenPart> {
         .collect()
 }
 
-/// The private topics that were ticked, by name.
+/// Returns the names of the private topics that were ticked.
 pub(crate) fn topics(choices: &Choices, words: &Words) -> Vec<String> {
     let given = Sensitive::ALL.into_iter().filter(|topic| choices.authorizes(*topic));
     given.map(|topic| words.text(&format!("topic-{}", topic.key()), &[])).collect()

@@ -71,7 +71,7 @@ pub(crate) async fn stop(
     }
     state.audit.record(signed_in.event(Action::AccessStopped).about(app)).await?;
     let ended = state.authorizations().stop(&signed_in.patient, app).await;
-    // Also a call that failed may have ended some of the authorizations.
+    // Even a failed call may have ended some of the authorizations.
     state.verified_tokens.forget();
     let ended = ended?;
     tracing::info!(client.id = app, ended, "a patient has stopped the access of an app");
@@ -119,13 +119,13 @@ impl My {
         Ok(lasting.iter().any(|authorization| authorization.client.as_str() == app))
     }
 
-    /// The name by which the patient knows an app.
+    /// Returns the name by which the patient knows an app.
     fn app_name(&self, client: &str) -> String {
         let registered = self.settings.client(client).and_then(|client| client.name.clone());
         registered.unwrap_or_else(|| client.to_owned())
     }
 
-    /// An app and all its authorizations: one for each device.
+    /// Returns the description of an app and all its authorizations: one for each device.
     fn app_card(&self, client: &ClientId, all: &[Authorization]) -> AppCard {
         let words = request_context::words();
         let since = all.iter().map(|one| one.since).min().unwrap_or_default();

@@ -73,7 +73,7 @@ impl My {
         InlineLimit { bytes: self.settings.max_direct_bytes, on_larger: LargeFiles::Redirect }
     }
 
-    /// What can be downloaded of a copy. The list of single files begins at `from`, and is open if that is given.
+    /// Returns what can be downloaded of a copy. The list of single files begins at `from`, and is open if that is given.
     pub(crate) async fn downloads(
         &self,
         plan: Option<&Plan>,
@@ -118,7 +118,7 @@ struct Listed {
 }
 
 impl Listed {
-    /// Returns the page that begins at `from`; the first page if there are not so many files.
+    /// Returns the page that begins at `from`; the first page if there are fewer files.
     fn of(count: usize, from: usize) -> Self {
         Self { from: if from < count { from } else { 0 }, count }
     }

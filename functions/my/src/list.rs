@@ -17,7 +17,7 @@ use crate::{My, Said, state_of};
 
 /// The number of copies on a page.
 const PAGE: usize = 25;
-/// How many pages of the store are read for one page: the store also lists jobs that are not shown to the patient.
+/// The number of pages of the store that are read for one page: the store also lists jobs that are not shown to the patient.
 const ROUNDS: usize = 10;
 
 pub(crate) async fn show(

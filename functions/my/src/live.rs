@@ -10,7 +10,7 @@ pub(crate) const LIVE: Parameter = Parameter::query(
     "1: the page reloads itself; poll: the request of the page's script for the current state",
 );
 
-/// How often a page without script loads again, in seconds.
+/// The time after which a page without script loads again, in seconds.
 const REFRESH: HeaderValue = HeaderValue::from_static("15");
 
 /// Returns whether the patient has asked for a page that loads again by itself.

@@ -45,12 +45,12 @@ pub(crate) async fn show(
     Ok(response)
 }
 
-/// Whether the state can change without an action of the patient.
+/// Returns whether the state can change without an action of the patient.
 fn is_live(state: JobState) -> bool {
     matches!(state, JobState::Queued | JobState::Running | JobState::InReview)
 }
 
-/// Whether the copy can be cancelled or deleted.
+/// Returns whether the copy has not ended, so that the patient can cancel it.
 pub(crate) fn is_open(state: JobState) -> bool {
     state == JobState::AwaitingInput || is_live(state)
 }
@@ -76,7 +76,7 @@ pub(crate) fn has_permission(stored: &StoredJob, now: Timestamp) -> bool {
 }
 
 impl My {
-    /// What is next, in words. `is_own` is whether the patient may download the copy.
+    /// Returns the next step, in words. `is_own` is whether the patient may download the copy.
     pub(crate) fn next(&self, job: &Job, is_own: bool) -> String {
         let (words, now) = (request_context::words(), self.clock.now());
         if let Some(until) = restorable_until(job, now) {
@@ -111,7 +111,7 @@ impl My {
             Job::Complete(complete) if is_own && state == JobState::Complete => Some(complete),
             _ => None,
         };
-        // The content of an export that is another's is not the patient's to see here.
+        // If the export belongs to another owner, the patient must not see its content here.
         let plan = if is_own { self.plan(stored).await? } else { None };
         let ledger = complete.and_then(|complete| complete.summary.ledger.as_ref());
         Ok(CopyPage {
@@ -156,7 +156,7 @@ impl My {
     }
 }
 
-/// The choices; without any, the copy is the complete record.
+/// Returns the choices of the form in words; without a form, the copy is the complete record.
 fn chosen(choices: Option<&Choices>, words: &Words) -> Chosen {
     Chosen {
         parts: choices.map(|choices| account::parts(choices, words)).unwrap_or_default(),
@@ -165,7 +165,7 @@ fn chosen(choices: Option<&Choices>, words: &Words) -> Chosen {
     }
 }
 
-/// How many entries of each type there are, and from when to when.
+/// Returns the number of entries of each type, and their first and last days.
 fn contents(plan: &Plan, words: &Words) -> Vec<ContentRow> {
     let mut counts = BTreeMap::<&str, u64>::new();
     for named in plan.files.iter().filter(|named| named.file.purpose.is_data()) {

@@ -22,8 +22,8 @@ use crate::{My, state_of};
 /// The actor in the job's history.
 const PATIENT: &str = "the patient";
 
-/// What the patient sees of the state when asked: whether the copy can be downloaded, or staff have removed it and can bring it
-/// back.
+/// Returns the state that the patient sees on the page that asks for confirmation: the copy can be downloaded, it has not ended, or staff
+/// have removed it and can restore it. Returns `None` in every other state.
 fn seen(job: &Job, now: Timestamp) -> Option<&'static str> {
     match state_of(job, now) {
         JobState::Complete => Some("ready"),
@@ -38,7 +38,7 @@ pub(crate) async fn ask_cancel(
     signed_in: SignedIn,
 ) -> Result<Response, PageError> {
     let stored = state.listed(&id, &signed_in.patient).await?;
-    // What has ended meanwhile is shown as it is.
+    // A copy that has ended in the meantime is shown in its current state.
     let Some(seen) = seen(&stored.job, state.clock.now()) else {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     };
@@ -121,7 +121,7 @@ fn ask(
 }
 
 impl My {
-    /// Ends the job, also one that staff could bring back, and removes its files; a worker stops at the next patient.
+    /// Ends the job, also one that staff could restore, and removes its files; a worker stops at the next patient.
     async fn remove(
         &self,
         id: &JobId,

@@ -105,7 +105,7 @@ impl Lake {
         }
     }
 
-    /// A lake in a store of objects: its records, and the files below its root.
+    /// Describes a lake in a store of objects: its records, and the files below its root.
     pub fn over(name: &str, records: Arc<dyn Records>, files: Arc<dyn Files>) -> Self {
         Self {
             name: name.to_owned(),
@@ -231,7 +231,7 @@ impl Lake {
                 Some(index) if !index.is_of_earlier_version() => {
                     self.index_changed_in(&before, index, changed).await
                 }
-                // There is none, it is damaged, or its other rows would stay as an earlier version made them.
+                // There is no index, it is damaged, or an earlier version made its other rows, which would not change.
                 _ => self.scan(bar).await,
             };
             match made {

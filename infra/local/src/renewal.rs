@@ -1,7 +1,7 @@
 //! The mark of a lake whose index of patients must be renewed.
 //!
 //! A load sets the mark before it changes the first record, and the renewal of the index removes it. If the load is stopped between them,
-//! the next load finds the mark and renews the whole index, because nobody knows which records the stopped load has changed.
+//! the next load finds the mark and renews the whole index, because it is unknown which records the stopped load has changed.
 
 use domain::error::{Error, Result};
 use domain::ports::files::{Files, read_all};

@@ -1,10 +1,10 @@
-//! What one stage of a ZIP leaves for the next one. Stages end between two files, so no compressor has to be continued.
+//! The state that one stage of a ZIP stores for the next one. Stages end between two files, so no compressor has to be continued.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// How much of a ZIP is written.
+/// The part of a ZIP that is written.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Written {
@@ -68,17 +68,17 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// The key of the bytes of the ZIP.
+    /// Returns the key of the bytes of the ZIP.
     pub(crate) fn data(&self) -> String {
         format!("{}data", self.prefix)
     }
 
-    /// The key of the directory records of its files.
+    /// Returns the key of the directory records of its files.
     pub(crate) fn directory(&self) -> String {
         format!("{}directory", self.prefix)
     }
 
-    /// The key of the lines of `SHA256SUMS` for its files.
+    /// Returns the key of the lines of `SHA256SUMS` for its files.
     pub(crate) fn sums(&self) -> String {
         format!("{}sums", self.prefix)
     }
@@ -102,12 +102,12 @@ impl Checkpoint {
         self.is_whole
     }
 
-    /// The number of bytes of the copy that are in the ZIP.
+    /// Returns the number of bytes of the copy that are in the ZIP.
     pub fn copied(&self) -> u64 {
         self.position.copied
     }
 
-    /// The number of stages so far.
+    /// Returns the number of stages so far.
     pub fn stages(&self) -> usize {
         self.segments.len()
     }

@@ -88,7 +88,7 @@ impl Maker {
         }
     }
 
-    /// The period from the first to the last day.
+    /// Returns in words the period from the first to the last day.
     fn days(&self, facts: &Facts) -> String {
         match &facts.days {
             None => String::new(),
@@ -96,7 +96,7 @@ impl Maker {
         }
     }
 
-    /// How many rows of all are shown.
+    /// Returns the sentence that says how many of all rows are shown.
     fn lead(&self, facts: &Facts) -> String {
         let count = self.words.number(facts.count);
         match facts.count > MAX_ROWS as u64 {

@@ -32,7 +32,7 @@ pub struct Maker {
     pub(crate) settings: Settings,
 }
 
-/// The path of a file of the manifest in the ZIP.
+/// Returns the path in the ZIP of a file of the manifest.
 pub(crate) fn data_path(name: &str) -> String {
     format!("data/{name}")
 }
@@ -48,12 +48,12 @@ impl Maker {
         Box::pin(archive.finish(None)).await.map(|_| ())
     }
 
-    /// The number of parts: the files of the manifest, the attachments, and three files about them.
+    /// Returns the number of parts: the files of the manifest, the attachments, and three files about them.
     pub(crate) fn parts(&self) -> usize {
         self.plan.files.len() + self.plan.attachments.len() + 3
     }
 
-    /// The number of bytes of the copy in a part.
+    /// Returns the number of bytes of the copy in a part.
     pub(crate) fn size_of(&self, part: usize) -> u64 {
         let file = self.plan.files.get(part).map(|named| named.file.size);
         let attachment = || self.plan.attachments.get(part - self.plan.files.len());
@@ -115,7 +115,7 @@ impl Maker {
         Ok(())
     }
 
-    /// The manifest as an app gets it, with paths in the ZIP instead of URLs.
+    /// Returns the manifest as an app gets it, with paths in the ZIP instead of URLs.
     fn manifest(&self) -> Value {
         let Plan { job, transaction_time, files, .. } = &self.plan;
         let page = Page {
@@ -141,7 +141,7 @@ impl Maker {
         manifest
     }
 
-    /// The file that tells people what is in the ZIP.
+    /// Returns the text of the file that tells people what is in the ZIP.
     fn readme(&self) -> String {
         let text = |key: &str| self.words.text(key, &[]);
         let mut lines = vec![self.title.clone(), self.patient(), String::new()];
@@ -160,7 +160,7 @@ impl Maker {
         patient.map(|patient| patient.name.clone()).unwrap_or_default()
     }
 
-    /// The files of the manifest that have resources of a type.
+    /// Returns the files of the manifest that have resources of a type.
     pub(crate) fn data_of<'s>(&'s self, kind: &'s str) -> impl Iterator<Item = &'s NamedFile> {
         let is_of =
             move |named: &&NamedFile| named.file.purpose.is_data() && named.file.resource_type == kind;
@@ -177,7 +177,7 @@ fn add(facts: &mut Facts, line: &[u8]) {
     }
 }
 
-/// The error if a file does not have its recorded hash.
+/// Returns the error for a file that does not have its recorded hash.
 fn changed(name: &str) -> Error {
     Error::internal(format!("'{name}' is not the file that the export wrote"))
 }

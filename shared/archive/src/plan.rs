@@ -44,21 +44,21 @@ pub struct PlannedAttachment {
 }
 
 impl Plan {
-    /// The bytes of all files, uncompressed.
+    /// Returns the number of bytes of all files, uncompressed.
     pub fn bytes(&self) -> u64 {
         let files: u64 = self.files.iter().map(|named| named.file.size).sum();
         files + self.attachments.iter().map(|attachment| attachment.size).sum::<u64>()
     }
 
-    /// The days of the resources of a type; `None` if they are not known. Where staff left out a resource of the type, nobody knows
-    /// whether it was the first or the last.
+    /// Returns the days of the resources of a type; `None` if they are not known. They are not known if staff left out a resource of the
+    /// type, because it may have been the first or the last.
     pub fn days_of(&self, kind: &str) -> Option<&DayRange> {
         let redactions = self.job.summary().map(|summary| &summary.redactions[..]).unwrap_or_default();
         let is_of_kind = |redaction: &Redaction| matches!(&redaction.what, Redacted::Resource { resource_type, .. } if resource_type == kind);
         if redactions.iter().any(is_of_kind) { None } else { self.days.get(kind) }
     }
 
-    /// The file name under which a browser saves the ZIP. A header contains it, so other characters than these are replaced.
+    /// Returns the file name under which a browser saves the ZIP. A header contains it, so other characters than these are replaced.
     pub fn file_name(&self, words: &Words) -> String {
         let asked = self.job.header().created_at.to_zoned(words.zone.clone()).date();
         let name = words.text("zip-file-name", &[("date", &asked.to_string())]);
@@ -66,14 +66,15 @@ impl Plan {
         name.chars().map(|letter| if is_plain(letter) { letter } else { '-' }).collect::<String>() + ".zip"
     }
 
-    /// The group of the tasks that make the ZIP.
+    /// Returns the group of the tasks that make the ZIP.
     pub fn group(&self) -> TaskGroup {
         let is_small = self.bytes() <= MAX_SMALL && self.attachments.len() <= MAX_SMALL_ATTACHMENTS;
         let size = if is_small { SizeClass::Small } else { SizeClass::Large };
         TaskGroup { size, ..TaskGroup::of(self.job.header()) }
     }
 
-    /// A digest of the names and sizes, in their order. If staff change a copy, it is another one.
+    /// Returns a digest of the names and hashes of the files, and of the names and sizes of the attachments, in their order. If staff
+    /// change a copy, the digest changes.
     pub fn fingerprint(&self) -> String {
         let files = self.files.iter().map(|named| format!("{} {}", named.name, named.file.sha256));
         let attachments =
@@ -82,7 +83,7 @@ impl Plan {
         crypto::digest_of_lines(lines.iter().map(String::as_str))
     }
 
-    /// Whether records about alcohol or drugs may be in it, which carry a notice (42 CFR 2.32).
+    /// Returns whether the ZIP may contain records about alcohol or drugs, which carry a notice (42 CFR 2.32).
     pub(crate) fn needs_notice(&self) -> bool {
         self.job.header().request.needs_part_2_notice()
     }
@@ -117,7 +118,7 @@ impl Plan {
     }
 }
 
-/// What the results of the chunks tell: the attachments, and the days of the resources.
+/// Returns the attachments and the days of the resources, which it reads from the results of the chunks.
 async fn written(
     stored: &StoredJob,
     complete: &Complete,

@@ -90,7 +90,7 @@ impl Preparation {
         matches!(self.progress, Progress::Preparing(_)) && now.duration_since(self.changed_at) < STALE
     }
 
-    /// The whole percent, at most 99 before the ZIP is ready.
+    /// Returns the progress in whole percent: at most 99 before the ZIP is ready.
     pub fn percent(&self) -> u8 {
         match &self.progress {
             Progress::Ready => 100,
@@ -122,7 +122,7 @@ impl ZipPlace {
         Self { job: job.clone(), language }
     }
 
-    /// The prefix of all ZIPs of a copy. On AWS the functions for requests may write only below such a prefix.
+    /// Returns the prefix of all ZIPs of a copy. On AWS the functions for requests may write only below such a prefix.
     pub fn folder(job: &JobId) -> String {
         format!("{}zip/", job_prefix(job))
     }
@@ -131,27 +131,27 @@ impl ZipPlace {
         format!("{}{name}", Self::folder(&self.job))
     }
 
-    /// The key of the ZIP.
+    /// Returns the key of the ZIP.
     pub fn key(&self) -> String {
         self.key_of(&format!("copy-{}.zip", self.language.tag()))
     }
 
-    /// The prefix of the segments of all runs.
+    /// Returns the prefix of the segments of all runs.
     pub fn all_segments(&self) -> String {
         self.key_of(&format!("{}/", self.language.tag()))
     }
 
-    /// The prefix of the segments of a run.
+    /// Returns the prefix of the segments of a run.
     pub fn segments(&self, run: &str) -> String {
         format!("{}{run}/", self.all_segments())
     }
 
-    /// The prefix of the segment of one attempt at a stage.
+    /// Returns the prefix of the segment of one attempt at a stage.
     pub fn segment(&self, run: &str, number: usize, attempt: &Attempt) -> String {
         format!("{}{number:06}-{attempt}/", self.segments(run))
     }
 
-    /// The task of a run.
+    /// Returns the task of a run.
     pub fn task(&self, run: &str) -> Task {
         Task::Zip { job: self.job.clone(), language: self.language.tag().to_owned(), run: run.to_owned() }
     }

@@ -89,7 +89,7 @@ impl Entry {
         if self.is_large || self.offset >= u64::from(IN_ZIP64) { VERSION_ZIP64 } else { VERSION }
     }
 
-    /// The fields that both headers have, from the flags to the time.
+    /// Appends the fields that both headers have, from the flags to the date.
     fn common(&self, bytes: Bytes) -> Bytes {
         let method = if self.is_compressed { DEFLATED } else { 0 };
         bytes.u16(FLAGS).u16(method).u16(self.modified.time).u16(self.modified.date)
@@ -99,13 +99,13 @@ impl Entry {
         u16::try_from(self.name.len()).unwrap_or(u16::MAX)
     }
 
-    /// Whether the sizes fit into the records that were announced.
+    /// Returns whether the sizes fit into the records that were announced.
     pub(crate) fn fits(&self) -> bool {
         let most = u64::from(IN_ZIP64);
         self.name.len() < usize::from(u16::MAX) && (self.is_large || self.stored.max(self.size) < most)
     }
 
-    /// What precedes the bytes of the file (4.3.7).
+    /// Returns the local header, which precedes the bytes of the file (4.3.7).
     pub(crate) fn local_header(&self) -> Vec<u8> {
         let version = if self.is_large { VERSION_ZIP64 } else { VERSION };
         let bytes = self.common(Bytes::default().u32(0x0403_4b50).u16(version));
@@ -117,7 +117,7 @@ impl Entry {
         bytes.u16(ZIP64_FIELD).u16(16).u64(0).u64(0).0
     }
 
-    /// What follows the bytes of the file (4.3.9).
+    /// Returns the data descriptor, which follows the bytes of the file (4.3.9).
     pub(crate) fn descriptor(&self) -> Vec<u8> {
         let bytes = Bytes::default().u32(0x0807_4b50).u32(self.crc);
         match self.is_large {
@@ -126,7 +126,7 @@ impl Entry {
         }
     }
 
-    /// The record of the file in the directory (4.3.12).
+    /// Returns the record of the file in the directory (4.3.12).
     pub(crate) fn directory_record(&self) -> Vec<u8> {
         let is_far = self.offset >= u64::from(IN_ZIP64);
         let size = |size: u64| if self.is_large { IN_ZIP64 } else { low(size) };
@@ -150,7 +150,7 @@ impl Entry {
     }
 }
 
-/// What follows the directory (4.3.14 to 4.3.16). The directory begins at `offset` and has `length` bytes.
+/// Returns the records that follow the directory (4.3.14 to 4.3.16). The directory begins at `offset` and has `length` bytes.
 pub(crate) fn end(entries: u64, offset: u64, length: u64) -> Vec<u8> {
     let most = u64::from(IN_ZIP64);
     let mut bytes = Bytes::default();

@@ -92,17 +92,17 @@ impl Row {
     }
 }
 
-/// The date of a resource, in the format of FHIR.
+/// Returns the date of a resource, in the format of FHIR.
 pub(crate) fn date(resource: &Value) -> Option<&str> {
     DATES.iter().find_map(|path| resource.pointer(path)?.as_str())
 }
 
-/// A date or a part of one in the format of FHIR, without the time of day.
+/// Returns a date or a part of one in the format of FHIR, without the time of day.
 pub(crate) fn day(date: &str) -> &str {
     date.split('T').next().unwrap_or_default()
 }
 
-/// The text of a value of FHIR: of a string, a concept, a quantity, a name, a reference, or of the first of several.
+/// Returns the text of a value of FHIR: of a string, a concept, a quantity, a name, a reference, or of the first of several.
 fn shown(value: &Value, depth: u8) -> Option<String> {
     const DEEPEST: u8 = 3;
     if depth > DEEPEST {

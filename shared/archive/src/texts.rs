@@ -1,4 +1,4 @@
-//! What the ZIP needs of the settings. Workers on AWS have no settings file, so the function that the patient asks passes it on.
+//! The settings that the ZIP needs. Workers on AWS have no settings file, so the function that the patient asks passes it on.
 
 use std::sync::Arc;
 

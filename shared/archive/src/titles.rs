@@ -2,7 +2,7 @@
 
 use words::Words;
 
-/// From when to when; both as FHIR writes them.
+/// Returns in words the days from `first` to `last`, which are dates in the format of FHIR.
 pub fn days_in_words(first: &str, last: &str, words: &Words) -> String {
     if first == last {
         return words.partial(first);

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::checkpoint::{Segment, Written};
 use crate::records::{DosTime, Entry, LARGE, end};
 
-/// How many bytes are collected before they are sent on.
+/// The number of bytes that are collected before they are sent.
 const PIECE: usize = 64 * 1024;
 
 /// The receiver of the bytes.
@@ -97,7 +97,7 @@ impl Archive {
         Self { sink, waiting: Vec::new(), modified, open: None, written, directory, sums }
     }
 
-    /// The number of files of this and earlier stages.
+    /// Returns the number of files of this and earlier stages.
     pub(crate) fn entries(&self) -> u64 {
         self.written.entries
     }

@@ -56,7 +56,7 @@ pub(super) fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Time-outs for the upload of a part, which transfers megabytes: the same number of tries, but more time.
+/// Returns the time-outs for the upload of a part, which transfers megabytes: the same number of tries, but more time.
 pub(super) fn upload_timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
@@ -65,7 +65,7 @@ pub(super) fn upload_timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Time-outs for the completion of an upload: S3 may take minutes to join the parts of a large object.
+/// Returns the time-outs for the completion of an upload: S3 may take minutes to join the parts of a large object.
 pub(super) fn completion_timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))

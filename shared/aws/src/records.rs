@@ -61,8 +61,8 @@ impl AwsRecords {
         check_lake(&self.bucket).await
     }
 
-    /// Whether there is an object. It is listed: a role that may list the lake alone, and not the whole bucket, gets 403 for a
-    /// read of an object that does not exist.
+    /// Returns whether there is an object. It is listed: a role that may list the lake alone, and not the whole bucket, gets 403 for a read
+    /// of an object that does not exist.
     async fn has(&self, key: &str) -> Result<bool> {
         Ok(self.bucket.walk(key, None).next().await?.is_some_and(|listed| listed.key == key))
     }

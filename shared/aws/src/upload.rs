@@ -1,4 +1,5 @@
-//! Writes an object: a small one in one request, a large one in parts.
+//! Writes an object: a small one in one request, a large one in parts. It is written by hand because `aws-sdk-s3` only sends the single
+//! requests of an upload: the caller must divide the bytes into parts.
 //!
 //! Memory is bounded, however many files are open and however large they are. Each file keeps at most about [`IN_MEMORY`]
 //! bytes in memory; the rest of a part that is not full yet is in a temporary file. Only [`PARTS_AT_ONCE`] parts of all files

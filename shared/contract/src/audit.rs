@@ -68,7 +68,7 @@ pub async fn audit(log: Arc<dyn AuditLog>, run: &str, clock: &dyn Clock, advance
     assert_eq!(found(about("c")).await.len(), 1, "new entries are found after expired ones are removed");
 }
 
-/// A query by a patient finds the entries that show the patient among others, once and in their order.
+/// Checks that a query by a patient finds the entries that show the patient among others, once and in their order.
 async fn showing(log: &dyn AuditLog, run: &str, advance: impl Fn(SignedDuration)) {
     let patient = |name: &str| PatientId::parse(&format!("{name}-{run}")).expect("an id");
     let viewed = || Event::new(Actor::staff(&format!("eve-{run}")), Action::RecordViewed);
@@ -106,7 +106,7 @@ async fn showing(log: &dyn AuditLog, run: &str, advance: impl Fn(SignedDuration)
     assert_eq!(found(AuditQuery { until, from, ..times }).await, "32");
 }
 
-/// Each of many concurrent writers adds one entry, and the chains verify.
+/// Checks that each of many concurrent writers adds one entry, and that the chains verify.
 async fn racing(log: &Arc<dyn AuditLog>, run: &str, clock: &dyn Clock) {
     const WRITERS: usize = 50;
     let writers = (0..WRITERS).map(|number| {
@@ -130,7 +130,7 @@ async fn racing(log: &Arc<dyn AuditLog>, run: &str, clock: &dyn Clock) {
     assert_eq!(newest.broken, []);
 }
 
-/// Expired entries can be removed, and the rest of the chain verifies.
+/// Checks that expired entries can be removed, and that the rest of the chain verifies.
 async fn expiring(
     log: &Arc<dyn AuditLog>,
     clock: &dyn Clock,

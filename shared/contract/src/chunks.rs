@@ -65,7 +65,7 @@ pub(super) async fn chunks(jobs: Arc<dyn Jobs>) {
     many(jobs).await;
 }
 
-/// If two appends start at the same place, the second is refused, even if its chunks differ.
+/// Checks that, if two appends start at the same place, the second one is refused, even if its chunks differ.
 async fn plan(jobs: &dyn Jobs) {
     let job = job(50, "c");
     let id = job.id().clone();

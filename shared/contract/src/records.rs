@@ -184,7 +184,7 @@ async fn supporting(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     assert_eq!(records.supporting(&wanted).await.expect("lines").lines.len(), 3);
 }
 
-/// Provenance is found by its targets. If a target is a resource of a patient, it is only counted.
+/// Checks that Provenance is found by its targets. If a target is a resource of a patient, it is only counted.
 async fn shared_provenance(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let wanted = ["Practitioner/x", "Organization/x", "Observation/o"].map(str::to_owned).into();
     assert_eq!(records.provenance(&wanted).await.expect("a result"), BTreeSet::new());
@@ -212,7 +212,7 @@ async fn shared_provenance(records: &dyn Records, put: &impl AsyncFn(&str, &[u8]
     assert_eq!(lines.len(), 2, "Provenance is read like other resources of shared/");
 }
 
-/// Resources of types that patients' records have as well are found, and known to belong to a patient or to nobody.
+/// Checks that resources of types that patients' records have as well are found, and are known to belong to a patient or to nobody.
 async fn shared_devices(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let reference = |name: &str| json!({ "reference": name });
     let about = |id: &str, targets: &[&str]| {
@@ -248,7 +248,7 @@ async fn shared_devices(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) 
     assert_eq!((found.lines.len(), of_patients.collect::<BTreeSet<_>>()), (names.len(), expected));
 }
 
-/// The lines before the damage are read, and the file is named.
+/// Checks that the lines before the damage are read, and that the file is named.
 async fn damaged_records(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let patient = PatientId::parse("e").expect("an id");
     put("Patient/e/false.ndjson.gz", b"no gzip at all, but long enough for a header").await;
@@ -289,7 +289,7 @@ async fn read(mut reader: Box<dyn BlockReader>) -> Vec<u8> {
     }
 }
 
-/// Names that the layout does not have are listed, and reading them returns `Damaged`. No entry with bytes is skipped.
+/// Checks that names that the layout does not have are listed, and that reading them returns `Damaged`. No entry with bytes is skipped.
 async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let patient = PatientId::parse("s").expect("an id");
     for path in ["Patient/s/a.NDJSON", "shared/a.json", "deleted/a.ndjson.zst", "Group/a b.json"] {
@@ -352,7 +352,7 @@ const GZIPPED: &[u8] = &[
     0x2e, 0x4e, 0x4d, 0xe1, 0x02, 0x00, 0xbb, 0x6d, 0x4f, 0xc8, 0x0b, 0x00, 0x00, 0x00,
 ];
 
-/// The entries and the lists of files are the same as those of each patient alone, for every start and every order.
+/// Checks that the entries and the lists of files are the same as those of each patient alone, for every start and every order.
 async fn in_turn(records: &dyn Records, ids: &[String]) {
     let patient = |id: &String| PatientId::parse(id).expect("an id");
     let mut expected = Vec::new();

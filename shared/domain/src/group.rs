@@ -47,7 +47,7 @@ pub async fn head(records: &dyn Records, group: &GroupId, bytes: usize) -> Resul
     }
 }
 
-/// The same as [`text`]. Returns [`Error::TooLarge`] if the text has more than `limit` bytes.
+/// Does the same as [`text`]. Returns [`Error::TooLarge`] if the text has more than `limit` bytes.
 async fn text_up_to(records: &dyn Records, group: &GroupId, limit: usize) -> Result<Option<Vec<u8>>> {
     match records.open_area(Area::Groups, &format!("{group}.json")).await {
         Ok(reader) => {

@@ -77,7 +77,7 @@ pub fn is_whole(known: &PatientIdentifier) -> bool {
     known.value.chars().count() <= MAX_VALUE
 }
 
-/// The id of the Patient that replaces this one (FHIR R4, `Patient.link` of the type `replaced-by`), of the text of the
+/// Returns the id of the Patient that replaces this one (FHIR R4, `Patient.link` of the type `replaced-by`). `line` is the text of the
 /// Patient resource, which is checked JSON.
 pub fn replaced_by(line: &[u8]) -> Option<String> {
     let mut found = None;

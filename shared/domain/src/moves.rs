@@ -128,9 +128,9 @@ impl Queued {
     }
 
     /// Begins to collect. A change of the records takes up to `records_delay` until it is in the record store. Therefore the
-    /// `transactionTime` of a bulk export is as much earlier: whatever arrives later is newer, and in the next export with
-    /// `_since`. The export contains every change that is in the store. So a change within the delay is exported twice, and
-    /// none is missing.
+    /// `transactionTime` of a bulk export is earlier by this delay: a change that arrives later is newer, and is in the next export with
+    /// `_since`. The export contains every change that is in the store. So a change within the delay is exported twice, and none is
+    /// missing.
     pub fn begin(self, now: Timestamp, records_delay: SignedDuration) -> Running {
         let delay = self.header.request.selection.as_ref().map_or(SignedDuration::ZERO, |_| records_delay);
         let transaction_time = now.saturating_sub(delay).unwrap_or(now);

@@ -1,9 +1,9 @@
 //! Which exports a patient sees without an app, and what the patient may do with them.
 //!
-//! A patient's own copies can be downloaded. These are the exports that the patient asked for, here or through an app with a token of
-//! the patient, and those that staff started for the patient. An export that a clinician's app started with the patient in its context
-//! is the clinician's. If it has choices of the form, the form has promised that the patient can take the permission back, so the patient
-//! sees it and may end it, but may not download it. Bulk exports are their services'.
+//! A patient's own copies can be downloaded. These are the exports that the patient asked for, here or through an app with a token of the
+//! patient, and those that staff started for the patient. An export that a clinician's app started with the patient in its context belongs
+//! to the clinician. If it has choices of the form, the form has promised that the patient can take the permission back, so the patient
+//! sees it and may end it, but may not download it. Bulk exports belong to the services that started them.
 
 use crate::header::JobHeader;
 use crate::ids::PatientId;

@@ -44,7 +44,7 @@ pub struct Known {
     pub summary: PatientSummary,
     /// By what an index finds the patient.
     pub findable: Findable,
-    /// How much of the Patient is beyond the limits of an index.
+    /// The parts of the Patient that are beyond the limits of an index.
     pub beyond: Beyond,
     /// The id of the patient whose record replaces this one, because both were of one person.
     pub replaced_by: Option<String>,
@@ -69,7 +69,7 @@ impl Known {
     }
 }
 
-/// What is known of a patient; `None` if there is no such patient.
+/// Returns what is known of a patient; `None` if there is no such patient.
 pub async fn known(records: &dyn Records, patient: &PatientId) -> Result<Option<Known>> {
     Ok(stored(records, patient).await?.map(|line| Known::of(patient, line.as_deref())))
 }
@@ -87,9 +87,9 @@ async fn stored(records: &dyn Records, patient: &PatientId) -> Result<Option<Opt
     }
 }
 
-/// By what a patient is found whose record had these files when they were listed, and how much of it is beyond the limits of an
-/// index; `None` if there is no such patient any more.
-/// If a file cannot be read, the files are listed again once, because it can have been replaced.
+/// Returns the names, the birth date and the identifiers by which a patient is found, and how much of them is beyond the limits of an
+/// index. `parts` are the files that the record had when they were listed. The result is `None` if there is no such patient any more. If a
+/// file cannot be read, the files are listed again once, because it can have been replaced.
 pub async fn findable(
     records: &dyn Records,
     patient: &PatientId,

@@ -5,10 +5,10 @@
 //! identifier, or one birth date, with spaces in it. Words and identifiers are compared as in the list of exports
 //! ([`crate::words`]), and letters such as `ü` also in their longer spelling.
 //!
-//! The index has a row for each word of a patient's names, for each identifier and for the birth date. Names of several words,
-//! such as `O'Brien` or `van der Berg`, are there also as one word. The rows that begin
-//! with the same text stand together when they are sorted by their bytes, so that a search reads one short part of them. Each
-//! row has everything by which the patient is found, so that a search compares the other words without reading other rows.
+//! The index has a row for each word of a patient's names, for each identifier and for the birth date. Names of several words, such as
+//! `O'Brien` or `van der Berg`, are there also as one word. In the order of their bytes, the rows that begin with the same text are
+//! adjacent, so that a search reads one short part of them. Each row has everything by which the patient is found, so that a search
+//! compares the other words without reading other rows.
 
 use std::borrow::Cow;
 use std::ops::{AddAssign, Range};
@@ -32,7 +32,7 @@ pub const MAX_FORMS: usize = 24;
 /// number for each hospital and each former record. Every row has all of them, so more would make the rows of each of them longer.
 pub const MAX_IDENTIFIERS: usize = 32;
 
-/// By what a patient is found, folded as it is compared.
+/// The names, the birth date and the identifiers by which a patient is found, in the form in which they are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Findable {
     pub id: PatientId,
@@ -44,7 +44,7 @@ pub struct Findable {
     pub identifiers: Vec<String>,
 }
 
-/// How much of a Patient is beyond the limits, so that the patient is not found by it.
+/// The numbers of names and identifiers of a Patient that are beyond the limits, so that the patient is not found by them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Beyond {
     pub words: u64,
@@ -59,21 +59,21 @@ impl AddAssign for Beyond {
 }
 
 impl Findable {
-    /// A patient of whom only the id is known.
+    /// Describes a patient of whom only the id is known.
     pub fn unnamed(id: PatientId) -> Self {
-        // An id without a letter or a digit is found by itself alone.
+        // An id without a letter or a digit is found only if it is typed exactly.
         let folded = Some(identifier(id.as_str())).filter(|known| !known.is_empty());
         let identifiers = vec![folded.unwrap_or_else(|| id.to_string())];
         Self { id, words: Vec::new(), born: None, identifiers }
     }
 
-    /// A patient by the text of the Patient resource, which is checked JSON. Earlier names, such as before a marriage, are
-    /// found as well.
+    /// Describes a patient by the text of the Patient resource, which is checked JSON. Earlier names, such as before a marriage, are found
+    /// as well.
     pub fn of_resource(id: PatientId, line: &[u8]) -> Self {
         Self::and_beyond(id, line).0
     }
 
-    /// The same, with the number of words and identifiers that are beyond the limits.
+    /// Does the same as [`Self::of_resource`]. Also returns the number of words and identifiers that are beyond the limits.
     pub fn and_beyond(id: PatientId, line: &[u8]) -> (Self, Beyond) {
         let (mut findable, mut beyond) = (Self::unnamed(id.clone()), Beyond::default());
         findable.born = identity::of_resource(id, line).birth_date;
@@ -100,15 +100,15 @@ impl Findable {
         (findable, beyond)
     }
 
-    /// The keys of the rows, each once.
+    /// Returns the keys of the rows, each once.
     fn keys(&self) -> impl Iterator<Item = String> {
         let names = self.words.iter().map(|word| format!("{NAME}{word}"));
         let identifiers = self.identifiers.iter().map(|known| format!("{IDENTIFIER}{known}"));
         names.chain(identifiers).chain(self.born.iter().map(|born| format!("{BORN}{born}")))
     }
 
-    /// The rows of the index, without line ends: five fields, separated by tabs. The fields are the key, the words, the birth
-    /// date, the identifiers and the id; words and identifiers are separated by spaces.
+    /// Returns the rows of the index, without line ends: five fields, separated by tabs. The fields are the key, the words, the birth date,
+    /// the identifiers and the id; words and identifiers are separated by spaces.
     pub fn rows(&self) -> Vec<String> {
         let (words, identifiers) = (self.words.join(" "), self.identifiers.join(" "));
         let born = self.born.as_deref().unwrap_or_default();
@@ -127,8 +127,8 @@ struct Names {
 }
 
 impl Names {
-    /// Adds the words of a HumanName: of the family and given names, and of the text. Titles are not part of a name. The family
-    /// name is first, so that the patients of one family name stand in the order of their given names.
+    /// Adds the words of a HumanName: of the family and given names, and of the text. Titles are not part of a name. The family name is
+    /// first, so that the patients of one family name are in the order of their given names.
     fn add(&mut self, line: &[u8], name: Range<usize>) {
         let (mut family, mut given, mut text) = (None, Vec::new(), None);
         json::members(line, name, |key, value| match key {
@@ -217,7 +217,7 @@ impl Row {
         Ok(Self { key: key.to_owned(), patient })
     }
 
-    /// Whether it is the row of the patient's id, of which each patient has one.
+    /// Returns whether it is the row of the patient's id. Each patient has one such row.
     pub fn is_of_id(&self) -> bool {
         let id = self.patient.identifiers.first().map(String::as_str);
         self.key.strip_prefix(IDENTIFIER).is_some_and(|key| Some(key) == id)

@@ -56,7 +56,7 @@ pub struct Running {
     /// are none, or if they are not compared yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_versions: Option<String>,
-    /// The key of the file that says how far the comparison of these versions is; `None` if it is not begun, or ended at once.
+    /// The key of the file with the progress of the comparison of these versions; `None` if the comparison has not begun, or ended at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<String>,
 }

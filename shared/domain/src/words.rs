@@ -87,8 +87,8 @@ fn folded(text: &str) -> String {
     folded
 }
 
-/// The letters that passports spell in two letters as well (ICAO 9303, part 3, section 6), as they are in the text: a
-/// letter and its mark are one character. Other marks, and invisible characters, are removed.
+/// Returns the text in lower case, and without marks and invisible characters. Letters that passports spell in two letters as well (ICAO
+/// 9303, part 3, section 6) keep their marks: a letter and its mark are one character.
 fn kept(text: &str) -> String {
     let classes = CanonicalCombiningClassMapBorrowed::new();
     let mut kept = String::with_capacity(text.len());
@@ -114,7 +114,7 @@ fn kept(text: &str) -> String {
     kept
 }
 
-/// The letters that people usually type for one that their keyboard does not have.
+/// Returns the letters that people usually type for one that their keyboard does not have.
 fn plain(c: char) -> Option<&'static str> {
     Some(match c {
         'ä' | 'å' => "a",
@@ -132,7 +132,7 @@ fn plain(c: char) -> Option<&'static str> {
     })
 }
 
-/// The other usual spelling, of letters that have two.
+/// Returns the other usual spelling of a letter that has two.
 fn two_letters(c: char) -> Option<&'static str> {
     Some(match c {
         'ä' => "ae",

@@ -1,4 +1,5 @@
-//! Reads FHIR dates as spans of time: `2024` covers a year, `2024-05-01T10:00:00Z` a second (FHIR R4, date search).
+//! Reads FHIR dates as spans of time: `2024` covers a year, `2024-05-01T10:00:00Z` a second (FHIR R4, date search). It is written by hand
+//! because `jiff` does not read partial dates such as `2024` or `2024-05`, and does not return the span of time that a text covers.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -118,8 +119,8 @@ fn days_of_month(year: i64, month: i64) -> i64 {
     day(next_year, next, 1) - day(year, month, 1)
 }
 
-/// Days since the Unix epoch in the Gregorian calendar. Years are counted from March, so that the leap day is the last
-/// day of a year.
+/// Returns the number of days since the Unix epoch in the Gregorian calendar. Years are counted from March, so that the leap day is the
+/// last day of a year.
 fn day(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);

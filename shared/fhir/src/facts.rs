@@ -23,7 +23,7 @@ pub struct Facts<'a> {
 pub struct Days {
     pub first: [u8; 10],
     pub last: [u8; 10],
-    /// How many characters of `first` and of `last` the resource states: 4, 7 or 10; 0 if it does not state that end.
+    /// The number of characters of `first` and of `last` that the resource states: 4, 7 or 10; 0 if it does not state that end.
     stated: [u8; 2],
 }
 

@@ -2,12 +2,11 @@
 
 /// Receives the objects and the member names that a scan finds.
 pub(super) trait Watch {
-    /// Called when an object begins.
+    /// Handles the beginning of an object.
     fn enter(&mut self);
-    /// Called for a member of the object. Its name is at `start..end` of the text, and `word` has the first bytes of
-    /// the name, at most eight.
+    /// Handles a member of the object. Its name is at `start..end` of the text, and `word` has the first bytes of the name, at most eight.
     fn name(&mut self, text: &[u8], start: usize, end: usize, word: u64);
-    /// Called when the object ends.
+    /// Handles the end of the object.
     fn leave(&mut self);
 }
 

@@ -235,7 +235,7 @@ pub fn audit_to_read(state: &Path) -> Result<Arc<dyn AuditLog>> {
     Ok(Arc::new(LocalAuditLog::new(database, SignedDuration::ZERO, Arc::new(SystemClock))))
 }
 
-/// The records in a directory, for tools that read a lake.
+/// Opens the records in a directory, for tools that read a lake.
 ///
 /// # Errors
 ///
@@ -244,7 +244,7 @@ pub fn records_at(directory: &Path) -> Result<Arc<dyn Records>> {
     Ok(Arc::new(LocalRecords::new(directory)?))
 }
 
-/// A directory as a store of files that only their owner can read. It is created if it is missing.
+/// Opens a directory as a store of files that only their owner can read. Creates the directory if it is missing.
 pub fn files_at(directory: &Path) -> Result<Arc<dyn Files>> {
     Ok(Arc::new(LocalFiles::new(directory.to_owned())?))
 }

@@ -118,7 +118,7 @@ impl Mailer for Smtp {
     }
 }
 
-/// Returns the error for a failed delivery. It has the status of the server's answer and not its text, which usually
+/// Returns the error for a failed delivery. It has the status of the server's reply and not its text, which usually
 /// repeats the address.
 fn failed(error: &lettre::transport::smtp::Error) -> Error {
     match error.status().map(u16::from) {

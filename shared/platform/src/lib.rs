@@ -45,7 +45,7 @@ pub trait Platform: Send + Sync {
     fn keys(&self) -> Result<Arc<Keys>>;
     /// Verifies access tokens.
     fn verifier(&self) -> Result<Arc<Verifier>>;
-    /// The cache of verified tokens, which all routers of a process share.
+    /// Returns the cache of verified tokens, which all routers of a process share.
     fn verified_tokens(&self) -> Arc<VerifiedTokens>;
 
     fn settings(&self) -> Arc<Settings> {

@@ -116,8 +116,9 @@ pub const NAMESPACE: &str = "EhiExport";
 /// The deployment's stage, which is the dimension of the metrics. Set only on Lambda, where CloudWatch reads metrics from the log.
 static COLLECTED: OnceLock<String> = OnceLock::new();
 
-/// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the log
-/// that CloudWatch reads. Does nothing on other hosts.
+/// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the log that CloudWatch
+/// reads. Does nothing on other hosts. The line is written by hand because it is complete at once: there is no exporter that must send its
+/// values before Lambda suspends the process.
 pub fn metrics(values: &[(Metric, u64)]) {
     if let Some(stage) = COLLECTED.get() {
         let line = embedded(values, stage, SystemClock.now().as_millisecond());

@@ -1,4 +1,6 @@
-//! Verifies the passwords of staff and patients and the secrets of clients, and limits wrong guesses.
+//! Verifies the passwords of staff and patients and the secrets of clients, and limits wrong guesses. The limits are written by hand
+//! because all processes must count together, in the shared store: a limiter that counts in the memory of its process would allow the
+//! attempts once for each instance of a function.
 //!
 //! An attempt is counted before its password is hashed, so that parallel guesses are all counted. If the password is
 //! right, the attempt is returned. There are three limits; used attempts return one by one within `login_window_seconds`:

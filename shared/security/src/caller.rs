@@ -212,7 +212,7 @@ struct Bases<'a> {
 }
 
 impl Bases<'_> {
-    /// Returns whether a URL is that of this patient. A Patient of another server can have the same id and be somebody else.
+    /// Returns whether a URL is that of this patient. A Patient of another server can have the same id and be another person.
     fn name(&self, url: &str, patient: &PatientId) -> bool {
         let Some(base) = url.strip_suffix(&format!("Patient/{patient}")) else { return false };
         let issuers = [Some(&self.issuer.issuer), self.issuer.fhir_base.as_ref()];

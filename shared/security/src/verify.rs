@@ -193,7 +193,7 @@ impl Verifier {
     /// Revokes the token of a caller until it expires.
     pub async fn revoke(&self, caller: &Caller) -> Result<()> {
         let revoked = self.store_revocation(caller).await;
-        // Also a call that failed may have ended the authorization.
+        // Even a failed call may have ended the authorization.
         self.forget();
         revoked
     }

@@ -149,7 +149,7 @@ impl Pages {
     }
 }
 
-/// The office and its phone number: one without the other helps nobody.
+/// Reads the office and its phone number. One without the other is an error, because it helps nobody.
 fn office(table: &Table, read: &mut Reader) -> Option<(String, String)> {
     let mut checked = |key: &str, text: &Option<String>| {
         let text = text.as_deref()?.trim();

@@ -130,7 +130,7 @@ impl SharedIndex {
         is_there && !self.is_of_patient(hash)
     }
 
-    /// References to the Provenance resources that may have one of these resources as a target.
+    /// Returns references to the Provenance resources that may have one of these resources as a target.
     pub fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for reference in references.iter().filter(|_| !self.targets.is_empty()) {

@@ -9,10 +9,10 @@ use domain::ports::files::{FileWriter, Files};
 
 /// What is sorted. Each row is a line of a file in between.
 pub trait Row: Ord + Sized + Send {
-    /// About how many bytes the row takes in memory.
+    /// Returns about how many bytes the row takes in memory.
     fn bytes(&self) -> usize;
 
-    /// Whether this row stays and the row before it in the order does not, because both are about the same.
+    /// Returns whether this row stays and the row before it in the order does not, because both are about the same.
     fn replaces(&self, before: &Self) -> bool;
 
     /// Appends the row to a buffer, as a line without its end.
@@ -45,12 +45,12 @@ impl Row for PlainRow {
     }
 }
 
-/// How much is sorted, and merged, at once.
+/// The limits of what is sorted, and merged, at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The bytes of a run in memory.
     pub run: usize,
-    /// How many files are merged at once, each of which has a buffer.
+    /// The number of files that are merged at once. Each of them has a buffer.
     pub fan_in: usize,
 }
 
@@ -98,7 +98,7 @@ impl<'f, R: Row> Sorter<'f, R> {
         if self.held_bytes >= self.limits.run { self.end_run().await } else { Ok(()) }
     }
 
-    /// All rows in their order.
+    /// Returns all rows in their order.
     pub async fn finish(self) -> Result<Merged<'f, R>> {
         let files = self.files;
         Merged::open(files, self.pause().await?).await
@@ -204,7 +204,7 @@ impl<'f, R: Row> Merged<'f, R> {
         Ok(Self { files, keys, inputs, heap, unique: Unique::default() })
     }
 
-    /// The next row; `None` at the end.
+    /// Returns the next row; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<R>> {
         while let Some(Reverse((row, number))) = self.heap.pop() {
             self.heap.extend(self.inputs[number].next().await?.map(|next| Reverse((next, number))));

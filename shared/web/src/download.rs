@@ -96,7 +96,7 @@ impl FileRequest {
         IfNoneMatch::PARAMETER,
     ];
 
-    /// True if the request is for the whole file, with its body.
+    /// Returns whether the request is for the whole file, with its body.
     pub fn is_whole(&self) -> bool {
         !self.is_head && self.range.is_none()
     }
@@ -294,6 +294,8 @@ fn gzip(bytes: ByteStream) -> impl Stream<Item = std::io::Result<Bytes>> {
 const PIECE: usize = 32 * 1024;
 
 fn requested_range(request: &FileRequest, etag: &HeaderValue, size: u64) -> Result<Option<Range<u64>>> {
+/// Returns the range of the file that the request asks for; `None` for the whole file. The header is parsed by hand because a number that
+/// is too large for `u64` is beyond the end of every file (416), and `headers::Range` drops it like a text that is no number.
     if request.if_range.as_ref().is_some_and(|tag| tag != etag) {
         return Ok(None);
     }

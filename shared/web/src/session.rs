@@ -275,7 +275,7 @@ impl Cookies {
         Self(headers.get_all(COOKIE).iter().cloned().collect())
     }
 
-    /// Returns the value of a cookie. Reading a cookie brings the response under the cross-origin rules for cookies.
+    /// Returns the value of a cookie. After a cookie was read, the cross-origin rules for cookies apply to the response.
     fn get(&self, name: &str) -> Option<&str> {
         super::request_context::cookie();
         let cookies = self.0.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));

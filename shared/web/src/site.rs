@@ -113,8 +113,8 @@ pub fn asked_for(uri: &Uri) -> Option<Language> {
     query.into_iter().find(|(name, _)| name == LANGUAGE).and_then(|(_, tag)| Language::of_tag(&tag))
 }
 
-/// Returns the language of the cookie. The cookie is no secret and gives no access, so reading it does not bring the response under the
-/// rules for cookies ([`crate::session`]).
+/// Returns the language of the cookie. The cookie is no secret and gives no access, so the rules for cookies do not apply to a response for
+/// which it was read ([`crate::session`]).
 fn of_cookie(headers: &HeaderMap) -> Option<Language> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut cookies =

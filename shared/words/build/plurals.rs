@@ -64,7 +64,7 @@ fn name(form: PluralCategory) -> String {
     format!("{form:?}").to_lowercase()
 }
 
-/// The numbers for which the tables are compared with the rules: no rule distinguishes other ones.
+/// Returns the numbers for which the tables are compared with the rules: no rule distinguishes other ones.
 fn samples() -> impl Iterator<Item = u64> {
     let bases = [3_000, 9_000, 10_000, 20_000, 99_000, 100_000, 101_000, 999_000, MILLION, 1_001_000];
     let bases = bases.into_iter().chain([2 * MILLION, 3_100_000, 10 * MILLION]);

@@ -12,7 +12,7 @@ use super::{checked, follow, passes, press};
 use crate::audit::program::tampered;
 use crate::audit::roles::{signed_in, with_members};
 
-/// A member of staff for each role, and more entries than a page has.
+/// Starts a site with a member of staff for each role, and more entries than a page has.
 async fn audited() -> Site {
     let records = ehi::defaults::sample_records();
     let site = Site::of(&with_members(""), |text| World::of(text, &records)).await;

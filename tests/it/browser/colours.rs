@@ -38,7 +38,7 @@ async fn style(page: &Page, (selector, pseudo): (&str, &str), property: &str) ->
     page.evaluate(&format!("getComputedStyle({element}, {pseudo:?} || null)[{property:?}]")).await
 }
 
-/// Checks the computed colours of elements: a selector, a pseudo-element, a property, and the colour of the design that it must have.
+/// Checks the computed colours of elements: a selector, a pseudo-element, a property, and the colour that it must have.
 async fn assert_uses(page: &Page, name: &str, elements: &[(&str, &str, &str, &str)]) {
     for &(selector, pseudo, property, colour) in elements {
         let found = style(page, (selector, pseudo), property).await;

@@ -39,7 +39,7 @@ async fn with_problems(world: &World, token: &str, path: &str) -> (Vec<String>, 
     (found, problems.iter().map(|outcome| tests::text(&outcome["issue"][0]["diagnostics"])).collect())
 }
 
-/// Groups whose members this server cannot determine, with a part of the reason.
+/// Returns groups whose members this server cannot determine, with a part of the reason.
 fn without_lists() -> Vec<((String, Value), &'static str)> {
     let modifier = json!([{ "url": "http://x/not-a-member", "valueBoolean": true }]);
     let filter = json!([{ "url": "http://hl7.org/fhir/uv/bulkdata/StructureDefinition/member-filter",

@@ -52,7 +52,7 @@ fn changed(page: &TestResponse, changes: &[(&str, &str)], go: &str) -> BTreeMap<
     expected
 }
 
-/// A server without sandbox that trusts another issuer, with or without the account of a patient.
+/// Starts a server without sandbox that trusts another issuer, with or without the account of a patient.
 fn world_of(issuer: &Issuer, has_account: bool) -> World {
     let issuers =
         format!("issuers = [{{ issuer = \"https://login.example.org\", jwks = '{}' }}]", issuer.jwks());

@@ -39,7 +39,7 @@ fn document(patient: &str, day: u32) -> Value {
     document
 }
 
-/// Three loads: the lake, changes of it, and resources of another patient.
+/// Returns the resources of three loads: the lake, changes of it, and resources of another patient.
 fn loads() -> [Vec<Value>; 3] {
     let first = vec![
         json!({"resourceType":"Patient","id":"p1"}),

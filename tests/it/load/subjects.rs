@@ -5,7 +5,7 @@ use tests::World;
 use super::*;
 use crate::supporting::{bulk, ehi, named};
 
-/// Resources of Ann by elements of R4 outside the table, and by elements of R5.
+/// Returns resources of Ann by elements of R4 outside the table, and by elements of R5.
 fn of_ann() -> Vec<Value> {
     let ann = || json!({ "reference": "Patient/ann" });
     vec![

@@ -117,7 +117,7 @@ impl Mailer for Accepts {
     }
 }
 
-/// The function on the simulated AWS: it reads its settings and records the mail.
+/// Checks the function on the simulated AWS: it reads its settings and records the mail.
 pub(crate) async fn a_mail_is_sent_to_the_patient(world: World) {
     let token = world.token(ANNA).await;
     let job = world.exported(&token, ANNA).await;

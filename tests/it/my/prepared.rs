@@ -113,7 +113,7 @@ impl Copy {
         worker_with(self.world.platform(), limits).expect("its ports")
     }
 
-    /// The names of the files of the ZIP.
+    /// Returns the names of the files of the ZIP.
     async fn left(&self) -> Vec<String> {
         let mut names = self.files().list(&format!("{}zip/", self.prefix())).await.expect("a list");
         names.sort();

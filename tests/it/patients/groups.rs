@@ -71,7 +71,7 @@ async fn the_audit_trail_names_the_group_whose_export_is_started() {
     assert_eq!(groups, ["Group/everyone"]);
 }
 
-/// A lake with a group of these members.
+/// Adds a group with these members to a lake.
 fn with_group(lake: &Path, id: &str, group: &Value) {
     let directory = lake.join("Group");
     std::fs::create_dir_all(&directory).expect("a directory");

@@ -91,7 +91,7 @@ pub(super) async fn a_large_file_is_attached_on_the_pages(world: World) {
     over(&world, &staff, &job).await;
 }
 
-/// The page of a file whose time is over offers to begin again.
+/// Checks that the page of a file whose time is over offers to begin again.
 async fn over(world: &World, staff: &TestResponse, job: &str) {
     let address = named(world, staff, job).await;
     world.account().wait(std::time::Duration::from_secs(3_601)).await;

@@ -37,7 +37,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// `text` has all settings, apart from the app. `make` makes a World of them.
+    /// Starts a site. `text` has all settings, apart from the app. `make` makes a World of them.
     async fn new(text: &str, make: impl FnOnce(&str) -> World) -> Self {
         let (listener, base) = listen().await;
         let (app_listener, app) = listen().await;

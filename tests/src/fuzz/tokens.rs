@@ -16,7 +16,7 @@ use super::requests::{Server, with_server};
 use crate::service::{assertion as valid_assertion, signed};
 use crate::{BASE_URL, settings};
 
-/// The keys of this server, and those of another server.
+/// Returns the keys of this server, and those of another server.
 fn keys() -> &'static [Keys; 2] {
     static KEYS: OnceLock<[Keys; 2]> = OnceLock::new();
     KEYS.get_or_init(|| {

@@ -89,7 +89,7 @@ impl Generated for Lake {
         third + mixed(self.seed.rotate_left(17) ^ number) % (4 * third).max(1)
     }
 
-    /// The record has the lines of each type, and a Patient that fills the rest.
+    /// Returns the record: the lines of each type, and a Patient that fills the rest.
     fn bytes(&self, number: u64) -> Bytes {
         let size = self.size(number);
         let mut text = self.lines(number, size);

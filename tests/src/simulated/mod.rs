@@ -155,7 +155,7 @@ impl Simulation {
         }
     }
 
-    /// From now on this table does not respond; `None` ends that.
+    /// Lets this table not respond from now on; `None` ends that.
     pub fn outage(&self, table: Option<&'static str>) {
         self.state().down = table;
     }
@@ -181,7 +181,7 @@ impl Simulation {
         self.state().s3.page = keys;
     }
 
-    /// From now on pages may be shorter than that, or empty although more keys follow.
+    /// Lets pages be shorter than that from now on, or empty although more keys follow.
     pub fn holes(&self) {
         self.state().s3.holes = true;
     }

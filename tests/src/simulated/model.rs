@@ -169,7 +169,7 @@ impl Worker for ModelledWorker {
 }
 
 impl Hook for Model {
-    /// The simulation counts the requests itself.
+    /// Returns `false`, because the simulation counts the requests itself.
     fn follows(&self, _: Store) -> bool {
         false
     }

@@ -49,7 +49,7 @@ impl Cut {
         Ok(kept)
     }
 
-    /// The attachments of the record that the line names by their URLs, each once.
+    /// Returns the attachments of the record that the line names by their URLs, each once.
     pub(super) fn attachments(&self, job: &JobId) -> Vec<RecordAttachment> {
         let marker = format!("/jobs/{job}/download/attachments/");
         let behind = memchr::memmem::find_iter(&self.line, marker.as_bytes())

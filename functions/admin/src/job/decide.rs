@@ -81,7 +81,7 @@ impl Typed {
     }
 }
 
-/// The reason of the form: the one chosen from the list, and the text beside it. The error is what is missing.
+/// Returns the reason of the form: the one chosen from the list, and the text beside it. The error says what is missing.
 fn rejection(form: &Form) -> Result<Rejection, FieldProblem> {
     let missing = |field: &str, key: &str| {
         let text = request_context::words().text(key, &[]);
@@ -129,7 +129,7 @@ pub(crate) async fn undo(StaffForm(page, _): StaffForm<ExportPage>) -> Result<Re
 }
 
 impl ExportPage {
-    /// What a page shows that asks for confirmation. Records that staff have viewed it.
+    /// Returns the content of a page that asks for confirmation. Records that staff have viewed it.
     async fn decided(&self, stored: &StoredJob) -> Result<Decided> {
         self.state.viewed_part(&stored.job, "decision", &self.username).await?;
         let counts = self.state.count_documents(stored).await?;
@@ -138,7 +138,7 @@ impl ExportPage {
         Ok(Decided::new(stored, receiver, &counts))
     }
 
-    /// Shows the form again with what was typed. Says so if the export is not the one any more that the member of staff has seen.
+    /// Shows the form again with what was typed. If the export has changed since the member of staff saw it, the page says so.
     async fn reject_again(
         self,
         seen: Seen,
@@ -210,7 +210,7 @@ impl ExportPage {
         }
         let Job::Cancelled(gone) = &stored.job else { return Err(NO_JOB) };
         if gone.restorable(state.clock.now()).is_none() {
-            // The page says who ended the time.
+            // The page says who ended the period for the undo.
             return Err(gone.undo_end().map_or(NO_JOB, |_| Error::conflict(UNDO_ENDED)));
         }
         // A deletion that an earlier version recorded can have a time to undo that is longer than the permission for private topics.
@@ -220,7 +220,7 @@ impl ExportPage {
         let event = Event::new(Actor::staff(username), Action::Restored).of(&stored.job);
         let restored = restore(&*state.jobs, id, username, state.clock.now());
         match state.audit.around(event, restored).await {
-            // The other one of two clicks at the same time may have restored it.
+            // If two clicks arrive at the same time, the other one may have restored it.
             Err(error @ (Error::Conflict(_) | Error::NotFound(_))) => {
                 let stored = state.jobs.get(id).await?.ok_or(NO_JOB)?;
                 if is_restored(&stored) { Ok(()) } else { Err(error) }

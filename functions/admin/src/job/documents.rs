@@ -25,18 +25,18 @@ use super::sniff::{self, shown_as};
 use crate::Admin;
 use crate::caller::PageStaff;
 
-/// Chunks that are read at once.
+/// The number of chunks that are read in one call.
 const CHUNKS: u32 = 64;
-/// Chunks whose documents a page of an export of many patients lists.
+/// The number of chunks whose documents a page of an export of many patients lists.
 const CHUNKS_OF_PAGE: u32 = 16;
 /// The maximum number of chunks of an export of many patients whose documents are counted: each of them costs two calls of the store.
 const COUNTED_CHUNKS: u32 = 128;
 /// The number of chunks whose documents are listed at the same time.
 const AT_ONCE: usize = 8;
-/// More than the documents of a chunk.
+/// A number that is greater than that of the documents of a chunk.
 const OF_CHUNK: usize = 1 << 24;
-/// What a browser may do with a document of this type: nothing but show it. Chromium shows a picture in a page of its own, whose
-/// elements have styles.
+/// Returns the Content Security Policy of a document of this type: a browser may only show it. Chromium shows a picture in a page of its
+/// own, whose elements have styles.
 pub(super) fn policy(shown: Option<&str>) -> HeaderValue {
     HeaderValue::from_static(match shown {
         Some(media_type) if media_type.starts_with("image/") => {
@@ -75,7 +75,7 @@ fn row((attachment, size): &(RecordAttachment, u64), opened: &Opened) -> Documen
 }
 
 impl Admin {
-    /// The first bytes of a document.
+    /// Returns the first bytes of a document.
     async fn head(&self, document: &FoundAttachment) -> Result<Vec<u8>> {
         let range = 0..document.size.min(sniff::HEAD);
         let mut stream = packs::open(&*self.files, &document.location, Some(range)).await?;
@@ -86,7 +86,7 @@ impl Admin {
         Ok(head)
     }
 
-    /// The document of this name in URLs: one that staff attached, or one of the record that they did not leave out.
+    /// Returns the document with this name in URLs: one that staff attached, or one of the record that they did not leave out.
     pub(super) async fn document(&self, job: &Job, name: &str) -> Result<Option<FoundAttachment>> {
         match job.summary() {
             Some(_) => exported::attachment(job, name, &*self.jobs, &self.attachments).await,
@@ -94,8 +94,8 @@ impl Admin {
         }
     }
 
-    /// The attachments of the records and their sizes, chunk by chunk in the order of their names. The caller has checked that there
-    /// are not too many chunks.
+    /// Returns the attachments of the records and their sizes, chunk by chunk in the order of their names. The caller has checked that
+    /// there are not too many chunks.
     async fn record_attachments(&self, stored: &StoredJob) -> Result<Vec<(RecordAttachment, u64)>> {
         let Some(summary) = stored.job.summary() else { return Ok(Vec::new()) };
         let id = stored.job.id();
@@ -113,7 +113,7 @@ impl Admin {
         Ok(found)
     }
 
-    /// The documents of the record from a place in their list on, and where the list goes on.
+    /// Returns the documents of the record from a place in their list on, and the place where the list continues.
     pub(super) async fn document_rows(
         &self,
         stored: &StoredJob,
@@ -132,8 +132,8 @@ impl Admin {
         Ok((rows, (next < all.len()).then_some(next)))
     }
 
-    /// The same for an export of many patients, of which a limited number of chunks is read for a page. A place in the list is
-    /// the index of a chunk and the number of a document in it.
+    /// Returns the same as [`Self::document_rows`] for an export of many patients, of which a limited number of chunks is read for a page.
+    /// A place in the list is the index of a chunk and the number of a document in it.
     async fn rows_of_many(
         &self,
         stored: &StoredJob,
@@ -164,7 +164,7 @@ impl Admin {
         Ok((rows, (last < end).then_some(last as usize * OF_CHUNK)))
     }
 
-    /// The documents that staff attached.
+    /// Returns the documents that staff attached.
     pub(super) fn attached_rows(stored: &StoredJob, opened: &Opened) -> Vec<DocumentRow> {
         let row = |file: &domain::header::Attachment| DocumentRow {
             name: file.name.to_string(),
@@ -176,7 +176,7 @@ impl Admin {
         stored.job.header().attachments.iter().map(row).collect()
     }
 
-    /// The number of documents of the export, and of those that nobody has opened.
+    /// Returns the number of documents of the export, and of those that nobody has opened.
     pub(super) async fn count_documents(&self, stored: &StoredJob) -> Result<DocumentCounts> {
         let opened = self.opened(stored.job.id(), Place::Files).await?;
         let full_at = opened.full_at();
@@ -190,7 +190,7 @@ impl Admin {
             return Ok(DocumentCounts { counted: None, full_at });
         }
         let of_record = self.record_attachments(stored).await?;
-        // The name of a document of the record has the attempt that wrote it, and so tells its content.
+        // The name of a document contains the attempt that wrote it, so it identifies the content.
         let of_record = of_record.iter().map(|(attachment, _)| attachment.url_name());
         let attached = stored.job.header().attachments.iter().map(|file| file.hash.clone());
         let contents: Vec<_> = of_record.chain(attached).collect();

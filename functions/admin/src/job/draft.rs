@@ -30,7 +30,7 @@ impl Draft<'_> {
         Some((page, index))
     }
 
-    /// The prefix of the objects that the change writes, except the pages of the manifest.
+    /// Returns the prefix of the objects that the change writes, except the pages of the manifest.
     pub(super) fn prefix(&self) -> String {
         format!("{}left-out-{}/", job_prefix(self.job), self.attempt)
     }

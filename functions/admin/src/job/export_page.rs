@@ -1,4 +1,4 @@
-//! What the pages of one export have in common: the export, the member of staff, and what is said about a problem.
+//! What the pages of one export have in common: the export, the member of staff, and the message about a problem.
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
@@ -18,12 +18,12 @@ use crate::caller::PageStaff;
 pub(super) const UNDO_ENDED: &str =
     "the patient or the app has ended the time in which the deletion could be undone";
 
-/// The status and the message of a form whose export was changed after its page was loaded.
+/// Returns the status and the message of a form whose export was changed after its page was loaded.
 pub(super) fn changed() -> (StatusCode, Said) {
     (StatusCode::CONFLICT, Said::message("job-stale"))
 }
 
-/// What a page says that shows a form again.
+/// The message of a page that shows a form again.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) message: Option<Message>,
@@ -64,7 +64,7 @@ impl ExportPage {
         self.state.job(&self.id).await
     }
 
-    /// The job, which must be in review.
+    /// Returns the job, which must be in review.
     pub(super) async fn in_review(&self) -> Result<StoredJob> {
         let stored = self.stored().await?;
         stored.job.clone().in_review("decide about")?;
@@ -76,7 +76,7 @@ impl ExportPage {
     }
 }
 
-/// The status of a page that may show a problem.
+/// Returns the status of a page that may show a problem.
 pub(super) fn status(problem: Option<&Error>) -> StatusCode {
     problem.map_or(StatusCode::OK, status_of)
 }

@@ -79,7 +79,7 @@ impl Main {
         }
     }
 
-    /// The fields that are not empty, by the keys of their names in the catalogue.
+    /// Returns the fields that are not empty, with the keys of their names in the catalogue.
     pub(super) fn rows(self) -> Vec<FieldRow> {
         let fields = [
             ("rows-date", self.date),
@@ -93,7 +93,7 @@ impl Main {
     }
 }
 
-/// The text of a value of a FHIR data type: of a code its text, of a quantity its value and unit, of a period its days, of a
+/// Returns the text of a value of a FHIR data type: of a code its text, of a quantity its value and unit, of a period its days, of a
 /// HumanName the name.
 fn words_of(value: &Value) -> Option<String> {
     let text = |value: &Value, name: &str| value.get(name).and_then(scalar);
@@ -133,7 +133,7 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// All fields of a resource, in its order, and whether something was cut.
+/// Returns all fields of a resource, in its order, and whether something was cut.
 pub(super) fn all(resource: &Value) -> (Vec<FieldRow>, bool) {
     let (mut rows, mut is_cut) = (Vec::new(), false);
     flatten(resource, String::new(), &mut rows, &mut is_cut);

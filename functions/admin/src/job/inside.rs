@@ -1,6 +1,6 @@
 //! The documents inside the resources of an export: a list, which is searched for a piece at a time, and one of them.
 //!
-//! They are shown as the other documents are: by their content, in a tab, with nothing that runs.
+//! They are shown like the other documents: their content decides the type, and they open in a tab, in which no script runs.
 
 use std::ops::Range;
 
@@ -39,7 +39,7 @@ use super::sniff::{self, shown_as};
 use crate::Admin;
 use crate::seen::STALE;
 
-/// Where the search goes on.
+/// The place where the search continues.
 pub(crate) const PLACE: [Parameter; 4] = [
     Parameter::query("file", "The file in which the search continues"),
     Parameter::query("hash", "The SHA-256 of the file that was searched"),
@@ -50,7 +50,7 @@ pub(crate) const PLACE: [Parameter; 4] = [
     )
     .of(Kind::Integer),
 ];
-/// Which document of a file.
+/// The place of a document in a file.
 pub(crate) const ONE: [Parameter; 3] = [
     Parameter::query("hash", "The SHA-256 of the file in which the document was found"),
     Parameter::query("at", "The offset of the resource in the file, in bytes").of(Kind::Integer),
@@ -58,11 +58,11 @@ pub(crate) const ONE: [Parameter; 3] = [
         .of(Kind::Integer),
 ];
 
-/// The bytes after which a search stops until somebody goes on.
+/// The number of bytes after which a search stops. A link of the page continues it.
 const SEARCHED: u64 = 16 * 1024 * 1024;
-/// The most documents of a page.
+/// The maximum number of documents on a page.
 const ROWS: usize = 100;
-/// How long the link to a document is valid that is too large for a response of this host.
+/// The time for which the link to a document is valid. Only a document that is too large for a response of this host has a link.
 const LINK: SignedDuration = SignedDuration::from_mins(5);
 
 /// Base64 with or without padding.
@@ -73,7 +73,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// A document inside a resource, with what it is remembered by when it is opened.
+/// Returns the digest by which a document inside a resource is remembered when it is opened.
 fn identity(document: &Inside<'_>) -> String {
     hex(digest::digest(&digest::SHA256, document.data.as_bytes()).as_ref())
 }
@@ -143,7 +143,7 @@ pub(crate) async fn show(
     })
 }
 
-/// The bytes of a document, whose base64 may have the alphabet of URLs, line ends, and no padding.
+/// Returns the bytes of a document, whose base64 may have the alphabet of URLs, line ends, and no padding.
 fn decoded(document: Inside<'_>) -> Result<Vec<u8>> {
     let mut text = document.data.into_owned().into_bytes();
     text.retain(|byte| !byte.is_ascii_whitespace());
@@ -159,12 +159,12 @@ fn decoded(document: Inside<'_>) -> Result<Vec<u8>> {
         .map_err(|_| Error::invalid("the document is not base64; look at the resource that it is in"))
 }
 
-/// The media type with which a browser shows the document; `None` if it saves the document.
+/// Returns the media type with which a browser shows the document; `None` if it saves the document.
 fn shown_type(bytes: &[u8]) -> Option<&'static str> {
     shown_as(&bytes[..bytes.len().min(usize::try_from(sniff::HEAD).unwrap_or(usize::MAX))])
 }
 
-/// The document as a response that runs nothing.
+/// Returns the document as a response in which a browser runs no script.
 fn sent(bytes: Vec<u8>, name: &FileName) -> Result<Response> {
     let shown = shown_type(&bytes);
     let disposition = Linked { name: name.as_str(), shown_as: shown }.disposition();
@@ -177,7 +177,7 @@ fn sent(bytes: Vec<u8>, name: &FileName) -> Result<Response> {
     Ok((StatusCode::OK, headers, bytes).into_response())
 }
 
-/// The name under which a browser saves the document.
+/// Returns the name under which a browser saves the document.
 fn name_of(document: &Inside<'_>, id: Option<&str>, named: &NamedFile) -> FileName {
     let title = match (&*document.title, id) {
         ("", Some(id)) => id,
@@ -191,8 +191,8 @@ fn name_of(document: &Inside<'_>, id: Option<&str>, named: &NamedFile) -> FileNa
     }
 }
 
-/// Where a search begins in a list of files: the index of the file, the offset in it, and the number of the document. If the file
-/// was changed since, nobody knows what was searched of it, and it is searched again; if it is gone, all files are.
+/// Returns where a search begins in a list of files: the index of the file, the offset in it, and the number of the document. If the file
+/// was changed since, it is unknown how much of it was searched, so it is searched again; if it is gone, all files are searched again.
 fn beginning(files: &[NamedFile], from: &InsidePlace) -> (usize, u64, usize) {
     let index = files.iter().position(|named| named.name == from.file).unwrap_or(0);
     match files.get(index) {
@@ -204,7 +204,7 @@ fn beginning(files: &[NamedFile], from: &InsidePlace) -> (usize, u64, usize) {
 }
 
 impl Admin {
-    /// The documents from a place on, and where the search goes on.
+    /// Returns the documents from a place on, and the place where the search continues.
     async fn documents_inside(
         &self,
         stored: &StoredJob,
@@ -248,7 +248,7 @@ impl Admin {
         Ok((rows, None))
     }
 
-    /// The files whose lines are resources.
+    /// Returns the files whose lines are resources.
     async fn searched_files(&self, job: &Job) -> Result<Vec<NamedFile>> {
         let pages = job.summary().map_or(0, |summary| summary.pages);
         let mut files = Vec::new();
@@ -276,12 +276,12 @@ impl Admin {
     }
 }
 
-/// The prefix of the documents that were copied out of resources, so that the store can send them.
+/// Returns the prefix of the documents that were copied out of resources, so that the store can send them.
 pub(super) fn copies_prefix(job: &JobId) -> String {
     format!("{}inside/", job_prefix(job))
 }
 
-/// The documents of a line with these numbers, and the number of the next one, if there is one.
+/// Returns the documents of a line with these numbers, and the number of the next one, if there is one.
 fn rows_of(
     line: &Line,
     named: &NamedFile,

@@ -82,7 +82,7 @@ impl ExportPage {
         format!("{}/upload/{upload}", self.url())
     }
 
-    /// The next step of an upload: to send the file, or to attach it if it has arrived.
+    /// Shows the next step of an upload: to send the file, or to attach it if it has arrived.
     async fn step(
         self,
         upload: &Attempt,
@@ -107,7 +107,7 @@ impl ExportPage {
         })
     }
 
-    /// The response if an upload is not expected: it is attached already, or its time is over.
+    /// Returns the response if an upload is not expected: it is attached already, or its time is over.
     async fn without(self, upload: &str, error: Error) -> Result<Response, PageError> {
         if !matches!(error, Error::NotFound(_)) {
             return Err(error.into());

@@ -28,7 +28,7 @@ pub(crate) const ASKED: [Parameter; 4] = [
     Parameter::query("hash", "The SHA-256 of the file that the page showed"),
     Parameter::query("document", "The name of the document in URLs"),
 ];
-/// The fields of the form: the same.
+/// The fields of the form, which are the same as the parameters of the query.
 pub(crate) const SENT: [Parameter; 4] = [
     Parameter::field("file", "The file of the resource"),
     Parameter::field("at", "The offset of the resource in the file, in bytes").of(Kind::Integer),
@@ -36,7 +36,7 @@ pub(crate) const SENT: [Parameter; 4] = [
     Parameter::field("document", "The name of the document in URLs"),
 ];
 
-/// What the page showed: a second click is recognized by it, when the file of the resource is another one already.
+/// The resource that the page showed. A second click is recognized by it, because the first one has replaced the file.
 pub(crate) const SHOWN: Parameter = Parameter::field("resource", "The type and the id of the resource");
 
 impl Target {
@@ -122,7 +122,7 @@ impl ExportPage {
         Ok(redactions.iter().any(is_same))
     }
 
-    /// Shows the form again with the typed reason. Says so if the export is not the one any more that the member of staff has seen.
+    /// Shows the form again with the typed reason. If the export has changed since the member of staff saw it, the page says so.
     async fn ask_again(
         self,
         target: &Target,
@@ -141,8 +141,8 @@ impl ExportPage {
         }
     }
 
-    /// Shows the page of the export, because the file or the document is not there any more that was to be left out. The message has
-    /// the typed reason, which is needed where it is now.
+    /// Shows the page of the export, because the file or the document that was to be left out is not there any more, or cannot be left
+    /// out. The message has the typed reason, so that it can be used again.
     async fn back_with(self, error: Error, reason: &str) -> Result<Response, PageError> {
         match error {
             Error::Conflict(_) | Error::NotFound(_) if !reason.is_empty() => {

@@ -16,7 +16,7 @@ const LIST_LINE: usize = 64 * 1024;
 /// The bytes of the first window; each further window is twice as large.
 const WINDOW: u64 = 64 * 1024;
 const LARGEST_WINDOW: u64 = 4 * 1024 * 1024;
-/// How many bytes before a page are searched for the beginning of the page before it.
+/// The number of bytes before a page that are searched for the beginning of the previous page.
 const BACK: u64 = 128 * 1024;
 
 /// A line: its offset, its length in bytes with the line end, and its text if it is not too long.
@@ -100,7 +100,7 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// The next line; `None` at the end of the file.
+    /// Returns the next line; `None` at the end of the file.
     pub(super) async fn next(&mut self) -> Result<Option<Line>> {
         let mut dropped = 0;
         let mut head = Vec::new();
@@ -190,6 +190,6 @@ pub(super) async fn page_before(files: &dyn Files, file: &OutputFile, at: u64) -
         }
         lines += 1;
     }
-    // There is a line that is longer than the bytes that were searched. The link leads to the first page then.
+    // A line is longer than the bytes that were searched. Then the link leads to the first page.
     Ok(Some(first.map_or((0, u64::MAX), |first| (first, lines))))
 }

@@ -3,9 +3,9 @@
 //! - [`export_page`]: what the pages have in common; [`page`]: the page itself; [`decide`]: approve, reject, delete and undo, each with a page that asks for confirmation;
 //! - [`rows`]: the resources of a file, read by [`lines`] and shown by [`fields`];
 //! - [`documents`]: the documents; [`inside`]: those inside resources; [`sniff`] finds out their types, and [`opened`] remembers which of them staff have opened;
-//! - [`leave_out`]: the page that asks for confirmation before something is left out (the [`target`]); [`redact`] leaves it out:
+//! - [`leave_out`]: the page that asks for confirmation before something is left out (the [`target`]), or says why it cannot be (the [`refusal`]); [`redact`] leaves it out:
 //!   [`cut`] removes it from a stream, [`urls`] removes its URLs, and the [`draft`] has the new files and the new manifest;
-//! - [`take`]: the download of a file;
+//! - [`download`]: the download of a file;
 //! - [`attach`]: files that staff add and remove; [`large`]: a file that is too large for a request.
 
 pub(crate) mod attach;

@@ -1,5 +1,5 @@
-//! Which documents of an export staff have opened: whoever gets the whole document with one request has opened it. A document is
-//! remembered by its content, so that another file of the same name is not opened yet.
+//! The documents of an export that staff have opened: a document is opened if one request of a member of staff gets all of it. A document
+//! is remembered by its content, so that another file of the same name is not opened yet.
 
 use std::collections::BTreeSet;
 
@@ -52,7 +52,7 @@ impl Opened {
         self.0.contains(&short(document))
     }
 
-    /// Returns the maximum number of documents if so many are remembered that no more are.
+    /// Returns the maximum number of remembered documents if it is reached, and `None` otherwise.
     pub(super) fn full_at(&self) -> Option<u64> {
         (self.0.len() >= MAX).then_some(MAX as u64)
     }
@@ -68,7 +68,7 @@ fn short(document: &str) -> String {
 }
 
 impl Admin {
-    /// The documents in a place that somebody has opened.
+    /// Returns the documents in a place that somebody has opened.
     pub(super) async fn opened(&self, job: &JobId, place: Place) -> Result<Opened> {
         match self.expiring.get(place.kind(), job.as_str()).await? {
             Some(entry) => entry.read(),
@@ -109,7 +109,7 @@ impl Admin {
         when_sent(response, async move { state.mark_logged(&job, place, &document).await })
     }
 
-    /// Marks the document as opened. An error is logged: the document is sent all the same.
+    /// Marks the document as opened. An error is logged, and the document is sent nevertheless.
     pub(super) async fn mark_logged(&self, job: &JobId, place: Place, document: &str) {
         if let Err(error) = self.mark_opened(job, place, document).await {
             tracing::warn!(error = %error, cause = error.causes(), "a document could not be marked as opened");

@@ -33,7 +33,7 @@ pub(crate) const LISTS: [Parameter; 3] = [
 #[derive(Default)]
 pub(super) struct Shown {
     pub(super) problem: Option<Error>,
-    /// What is said about the problem, if that is more than its text.
+    /// The message about the problem, if it says more than the text of the problem.
     pub(super) message: Option<Message>,
     /// The page of the manifest, and the first file in it.
     pub(super) files_from: (u32, usize),

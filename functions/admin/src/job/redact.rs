@@ -91,7 +91,7 @@ impl Admin {
                 }
                 Ok(())
             }
-            // A call with another error may have changed the job all the same.
+            // Even a call with another error may have changed the job.
             Err(Error::Unavailable(problem)) => Err(Error::Unavailable(problem)),
             Err(error) => {
                 // The change can be stored although the store reports a conflict, if its first response was lost.

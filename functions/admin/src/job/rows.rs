@@ -55,7 +55,7 @@ pub(crate) async fn show(
     Ok(html(StatusCode::OK, &page))
 }
 
-/// A line of a list.
+/// Returns the row of a line in a list.
 fn row_of(line: &Line) -> ResourceRow {
     let resource = line.text.as_ref().and_then(|text| serde_json::from_slice::<Value>(text).ok());
     let large = resource.is_none().then_some(line.bytes);

@@ -1,10 +1,10 @@
 //! Finds out the type of a document by its content. Its name and its media type are ignored, because anybody can choose them. A
 //! browser shows only types that run nothing; everything else is downloaded.
 
-/// How many bytes at the beginning of a document are looked at.
+/// The number of bytes at the beginning of a document that decide its type.
 pub(super) const HEAD: u64 = 4 * 1024;
 
-/// The media type of a document that a browser may show; `None` if the document is only downloaded: HTML, SVG, XML and everything
+/// Returns the media type of a document that a browser may show; `None` if the document is only downloaded: HTML, SVG, XML and everything
 /// unknown.
 pub(super) fn shown_as(head: &[u8]) -> Option<&'static str> {
     const SIGNATURES: [(&[u8], &str); 5] = [
@@ -27,7 +27,7 @@ pub(super) fn shown_as(head: &[u8]) -> Option<&'static str> {
 /// A text that contains one of these anywhere is markup.
 const MARKUP: [&str; 5] = ["<script", "<html", "<svg", "<?xml", "<!doctype"];
 
-/// Whether the bytes are text without control characters and without markup. The last character may be cut.
+/// Returns whether the bytes are text without control characters and without markup. The last character may be cut.
 fn is_plain_text(head: &[u8]) -> bool {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::Generator;
 use crate::watch::Watch;
 
-/// The names of some hundred thousand files.
+/// The maximum size of the stored state in bytes: it has room for the names of some hundred thousand files.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// A file outside the patients' records.
@@ -29,7 +29,7 @@ pub(crate) enum Compared {
     Unwanted,
 }
 
-/// How far a comparison is.
+/// The progress of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Begun {
     /// Whether each file is that of a Group, and its name.
@@ -76,7 +76,7 @@ impl Begun {
         self.files.get(self.done).map(outside)
     }
 
-    /// Returns the names of the next Groups, up to the next file that is none.
+    /// Returns the names of the next Groups, up to the next file that is not a Group.
     pub(crate) fn next_groups(&self, limit: usize) -> Vec<String> {
         let left = self.files.iter().skip(self.done).take(limit);
         left.take_while(|(is_group, _)| *is_group).map(|(_, name)| name.clone()).collect()

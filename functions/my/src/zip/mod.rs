@@ -32,7 +32,7 @@ pub(crate) use self::prepare::{ask, progress};
 /// The maximum number of attachments in a ZIP that is made during a request on AWS: they are read one after the other.
 const MAX_ATTACHMENTS: usize = 500;
 
-/// How long the link to a ZIP in the store is valid.
+/// The time for which the link to a ZIP in the store is valid.
 const LINK: SignedDuration = SignedDuration::from_mins(5);
 
 /// The maximum number of pieces that wait for the client to read them.
@@ -86,7 +86,7 @@ pub(crate) enum Fits {
     Workers,
 }
 
-/// How the ZIP of a copy reaches the patient of this server.
+/// Returns how the ZIP of a copy is sent to the patient.
 pub(crate) fn fits(plan: &Plan, settings: &Settings, files: &dyn Files) -> Fits {
     // Without links the host sends files of any size itself.
     if settings.max_direct_bytes == u64::MAX || !files.has_links() {
@@ -129,7 +129,7 @@ impl My {
     }
 }
 
-/// The bytes of the ZIP while it is made. An error in the middle ends the stream with the error, so that the response is cut off.
+/// Returns the bytes of the ZIP while it is made. An error in the middle ends the stream with the error, so that the response is cut off.
 fn streamed(maker: Maker) -> impl Stream<Item = Result<bytes::Bytes>> + Send + 'static {
     let (sender, mut receiver) = mpsc::channel(WAITING);
     let failed = sender.clone();
@@ -141,6 +141,6 @@ fn streamed(maker: Maker) -> impl Stream<Item = Result<bytes::Bytes>> + Send + '
         }
     };
     let pieces = stream::poll_fn(move |context| receiver.poll_recv(context));
-    // The work goes on only while the client reads, and is dropped with the response.
+    // The work continues only while the client reads, and is dropped with the response.
     stream::select(pieces.map(Some), stream::once(work).map(|()| None)).filter_map(std::future::ready)
 }

@@ -1,5 +1,5 @@
-//! A ZIP that workers make: the patient asks for it, and the page `/my/exports/{job}/zip/progress` shows how far it is. The files can be
-//! downloaded one by one meanwhile.
+//! A ZIP that workers make: the patient asks for it, and the page `/my/exports/{job}/zip/progress` shows its progress. In the meantime the
+//! files can be downloaded one by one.
 
 use archive::{Plan, Preparation, Progress, Texts, ZipPlace};
 use axum::extract::State;
@@ -36,7 +36,7 @@ pub(crate) async fn ask(
     Ok(see_other(&state.settings.url(&progress_path(&id))))
 }
 
-/// Shows how far the ZIP is.
+/// Shows the progress of the ZIP.
 pub(crate) async fn progress(
     State(state): State<My>,
     JobPath(id): JobPath,
@@ -91,7 +91,7 @@ pub(crate) async fn progress(
 enum Shown {
     /// Nobody has asked for the ZIP.
     None,
-    /// With the percent.
+    /// The progress in percent.
     Preparing(u8),
     /// Nothing has changed for so long that the task may be lost.
     Stale,
@@ -110,7 +110,7 @@ impl Shown {
         }
     }
 
-    /// The last part of the keys of its messages.
+    /// Returns the last part of the keys of its messages.
     fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -121,7 +121,7 @@ impl Shown {
         }
     }
 
-    /// The CSS class of the state.
+    /// Returns the CSS class of the state.
     fn look(self) -> &'static str {
         match self {
             Self::None | Self::Preparing(_) => "requested",

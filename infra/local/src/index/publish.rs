@@ -71,7 +71,7 @@ impl Lake {
     }
 }
 
-/// Gives the files the modes of the lake, so that whoever can read its records can read the index as well.
+/// Gives the files the modes of the lake, so that every user who can read its records can read the index as well.
 fn give_modes(lake: &Path, made: &Current) -> std::io::Result<()> {
     let mode = std::fs::metadata(lake)?.permissions().mode();
     let set = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode));

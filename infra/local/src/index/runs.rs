@@ -18,7 +18,8 @@ pub(super) struct Runs {
 impl Runs {
     pub(super) const PREFIX: &str = "runs/";
 
-    /// The directory is in the lake, if the lake is on this machine, because that file system has space for records.
+    /// Creates the directory for the runs. It is in the lake, if the lake is on this machine, because that file system has space for
+    /// records.
     pub(super) fn new(lake: Option<&Path>) -> Result<Self, Failure> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".index-").permissions(std::fs::Permissions::from_mode(0o700));

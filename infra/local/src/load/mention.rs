@@ -14,7 +14,8 @@ use super::arriving::Arriving;
 use super::report::shortened;
 use super::spill::put_text;
 
-/// The elements that name the subject of a resource, besides the [`FURTHER_PATHS`]. Others, such as performers, often name somebody else.
+/// The elements that name the subject of a resource, besides the [`FURTHER_PATHS`]. Other elements, such as performers, often name other
+/// people.
 const SUBJECTS: [&str; 1] = ["candidate"];
 
 /// Returns whether the subject of a type is often not a patient: that of a contract, of a product, or of a definition.

@@ -125,7 +125,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     }
 }
 
-/// A load that was interrupted or failed. Records that it has written are not in the index.
+/// Returns the failure of a load that was interrupted or failed. Records that it has written are not in the index.
 fn failed(failure: &Failure, into: &Path) -> Failure {
     let has_records = into.to_string_lossy().starts_with("s3:") || into.join("Patient").is_dir();
     match has_records {

@@ -85,7 +85,7 @@ impl Changed {
         self.are_more = true;
     }
 
-    /// The patients; `None` if there are more of them than were kept.
+    /// Returns the patients; `None` if there are more of them than were kept.
     pub fn patients(self) -> Option<HashSet<PatientId>> {
         (!self.are_more).then_some(self.patients)
     }

@@ -109,7 +109,7 @@ const PAPERS: [&str; 2] = ["DocumentReference", "Media"];
 /// The rule for one group of the record, for the documentation of exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupRule {
-    /// `None` for resources that are exported whatever was chosen.
+    /// `None` for resources that are exported with all choices.
     pub group: Option<RecordGroup>,
     /// The types of its resources; an empty list means every type that no other rule names.
     pub types: &'static [&'static str],

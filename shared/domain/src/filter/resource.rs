@@ -39,7 +39,7 @@ impl Filter<'_> {
 }
 
 impl Resource<'_> {
-    /// The days of the event that it describes, if the filter reads dates.
+    /// Returns the days of the event that it describes, if the filter reads dates.
     pub fn days(&self) -> Option<&Days> {
         match &self.details {
             Details::Facts(facts) => facts.days.as_ref(),

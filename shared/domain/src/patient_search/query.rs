@@ -28,7 +28,7 @@ impl Lookup {
         Self(format!("{kind}{text}\t"))
     }
 
-    /// The bytes with which the rows begin.
+    /// Returns the bytes with which the rows begin.
     pub fn bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -97,13 +97,14 @@ impl Term {
             || self.is_birth_of(patient)
     }
 
-    /// Whether the patient was born then. A record that has only the month or the year is found by each of its days.
+    /// Returns whether the patient was born on the searched day, or in the searched month or year. A record that has only the month or the
+    /// year is found by each of its days.
     fn is_birth_of(&self, patient: &Findable) -> bool {
         let (Some(searched), Some(born)) = (&self.born, &patient.born) else { return false };
         born.starts_with(searched.as_str()) || searched.starts_with(born.as_str())
     }
 
-    /// The parts of the index in which the rows of all patients are that the term finds.
+    /// Returns the parts of the index that have the rows of all patients whom the term finds.
     fn lookups(&self) -> Vec<Lookup> {
         let longest = self.words.iter().max_by_key(|word| word.0.first().map(|word| word.chars().count()));
         let names = longest.into_iter().chain(&self.joined).flat_map(Spelled::lookups);
@@ -151,17 +152,17 @@ impl PatientSearch {
         Self { whole, runs: runs.collect(), terms: parts.iter().map(term).collect() }
     }
 
-    /// Whether the text has no letter and no digit. It finds nobody.
+    /// Returns whether the text has no letter and no digit. Such a text finds nobody.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
 
-    /// Whether a patient is searched for.
+    /// Returns whether the search finds this patient.
     pub fn finds(&self, patient: &Findable) -> bool {
         !self.is_empty() && (self.whole.finds(patient) || self.finds_each(patient))
     }
 
-    /// Whether each term is found, alone or in a run.
+    /// Returns whether each term is found, alone or in a run.
     fn finds_each(&self, patient: &Findable) -> bool {
         // The number of first terms that are found.
         let mut is_found = vec![false; self.terms.len() + 1];
@@ -178,8 +179,8 @@ impl PatientSearch {
         is_found[self.terms.len()]
     }
 
-    /// Ways to find all searched patients: each is a list of parts of the index, in at least one of which every searched
-    /// patient has a row.
+    /// Returns ways to find all searched patients: each is a list of parts of the index, in at least one of which every searched patient
+    /// has a row.
     pub fn ways(&self) -> Vec<Vec<Lookup>> {
         let way = |(at, term): (usize, &Term)| {
             let runs = self.runs.iter().filter(|run| (run.first..run.first + run.count).contains(&at));
@@ -217,8 +218,8 @@ fn value_of(text: &str) -> &str {
     text.rsplit('|').next().unwrap_or(text)
 }
 
-/// Whether a row is the first by which these parts of the index find its patient, who so is found once. The row is in the part
-/// with this number.
+/// Returns whether a row is the first one by which these parts of the index find its patient, so that each patient is found once. `number`
+/// is the number of the part that has the row.
 pub fn is_first(row: &Row, way: &[Lookup], number: usize) -> bool {
     let first = way.iter().enumerate().try_for_each(|(at, lookup)| {
         let key = row.patient.keys().filter(|key| lookup.has(key)).min();

@@ -71,7 +71,7 @@ fn all_words_that_were_typed_must_match() {
     }
 }
 
-/// A search reads one of the ways: so a patient must have a row in each of them.
+/// Checks that the patient has a row in each of the ways, because a search reads only one of them.
 fn every_way_leads_to(patient: &Findable, search: &PatientSearch) {
     let keys: Vec<_> = patient.keys().collect();
     for way in search.ways() {

@@ -103,7 +103,7 @@ pub struct Linked<'f> {
 }
 
 impl<'f> Linked<'f> {
-    /// A file that the browser saves under this name.
+    /// Describes a file that the browser saves under this name.
     pub fn saved(name: &'f str) -> Self {
         Self { name, shown_as: None }
     }

@@ -80,7 +80,7 @@ pub trait Worker: Send + Sync {
     /// Handles one task.
     async fn handle(&self, task: &Task, deadline: &dyn Deadline) -> Result<()>;
 
-    /// Must be called before a delivery is handled. Returns `Some` if the delivery must not be handled: the workers of
+    /// Decides whether a delivery is handled; a worker calls this first. Returns `Some` if the delivery must not be handled: the workers of
     /// the task died too often, and the job has failed.
     async fn admit(&self, delivery: &Delivery) -> Option<Settled>;
 

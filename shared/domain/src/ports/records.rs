@@ -113,11 +113,10 @@ pub const BLOCK: usize = 256 * 1024;
 /// store, because nothing is known about any patient.
 #[async_trait]
 pub trait Records: Send + Sync {
-    /// One patient and the size of the record; `None` if there is no such patient.
+    /// Returns one patient and the size of the record; `None` if there is no such patient.
     async fn member(&self, patient: &PatientId) -> Result<Option<Member>>;
 
-    /// At most `count` patients after the patient `after`, in the order in which object stores list their prefixes
-    /// (`<id>/`).
+    /// Returns at most `count` patients after the patient `after`, in the order in which object stores list their prefixes (`<id>/`).
     async fn members(&self, after: Option<&str>, count: usize) -> Result<CohortPage>;
 
     /// Returns all entries after the patient `after`, in the order of [`Records::members`], including those that are
@@ -163,8 +162,8 @@ pub trait Records: Send + Sync {
     /// such file.
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>>;
 
-    /// The bytes of a file of the index of patients, `index/<file>`, or a range of them, which can end after the end of the
-    /// file. `None` if there is no such file. The caller knows that the range, or the file, is small.
+    /// Returns the bytes of a file of the index of patients, `index/<file>`, or a range of them, which can end after the end of the file.
+    /// `None` if there is no such file. The caller knows that the range, or the file, is small.
     async fn index(&self, file: &str, range: Option<Range<u64>>) -> Result<Option<Vec<u8>>>;
 
     /// Returns the lines of `shared/` for these references (`Type/id`), in any order. References to resources that the
@@ -173,9 +172,8 @@ pub trait Records: Send + Sync {
     /// too.
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting>;
 
-    /// References (`Provenance/id`) to Provenance resources in `shared/` that may have one of these resources of `shared/`
-    /// as a target. The caller must check the line of the Provenance, because the target may be that of an earlier
-    /// duplicate.
+    /// Returns references (`Provenance/id`) to Provenance resources in `shared/` that may have one of these resources of `shared/` as a
+    /// target. The caller must check the line of the Provenance, because the target may be that of an earlier duplicate.
     async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>>;
 }
 

@@ -70,7 +70,7 @@ fn a_registered_limit_by_tags_is_always_in_the_token() {
     }
 }
 
-/// Scope strings with scopes of every form.
+/// Returns scope strings with scopes of every form.
 fn words() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         "(patient|user|system)/(\\*|Patient|Observation|Bogus)\\.(read|write|\\*|c?r?u?d?s?)(\\?a=b)?",

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{ABANDONED, STARTING};
 
-/// The `Retry-After` if nobody knows when an export will be finished, in seconds.
+/// The `Retry-After` in seconds if it is unknown when an export will be finished.
 const UNKNOWN: u64 = 30;
 /// The maximum `Retry-After`, in seconds. A slot may be free earlier than expected: an export can be cancelled, or staff can decide.
 const MAX_WAIT: u64 = 3_600;

@@ -54,7 +54,7 @@ pub struct Current {
     pub replaced: Option<String>,
     /// The number of patients.
     pub patients: u64,
-    /// How many of them have no name.
+    /// The number of patients without a name.
     pub without_name: u64,
     /// The bytes of `rows`, and of each file of fences.
     levels: Vec<u64>,
@@ -81,30 +81,30 @@ impl Current {
         if is_known && is_plain && !current.generation.is_empty() { Ok(current) } else { Err(is_none()) }
     }
 
-    /// Whether an earlier version of the program made the index, so that patients are found in fewer ways.
+    /// Returns whether an earlier version of the program made the index, so that patients are found in fewer ways.
     pub fn is_of_earlier_version(&self) -> bool {
         self.format < FORMAT
     }
 
-    /// When the last scan of all records was begun. Records that changed later may not be in the index as they are.
+    /// Returns when the last scan of all records was begun. Records that changed later may not be in the index as they are.
     pub fn complete(&self) -> Timestamp {
         self.complete.unwrap_or(self.made)
     }
 
-    /// The same generation as one that renews a part of an earlier one: it is as complete as that one.
+    /// Returns this generation as one that renews a part of an earlier one: it is as complete as that one.
     #[must_use]
     pub fn renewing(self, before: &Self) -> Self {
         Self { complete: Some(before.complete()), ..self }
     }
 
-    /// The keys of the files of the generation below the root of the lake, and their bytes.
+    /// Returns the keys of the files of the generation below the root of the lake, and their sizes in bytes.
     pub fn files(&self) -> impl Iterator<Item = (String, u64)> {
         let key = |level| format!("{INDEX}/{}/{}", self.generation, level_name(level));
         self.levels.iter().enumerate().map(move |(level, bytes)| (key(level), *bytes))
     }
 }
 
-/// The name of the file of a level below the directory of its generation.
+/// Returns the name of the file of a level below the directory of its generation.
 fn level_name(level: usize) -> String {
     match level {
         0 => "rows".to_owned(),

@@ -93,7 +93,7 @@ impl<'r> PatientIndex<'r> {
         &self.current
     }
 
-    /// What was read so far, after the index was opened.
+    /// Returns how much was read so far, after the index was opened.
     pub fn cost(&self) -> &Cost {
         &self.cost
     }

@@ -176,7 +176,7 @@ struct Level {
     bytes: u64,
     /// The block that is being written: the key of its first line, and where it begins.
     block: Option<(Vec<u8>, u64)>,
-    /// How many blocks have ended.
+    /// The number of blocks that have ended.
     blocks: usize,
 }
 
@@ -188,7 +188,7 @@ struct Fence {
 }
 
 impl Fence {
-    /// The key, and the line in the level above.
+    /// Returns the key, and the line in the level above.
     fn line(self) -> (Vec<u8>, Vec<u8>) {
         let mut line = self.key.clone();
         line.extend_from_slice(format!("\t{}\t{}", self.begin, self.length).as_bytes());

@@ -127,7 +127,7 @@ impl AuditRow {
     }
 }
 
-/// Whose records an event concerns.
+/// Returns the names of the patients or groups whose records an event concerns.
 fn whose(words: &Words, event: &Event) -> String {
     let population = event.population.as_ref().map(|population| match population {
         Population::Group(_) => population.name(),

@@ -64,7 +64,7 @@ pub struct PatientLoginPage {
     pub app: Option<String>,
     /// Whether the patient was signed out and the typed values are saved.
     pub was_saved: bool,
-    /// Whether patients can sign in here. Otherwise the page only says where to go on.
+    /// Whether patients can sign in here. Otherwise the page only says where the patient can continue.
     pub can_sign_in: bool,
     pub username: String,
     pub error: Option<String>,

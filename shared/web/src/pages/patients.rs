@@ -18,7 +18,7 @@ pub struct PatientsPage {
     pub username: String,
     pub search: String,
     pub rows: Vec<PatientRow>,
-    /// What is said if there are no rows; `None` if the notes say why.
+    /// The message if there are no rows; `None` if the notes say why.
     pub nothing: Option<String>,
     /// Sentences on what the search could not do.
     pub notes: Vec<String>,
@@ -93,7 +93,7 @@ pub struct GroupRow {
 }
 
 impl GroupRow {
-    /// A group that has no name is shown by its id.
+    /// Creates the row of a group. A group that has no name is shown by its id.
     pub fn new(id: &GroupId, name: Option<&str>, members: u64) -> Self {
         let words = request_context::words();
         let name: String =
@@ -102,12 +102,12 @@ impl GroupRow {
         Self { id: id.to_string(), name, members: words.number(members), note: None, can_start: true }
     }
 
-    /// A group of which only the id is known, because it cannot be read.
+    /// Creates the row of a group of which only the id is known, because it cannot be read.
     pub fn unread(id: &GroupId) -> Self {
         Self { id: id.to_string(), name: id.to_string(), members: String::new(), note: None, can_start: true }
     }
 
-    /// A group of which only the beginning was read, which has these members and more.
+    /// Creates the row of a group of which only the beginning was read, which has these members and more.
     pub fn beginning(id: &GroupId, name: Option<&str>, members: u64) -> Self {
         let words = request_context::words();
         let more = words.text("groups-more-than", &[("count", &words.number(members))]);
@@ -115,19 +115,19 @@ impl GroupRow {
         Self { members, ..Self::new(id, name, 0) }
     }
 
-    /// A group that is too large to be read for a page.
+    /// Creates the row of a group that is too large to be read for a page.
     pub fn too_large(id: &GroupId) -> Self {
         Self::unread(id).with_too_many()
     }
 
-    /// The same group, which does not list its members, so that nobody can export it.
+    /// Returns the row for a group that does not list its members, so that nobody can export it.
     #[must_use]
     pub fn without_list(self) -> Self {
         let note = request_context::words().text("groups-without-list", &[]);
         Self { note: Some(note), can_start: false, ..self }
     }
 
-    /// The same group, which has too many members for an export that staff start.
+    /// Returns the row for a group that has too many members for an export that staff start.
     #[must_use]
     pub fn with_too_many(self) -> Self {
         let note = request_context::words().text("groups-too-large", &[("id", &self.id)]);
@@ -187,7 +187,7 @@ pub struct Tick {
 }
 
 impl StartPage {
-    /// Whose records it is of, in words.
+    /// Returns the sentences on the members of the group: their number, and those that are not exported.
     fn sentences(&self) -> Vec<String> {
         let words = request_context::words();
         match &self.of {
@@ -201,12 +201,12 @@ impl StartPage {
         }
     }
 
-    /// The address of the form.
+    /// Returns the address of the form.
     fn action(&self) -> &str {
         &self.path
     }
 
-    /// The version of the group that the page shows.
+    /// Returns the version of the group that the page shows.
     fn version(&self) -> Option<&str> {
         match &self.of {
             StartOf::Patient(_) => None,

@@ -14,7 +14,7 @@ use crate::documents::SOMEBODY;
 use crate::my::signed_in;
 use crate::my::zip::{unzipped, with_documents};
 
-/// The digest and the number of stages of a ZIP that is made in stages of this size.
+/// Returns the digest and the number of stages of a ZIP that is made in stages of this size.
 async fn made_in_stages(copy: &Copy, limits: Limits, deadline: &dyn Deadline) -> (String, u32) {
     copy.files().remove_prefix(&format!("{}zip/", copy.prefix())).await.expect("removed");
     copy.ask().await;
@@ -46,7 +46,7 @@ async fn a_zip_in_stages_of_any_size_is_the_zip_that_is_made_in_one_go() {
     assert!(tasks > 10, "{tasks} tasks");
 }
 
-/// A worker dies at each of its calls in turn. The next one continues, and exactly one whole ZIP appears.
+/// Stops a worker at each of its calls in turn. The next one continues, and exactly one whole ZIP appears.
 async fn assert_survives(strike: Strike) {
     let directory = with_documents(2);
     let copy = Copy::of(SOMEBODY, directory.path()).await;

@@ -65,7 +65,7 @@ impl<'r> Bindings<'r> {
         Self { names, values, used: RefCell::default() }
     }
 
-    /// DynamoDB refuses names and values that no expression uses.
+    /// Refuses names and values that no expression uses, as DynamoDB does.
     pub(crate) fn check_used(&self) -> Result<(), Invalid> {
         let used = self.used.borrow();
         match self.names.keys().chain(self.values.keys()).find(|name| !used.contains(*name)) {

@@ -200,7 +200,7 @@ fn key(schema: Schema, item: &Item) -> Option<Key> {
     Some((hash.to_owned(), range.to_owned()))
 }
 
-/// A row without the index's attributes is not in the index.
+/// Returns the key of a row in an index; `None` if the row does not have the index's attributes, so that it is not in the index.
 fn index_key(schema: Schema, item: &Item) -> Option<Key> {
     key(schema, item)
 }

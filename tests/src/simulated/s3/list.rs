@@ -20,7 +20,7 @@ struct Entry {
 }
 
 impl Bucket {
-    /// With `holes` a page may be short, or empty although more keys follow: S3 does not guarantee full pages.
+    /// Lists keys. With `holes` a page may be short, or empty although more keys follow: S3 does not guarantee full pages.
     pub(super) fn list(&self, call: &Call, page: usize, holes: bool) -> SimulatedResponse {
         let prefix = call.parameter("prefix").unwrap_or_default();
         let delimiter = call.parameter("delimiter").filter(|delimiter| !delimiter.is_empty());

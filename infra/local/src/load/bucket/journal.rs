@@ -112,7 +112,7 @@ impl<'b> Journal<'b> {
         }
     }
 
-    /// Another program has changed an object since the load was stopped.
+    /// Returns the failure for an object that another program has changed since the load was stopped.
     fn changed(&self, key: &str) -> Failure {
         let prefix = &self.prefix;
         Failure::new(format!(

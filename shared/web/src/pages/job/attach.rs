@@ -17,7 +17,7 @@ pub struct UploadLimits {
 }
 
 impl UploadLimits {
-    /// What a page says if files were refused because there were too many, or because they were too large.
+    /// Returns the message of a page whose files were refused because there were too many, or because they were too large.
     pub fn refused(&self) -> Message {
         let words = request_context::words();
         let limits = self.in_words(&words);

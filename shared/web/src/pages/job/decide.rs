@@ -27,7 +27,7 @@ pub struct Decided {
     /// Names and values, in order.
     facts: Vec<(String, String)>,
     not_opened: Option<String>,
-    /// What is said if no more documents are marked.
+    /// The message if no more documents are marked.
     full: Option<String>,
     has_app: bool,
 }
@@ -119,12 +119,12 @@ impl RejectPage {
         problem_at(&self.problems, field)
     }
 
-    /// The address of the form.
+    /// Returns the address of the form.
     fn action(&self) -> String {
         format!("{}/reject", self.decided.path)
     }
 
-    /// The choices of the list: the value, the key in the catalogue, and whether it is chosen.
+    /// Returns the choices of the list: the value, the key in the catalogue, and whether it is chosen.
     fn reasons(&self) -> Vec<(&'static str, String, bool)> {
         let option = |reason: &'static str| (reason, format!("reject-{reason}"), self.because == reason);
         RejectionReason::ALL.into_iter().map(RejectionReason::key).chain([OTHER]).map(option).collect()
@@ -279,7 +279,7 @@ impl LeaveOutPage {
         problem_at(&self.problems, field)
     }
 
-    /// The address of the form.
+    /// Returns the address of the form.
     fn action(&self) -> String {
         format!("{}/leave-out?{}", self.path, self.query())
     }

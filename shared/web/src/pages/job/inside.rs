@@ -25,14 +25,14 @@ pub struct InsideRow {
     pub opened: bool,
 }
 
-/// Where a search for documents goes on.
+/// The place where a search for documents continues.
 pub struct InsidePlace {
     /// The file of the export, and its SHA-256: if it is another one now, the resource may have moved.
     pub file: String,
     pub sha256: String,
     /// Where the resource begins in the file, in bytes.
     pub at: u64,
-    /// How many of its documents were searched already.
+    /// The number of its documents that were searched already.
     pub number: usize,
 }
 
@@ -44,12 +44,12 @@ pub struct InsidePage {
     path: String,
     rows: Vec<(InsideRow, String)>,
     next: Option<InsidePlace>,
-    /// What is said if no more documents are marked.
+    /// The message if no more documents are marked.
     full: Option<String>,
 }
 
 impl InsidePage {
-    /// `full_at` is the number of documents that are marked as opened, if no more are marked.
+    /// Creates the page. `full_at` is the number of documents that are marked as opened, if no more are marked.
     pub fn new(
         username: String,
         job: &Job,

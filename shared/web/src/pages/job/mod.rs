@@ -58,7 +58,7 @@ pub struct Counted {
     pub not_opened: u64,
 }
 
-/// What is said if no more documents are marked as opened.
+/// Returns the message that is shown if no more documents are marked as opened.
 fn full(full_at: Option<u64>, words: &Words) -> Option<String> {
     full_at.map(|count| words.text("job-opened-full", &[("count", &words.number(count))]))
 }
@@ -80,7 +80,7 @@ pub struct JobView<'v> {
     pub manifest: Option<&'v StoredManifest>,
     /// The page of the manifest, and the first file of it that is listed.
     pub files_from: (u32, usize),
-    /// Documents of the record, and where the list goes on.
+    /// Documents of the record, and the place where the list continues.
     pub documents: (Vec<DocumentRow>, Option<usize>),
     pub attached: Vec<DocumentRow>,
     /// The number of documents that are marked as opened, if no more are marked.
@@ -122,7 +122,7 @@ pub struct StaffJobPage {
     files: Vec<FileRow>,
     /// The key of the text if there are no files.
     no_files: &'static str,
-    /// The query of the page on which the list goes on.
+    /// The query of the page on which the list continues.
     files_more: Option<String>,
     has_documents: bool,
     /// Whether resources of the export can have documents inside.
@@ -297,7 +297,7 @@ fn redactions(redactions: &[Redaction], words: &Words) -> Vec<String> {
     redactions.iter().map(sentence).collect()
 }
 
-/// The documents of the records, and those that staff attached, which belong to the record of one patient.
+/// Returns the documents of the records, and those that staff attached, which belong to the record of one patient.
 fn document_groups(
     (of_record, more): (Vec<DocumentRow>, Option<usize>),
     attached: Vec<DocumentRow>,
@@ -316,7 +316,7 @@ fn document_groups(
     [Some(of_record), attached].into_iter().flatten().collect()
 }
 
-/// The files of a page of the manifest from a place in its list on, and the query with which the list goes on.
+/// Returns the files of a page of the manifest from a place in its list on, and the query with which the list continues.
 fn file_rows(
     manifest: Option<&StoredManifest>,
     (part, from): (u32, usize),
