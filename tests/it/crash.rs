@@ -10,12 +10,13 @@ use jiff::SignedDuration;
 use local::Local;
 use serde_json::Value;
 use tests::faults::{Faults, Faulty, Strike};
-use tests::{ANNA, BRUNO, World, reference};
+use tests::lake::two_patients;
+use tests::{ANNA, BRUNO, World, ledger, reference};
 
 /// Chunks are so small that each patient has a chunk of their own.
 pub(crate) const SMALL_CHUNKS: &str = "sandbox = true\nchunk_bytes = 1";
 
-/// Starts an export of all sample patients, directly in the engine.
+/// Starts an export of all patients, directly in the engine.
 pub(crate) async fn begin_everyone(world: &World) -> String {
     use domain::ids::PatientId;
     use domain::request::Cohort;
@@ -86,16 +87,17 @@ pub(crate) async fn at_every_call<T>(
 
 /// Crashes at each call in turn; the export must be complete every time.
 async fn assert_survives(strike: Strike) {
+    let lake = two_patients();
     let expected = {
-        let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
+        let world = World::with(SMALL_CHUNKS, lake.path());
         let job = begin_everyone(&world).await;
         world.work().await;
         counted(&world.resources(&world.token(ANNA).await, &job).await)
     };
-    assert!(expected.len() > 300 && expected.values().all(|count| *count == 1));
+    assert!(expected.len() > 120 && expected.values().all(|count| *count == 1), "{}", expected.len());
     let mut crashes = 0;
     for call in 0.. {
-        let world = World::with(SMALL_CHUNKS, &ehi::defaults::sample_records());
+        let world = World::with(SMALL_CHUNKS, lake.path());
         let job = begin_everyone(&world).await;
         let faults = Faults::at(call, strike);
         work_until_struck(world.platform(), &faults).await;
@@ -111,14 +113,22 @@ async fn assert_survives(strike: Strike) {
         }
         world.work().await;
         let token = world.token(ANNA).await;
-        assert_eq!(world.status(&token, &job).await.status, StatusCode::OK, "call {call}");
+        let manifest = world.status(&token, &job).await;
+        assert_eq!(manifest.status, StatusCode::OK, "call {call}");
         let resources = world.resources(&token, &job).await;
         assert_eq!(counted(&resources), expected, "call {call}");
         world.clean().await;
-        assert_eq!(counted(&world.resources(&token, &job).await), expected, "after cleanup, call {call}");
+        // Cleanup keeps the manifest, and each of its files with the same number of lines.
+        let after = world.status(&token, &job).await;
+        assert_eq!(
+            (after.status, after.json()),
+            (StatusCode::OK, manifest.json()),
+            "after cleanup, call {call}"
+        );
+        ledger::check_all(world.platform(), &ledger::Checked::default()).await;
     }
-    // Four patients with their packs, the supporting resources and the manifest need at least this many calls.
-    assert!(crashes > 50, "{crashes}");
+    // Two patients with their packs, the supporting resources and the manifest need at least this many calls.
+    assert!(crashes > 30, "{crashes}");
 }
 
 #[tokio::test]
@@ -267,8 +277,9 @@ async fn an_export_continues_from_disk_after_a_restart() -> tests::Result {
 async fn a_bulk_export_survives_a_crash_at_every_call() -> tests::Result {
     const PATH: &str = "/fhir/$export?_since=2019-01-01T00:00:00Z&_minimumFileSize=1000000";
 
+    // Three patients have a chunk each.
     let lake = tempfile::tempdir()?;
-    tests::lake::write(lake.path());
+    tests::lake::write_many(lake.path(), 3);
     let begun = async |world: &World| {
         let token = world.service("service", "system/*.rs").await;
         let response = world.get(PATH).bearer(&token).send().await;
@@ -299,7 +310,10 @@ async fn a_bulk_export_survives_a_crash_at_every_call() -> tests::Result {
         world.work().await;
         lines(&world, &status).await
     };
-    assert!(expected.len() > 40 && expected.windows(2).all(|two| two[0] != two[1]), "each once");
+    assert!(
+        expected.len() > 25 && expected.windows(2).all(|two| two[0] != two[1]),
+        "each once: {expected:?}"
+    );
     let mut crashes = 0;
     for call in 0.. {
         let world = World::with(settings, lake.path());
@@ -315,6 +329,6 @@ async fn a_bulk_export_survives_a_crash_at_every_call() -> tests::Result {
         world.work().await;
         assert_eq!(lines(&world, &status).await, expected, "call {call}");
     }
-    assert!(crashes > 100, "{crashes}");
+    assert!(crashes > 70, "{crashes}");
     Ok(())
 }

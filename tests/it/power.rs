@@ -12,6 +12,7 @@ use http::StatusCode;
 use local::Local;
 use settings::Settings;
 use tests::hooked::{Hook, Hooked, Made, inbox};
+use tests::lake::two_patients;
 use tests::{ANNA, World};
 
 use crate::crash::{SMALL_CHUNKS, begin_everyone, counted};
@@ -37,15 +38,14 @@ fn copy_directory(from: &Path, to: &Path) {
     }
 }
 
-/// Returns a server over a state directory, this number of seconds after the first server started.
-fn server(settings: &str, state: &Path, seed: u64, seconds: i64) -> World {
+/// Returns a server over records and a state directory, this number of seconds after the first server started.
+fn server(settings: &str, records: &Path, state: &Path, seed: u64, seconds: i64) -> World {
     let settings = Settings::parse(&tests::settings(settings), |_| None, None).expect("valid settings");
     let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
     clock.advance(jiff::SignedDuration::from_secs(seconds));
     let random = Arc::new(SeededRandom::new(seed));
-    let records = ehi::defaults::sample_records();
-    let platform =
-        Local::open(state, &records, settings, Arc::new(clock.clone()), random).expect("a platform");
+    let platform = Local::open(state, records, settings, Arc::new(clock.clone()), random);
+    let platform = platform.expect("a platform");
     World::over(platform, clock)
 }
 
@@ -76,9 +76,9 @@ impl Hook for Copies {
 
 /// Exports with the database cut back to each copy. `begin` starts the export and returns its job.
 async fn assert_survives(settings: &str, begin: impl AsyncFn(&World) -> String) {
-    let directory = tempfile::tempdir().expect("a directory");
+    let (lake, directory) = (two_patients(), tempfile::tempdir().expect("a directory"));
     let state = directory.path().join("state");
-    let world = server(settings, &state, 1, 0);
+    let world = server(settings, lake.path(), &state, 1, 0);
     let job = begin(&world).await;
     let hook = Arc::new(Copies {
         state: state.clone(),
@@ -100,7 +100,7 @@ async fn assert_survives(settings: &str, begin: impl AsyncFn(&World) -> String) 
         copy(&DATABASE, &hook.copy(number), &after);
         copy(&["keys.json"], &state, &after);
         copy_directory(&state.join("files"), &after.join("files"));
-        let world = server(settings, &after, 2, 180);
+        let world = server(settings, lake.path(), &after, 2, 180);
         ehi::server::resume(world.platform()).await.expect("a queue");
         world.work().await;
         let token = world.token(ANNA).await;

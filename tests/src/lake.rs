@@ -56,12 +56,29 @@ pub fn write(root: &Path) -> Vec<Value> {
     all
 }
 
-/// Writes the lake with `patients` patients in total.
+/// Writes the lake with `patients` patients in total. With fewer than six, the groups and deletions also name patients without a record.
 pub fn write_many(root: &Path, patients: usize) {
     write(root);
+    for number in patients..6 {
+        std::fs::remove_dir_all(root.join(format!("Patient/p{number}"))).expect("removed");
+    }
     for number in 6..patients {
         put(root, &format!("Patient/p{number}/records.ndjson"), &patient_lines(number));
     }
+}
+
+/// Returns a lake with two of the sample patients and all other resources of the sample. Together the two have all kinds of files: an
+/// export of them makes the same kinds of calls as an export of all sample patients, but fewer.
+pub fn two_patients() -> tempfile::TempDir {
+    let (sample, lake) = (ehi::defaults::sample_records(), tempfile::tempdir().expect("a directory"));
+    let others = ["Patient/chiara-rossi", "Patient/dmitri-sokolov", "index"];
+    let is_other = |file: &String| others.iter().any(|other| file.starts_with(other));
+    for file in files(&sample).into_iter().filter(|file| !is_other(file)) {
+        let target = lake.path().join(&file);
+        std::fs::create_dir_all(target.parent().expect("a directory")).expect("a directory");
+        std::fs::copy(sample.join(file), target).expect("copied");
+    }
+    lake
 }
 
 /// Returns the files below a directory, as paths relative to it.

@@ -11,6 +11,7 @@ use domain::ports::files::{Files, read_all};
 use domain::ports::jobs::{JobQuery, StoredChunk};
 use domain::ports::records::{Records, read_whole};
 use platform::Platform;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use storage::packs;
 
@@ -117,8 +118,12 @@ pub async fn check(platform: &dyn Platform, job: &Job) {
 async fn resources_in(files: &dyn Files, file: &OutputFile) -> u64 {
     let bytes = packs::read(files, &file.location(), LARGE).await.expect("a file");
     let is_header = |line: &&[u8]| {
+        if file.purpose != Purpose::Blocks {
+            let IgnoredAny = serde_json::from_slice(line).expect("JSON");
+            return false;
+        }
         let parsed: Value = serde_json::from_slice(line).expect("JSON");
-        file.purpose == Purpose::Blocks && parsed["parameter"][0]["name"] == "header"
+        parsed["parameter"][0]["name"] == "header"
     };
     non_blank(&bytes).filter(|line| !is_header(line)).count() as u64
 }

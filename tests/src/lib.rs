@@ -139,8 +139,8 @@ impl World {
     /// Returns a World with the functions of the template on the simulated AWS; `record` collects the AWS calls of each function. It is
     /// created inside [`simulated::run`].
     #[cfg(feature = "aws")]
-    pub async fn simulated(setup: Setup, record: &Record) -> Self {
-        let account = Account::new(setup, &ehi::defaults::sample_records(), record).await;
+    pub fn simulated(setup: Setup, record: &Record) -> Self {
+        let account = Account::new(setup, &ehi::defaults::sample_records(), record);
         Self { host: Host::Simulated(Box::new(account)) }
     }
 

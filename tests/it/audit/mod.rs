@@ -39,11 +39,8 @@ macro_rules! here_and_on_aws {
 use here_and_on_aws;
 
 fn on_aws(story: fn(World) -> LocalBoxFuture<'static, tests::Result>) {
-    let in_simulation = move || {
-        run(async {
-            story(Box::pin(World::simulated(Setup::default(), &Record::default())).await).await.is_ok()
-        })
-    };
+    let in_simulation =
+        move || run(async { story(World::simulated(Setup::default(), &Record::default())).await.is_ok() });
     let passed =
         std::thread::Builder::new().stack_size(16 << 20).spawn(in_simulation).expect("a thread").join();
     assert!(passed.expect("the story holds"));

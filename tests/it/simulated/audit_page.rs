@@ -25,7 +25,7 @@ async fn decided_long_ago(world: &World) {
 }
 
 async fn a_filter_finds_an_older_entry() {
-    let world = Box::pin(World::simulated(Setup::default(), &Record::default())).await;
+    let world = World::simulated(Setup::default(), &Record::default());
     decided_long_ago(&world).await;
     let auditor = world.staff().await;
     let mut address = Some(format!("/staff/audit?patient={ANNA}&action=approved"));

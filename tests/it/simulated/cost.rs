@@ -108,7 +108,7 @@ struct Counted {
 
 /// Exports a patient's record like people do, with a worker that has just started.
 async fn exported() -> Counted {
-    let world = Box::pin(World::simulated(Setup::default(), &Record::default())).await;
+    let world = World::simulated(Setup::default(), &Record::default());
     let simulation = world.account().simulation();
     // The first export indexes the shared resources.
     let token = world.token(ANNA).await;

@@ -11,7 +11,7 @@ use crate::review::link_named;
 const KEYS: usize = 1_000;
 
 async fn the_list_of_many_groups() {
-    let world = Box::pin(World::simulated(Setup::default(), &Record::default())).await;
+    let world = World::simulated(Setup::default(), &Record::default());
     let simulation = world.account().simulation();
     let members = "{\"entity\":{\"reference\":\"Patient/a\"}},".repeat(20_000);
     let large = format!("{{\"name\":\"Large\",\"member\":[{members}{{}}]}}");

@@ -71,7 +71,7 @@ fn run_all(all: &[(Setup, &Story)], record: &Record) -> Vec<&'static str> {
     let run_the_rest = || {
         while let Some((setup, story)) = { left.lock().expect("no panic").next() } {
             let outcome = catch_unwind(AssertUnwindSafe(|| {
-                run(async { (story.run)(Box::pin(World::simulated(*setup, record)).await).await });
+                run(async { (story.run)(World::simulated(*setup, record)).await });
             }));
             if outcome.is_err() {
                 failed.lock().expect("no panic").push(story.name);

@@ -22,6 +22,7 @@ use platform::Platform;
 use platform::hidden::VISIBILITY;
 use settings::Settings;
 use settings::resources::Resources;
+use tokio::sync::OnceCell;
 use web::host::host;
 
 use super::functions::{Function, Functions};
@@ -65,13 +66,21 @@ pub struct Setup {
     pub parameters: &'static [(&'static str, &'static str)],
 }
 
+/// A function that serves requests. It is started by its first request, as on Lambda.
+struct App {
+    router: fn(&(dyn Platform + 'static)) -> Result<Router>,
+    /// The seed of its random values.
+    number: u64,
+    started: OnceCell<Router>,
+}
+
 /// See the [module](self).
 pub struct Account {
     simulation: Simulation,
     deployed: Deployed,
     routes: Routes,
     /// The functions that serve requests, by their logical id.
-    apps: BTreeMap<String, Router>,
+    apps: BTreeMap<String, App>,
     record: Record,
     settings: Arc<str>,
     /// The number of workers' environments that were started: each has random values of its own.
@@ -82,13 +91,19 @@ pub struct Account {
 
 impl Account {
     /// Deploys the template over these records. It is called inside [`run`](super::run).
-    pub async fn new(setup: Setup, records: &Path, record: &Record) -> Self {
+    pub fn new(setup: Setup, records: &Path, record: &Record) -> Self {
         let deployed = deployed(setup.parameters);
-        let mut account = Self {
+        let functions = deployed.template().functions();
+        let app = |(number, (name, _, router)): (u64, ehi::server::Function)| {
+            let (id, _) = functions.iter().find(|(_, (binary, _))| *binary == name).expect("a function");
+            ((*id).to_owned(), App { router, number, started: OnceCell::new() })
+        };
+        let apps = (1..).zip(ehi::server::FUNCTIONS).map(app).collect();
+        let account = Self {
             simulation: Simulation::new(),
             routes: deployed.template().routes(),
             deployed,
-            apps: BTreeMap::new(),
+            apps,
             record: record.clone(),
             settings: crate::settings(&format!("sandbox = true\n{}", setup.settings)).into(),
             environments: Arc::default(),
@@ -98,10 +113,6 @@ impl Account {
             let bytes = std::fs::read(records.join(&key)).expect("a file");
             account.simulation.store(&format!("lake/{key}"), bytes);
         }
-        for (number, (name, _, router)) in (1..).zip(ehi::server::FUNCTIONS) {
-            let (id, app) = account.app(name, router, number).await;
-            account.apps.insert(id, app);
-        }
         account
     }
 
@@ -109,22 +120,15 @@ impl Account {
         &self.simulation
     }
 
-    /// Returns a function that serves requests, started as on Lambda.
-    async fn app(
-        &self,
-        name: &str,
-        router: fn(&(dyn Platform + 'static)) -> Result<Router>,
-        number: u64,
-    ) -> (String, Router) {
-        let functions = self.deployed.template().functions();
-        let (id, _) = functions.iter().find(|(_, (binary, _))| *binary == name).expect("a function");
+    /// Starts a function that serves requests.
+    async fn start(&self, id: &str, app: &App) -> Router {
         let function = self.function(id);
         let sdk = function.sdk(Client::new(&self.simulation, Stage::Outside), Caller::Request).await;
         let clock = Arc::new(self.simulation.clock());
-        let connected = Aws::connect(sdk, function.resources.clone(), clock, random(number), None);
+        let connected = Aws::connect(sdk, function.resources.clone(), clock, random(app.number), None);
         let (platform, _) = Box::pin(connected).await.expect("it starts").expect("a first connection");
-        let router = router(&platform).unwrap_or_else(|error| panic!("{id}: {error}"));
-        ((*id).to_owned(), host(router, platform.context()))
+        let router = (app.router)(&platform).unwrap_or_else(|error| panic!("{id}: {error}"));
+        host(router, platform.context())
     }
 
     fn function(&self, id: &str) -> Environment {
@@ -157,8 +161,9 @@ impl Account {
         // API Gateway decodes the path before it matches it.
         let path = request.uri().path().replace("%24", "$");
         let function = self.routes.function(request.method().as_str(), &path);
-        let app = self.apps.get(function).unwrap_or_else(|| panic!("{path} reaches {function}")).clone();
-        TestResponse::of(app, request).await
+        let app = self.apps.get(function).unwrap_or_else(|| panic!("{path} reaches {function}"));
+        let started = app.started.get_or_init(|| Box::pin(self.start(function, app))).await;
+        TestResponse::of(started.clone(), request).await
     }
 
     pub(crate) fn now(&self) -> i64 {

@@ -9,6 +9,7 @@ mod routes;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
@@ -18,19 +19,24 @@ pub use self::policy::{Access, Policy, Statement};
 pub use self::routes::Routes;
 
 /// See the [module](self).
-pub struct Template(Value);
+#[derive(Clone)]
+pub struct Template(Arc<Value>);
 
 impl Template {
-    /// Reads the template of the project.
+    /// Returns the template of the project, which is read once.
     pub fn load() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-        Self::parse(&std::fs::read_to_string(path).expect("a template"))
+        static TEMPLATE: OnceLock<Template> = OnceLock::new();
+        let read = || {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+            Self::parse(&std::fs::read_to_string(path).expect("a template"))
+        };
+        TEMPLATE.get_or_init(read).clone()
     }
 
     pub fn parse(text: &str) -> Self {
         let documents = Yaml::load_from_str(text).expect("YAML");
         let [document] = &documents[..] else { panic!("{} documents", documents.len()) };
-        Self(json_of(document))
+        Self(Arc::new(json_of(document)))
     }
 
     pub fn document(&self) -> &Value {
