@@ -59,6 +59,11 @@ pub trait Hook: Send + Sync + 'static {
         std::future::ready(None)
     }
 
+    /// Sees the beginning of a file of the records that was read.
+    fn head(&self, head: &[u8]) {
+        let _ = head;
+    }
+
     /// Returns the bytes that a read of a file produces.
     fn read(self: &Arc<Self>, bytes: ByteStream) -> ByteStream {
         bytes

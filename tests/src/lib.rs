@@ -17,6 +17,7 @@ mod launch;
 pub mod ledger;
 pub mod links;
 pub mod mail_server;
+pub mod many;
 pub mod packs;
 pub mod service;
 #[cfg(feature = "aws")]

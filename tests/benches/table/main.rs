@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: one table, with each figure and its yardstick from the same run, as a ratio. A time alone says
 //! more about the machine than about the code.
 //!
-//! `-- engine`, `-- bulk`, `-- load`, `-- latency`, `-- status`, `-- memory`, `-- lambda`, `-- buckets` run one part;
+//! `-- engine`, `-- bulk`, `-- load`, `-- latency`, `-- status`, `-- pages`, `-- memory`, `-- lambda`, `-- buckets` run one part;
 //! `-- --quick` uses less data.
 
 mod buckets;
@@ -11,6 +11,7 @@ mod lambda;
 mod latency;
 mod load;
 mod memory;
+mod pages;
 mod status;
 
 use std::path::Path;
@@ -60,12 +61,13 @@ fn main() {
     println!("| what | measured | yardstick, same run | ratio | aim |");
     println!("|---|---|---|---|---|");
     // Each part is printed when it is measured, so that a failing one does not lose the others.
-    let parts: [(&str, Measure); 8] = [
+    let parts: [(&str, Measure); 9] = [
         ("engine", engine::rows),
         ("bulk", bulk::rows),
         ("load", load::rows),
         ("latency", latency::rows),
         ("status", status::rows),
+        ("pages", pages::rows),
         ("memory", memory::rows),
         ("lambda", lambda::rows),
         ("buckets", buckets::rows),

@@ -1,7 +1,6 @@
 //! The pages with the resources of a file: they are readable for every shape of resource, and cost the same at every position.
 
 use platform::Platform;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +10,8 @@ use futures_util::StreamExt;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tests::hooked::{Hook, Hooked};
-use tests::{ANNA, World, both_hosts};
+use tests::many::{observation, write_record};
+use tests::{World, both_hosts};
 
 use super::{link, link_named, page};
 use crate::admin::in_review;
@@ -43,27 +43,6 @@ async fn a_resource_is_shown_as_fields_and_as_json(world: World) {
     }
 }
 
-fn observation(number: usize) -> Value {
-    json!({
-        "resourceType": "Observation", "id": format!("o{number}"), "status": "final",
-        "category": [{ "coding": [{ "code": "laboratory" }] }], "subject": { "reference": format!("Patient/{ANNA}") },
-        "code": { "text": format!("Glucose {number}") }, "effectiveDateTime": "2020-01-01",
-        "valueQuantity": { "value": number, "unit": "mg/dL" },
-    })
-}
-
-/// Makes a lake with one patient and these Observations.
-fn write(root: &Path, observations: impl Iterator<Item = Value>) {
-    let directory = root.join("Patient").join(ANNA);
-    std::fs::create_dir_all(&directory).expect("a directory");
-    let patient = json!({ "resourceType": "Patient", "id": ANNA, "name": [{ "family": "Lindqvist", "given": ["Anna"] }] });
-    let mut text = format!("{patient}\n");
-    for observation in observations {
-        text.extend([observation.to_string(), "\n".to_owned()]);
-    }
-    std::fs::write(directory.join("all.ndjson"), text).expect("written");
-}
-
 /// Counts the bytes that are read from files.
 #[derive(Default)]
 struct Counter(AtomicU64);
@@ -86,43 +65,49 @@ impl Hook for Counter {
 /// number of bytes that the server read for it.
 async fn pages_of(observations: usize) -> Vec<(String, u64)> {
     let records = tempfile::tempdir().expect("a directory");
-    write(records.path(), (0..observations).map(observation));
+    write_record(records.path(), (0..observations).map(observation));
     let world = World::with("sandbox = true", records.path());
     let (job, _, staff) = in_review(&world).await;
     let counter = Arc::new(Counter::default());
-/// Check 33.
     let hooked = Hooked { inner: Arc::new(world.platform().clone()), hook: counter.clone() };
     let app = web::host::host(ehi::server::routers(&hooked).expect("its ports"), hooked.context());
-    let mut pages = Vec::new();
-    let mut path = format!("/staff{job}/files/Observation.ndjson");
-    for _ in 0..3 {
+    let load = async |path: &str| {
         let before = counter.0.load(Ordering::SeqCst);
-        let response = world.get(&path).cookie(&staff).send_over(app.clone()).await;
+        let response = world.get(path).cookie(&staff).send_over(app.clone()).await;
         assert_eq!(response.status, StatusCode::OK, "{}", response.text());
-        pages.push((response.text(), counter.0.load(Ordering::SeqCst) - before));
-        match link_named(&response.text(), "Next page") {
-            Some(next) => path = next,
-            None => break,
-        }
+        (response.text(), counter.0.load(Ordering::SeqCst) - before)
+    };
+    let file = format!("/staff{job}/files/Observation.ndjson");
+    let mut pages = vec![load(&file).await];
+    for _ in 0..2 {
+        let Some(next) = link_named(&pages[pages.len() - 1].0, "Next page") else { break };
+        pages.push(load(&next).await);
     }
+    // The export copies lines as they are.
+    let first = observations - 50;
+    let at: usize = (0..first).map(|number| observation(number).to_string().len() + 1).sum();
+    pages.push(load(&format!("{file}?at={at}&row={}", first + 1)).await);
     pages
 }
 
+/// Check 33.
 #[tokio::test]
 async fn a_page_costs_the_same_for_any_number_of_resources() {
     let (few, many) = (pages_of(50).await, pages_of(50_000).await);
-    assert_eq!(few.len(), 1);
-    assert!(many[0].0.contains("Resources 1 to 50 of 50,000") && many[0].0.contains("Glucose 49"));
-    assert!(many[1].0.contains("Resources 51 to 100 of 50,000") && many[1].0.contains("Glucose 50"));
-    for (page, bytes) in &many {
-        assert!(*bytes < few[0].1 + 256 * 1024, "{bytes} bytes for {} characters", page.len());
+    assert_eq!((few.len(), many.len()), (2, 4));
+    let shown = ["1 to 50", "51 to 100", "101 to 150", "49,951 to 50,000"];
+    for ((page, bytes), rows) in many.iter().zip(shown) {
+        assert!(page.contains(&format!("Resources {rows} of 50,000")), "{rows}: {page}");
+        assert_eq!(page.matches("Glucose ").count(), 50, "{rows}");
+        assert!(*bytes < few[0].1 + 256 * 1024, "{rows}: {bytes} bytes");
     }
+    assert!(many[3].0.contains("Glucose 49999"));
 }
 
 #[tokio::test]
 async fn pages_link_to_the_next_and_previous_and_show_every_resource_once() {
     let records = tempfile::tempdir().expect("a directory");
-    write(records.path(), (0..230).map(observation));
+    write_record(records.path(), (0..230).map(observation));
     let world = World::with("sandbox = true", records.path());
     let (job, _, staff) = in_review(&world).await;
     let mut path = format!("/staff{job}/files/Observation.ndjson");
@@ -171,7 +156,7 @@ async fn a_resource_of_any_shape_and_size_is_shown() {
         strange("huge", json!("y".repeat(3_000_000))),
         strange("last", json!(null)),
     ];
-    write(records.path(), all.into_iter());
+    write_record(records.path(), all.into_iter());
     let world = World::with("sandbox = true", records.path());
     let (job, _, staff) = in_review(&world).await;
     let mut rows = page(&world, &staff, &format!("/staff{job}/files/Observation.ndjson")).await;

@@ -75,7 +75,9 @@ impl<H: Hook> Records for Port<dyn Records, H> {
     }
 
     async fn area_head(&self, area: Area, name: &str, bytes: usize) -> Result<Vec<u8>> {
-        self.read(self.inner.area_head(area, name, bytes)).await
+        let head = self.read(self.inner.area_head(area, name, bytes)).await?;
+        self.hook.head(&head);
+        Ok(head)
     }
 
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use rusqlite::StatementStatus;
+
 use super::*;
 use crate::jobs::LocalJobs;
 use crate::schema::STATE;
@@ -32,6 +34,51 @@ fn every_list_reads_an_index_in_its_order() {
                     "{index:?}: {plan:?}"
                 );
             }
+        }
+    }
+}
+
+/// Returns a database with jobs of one patient and one client, all in one state.
+async fn with_jobs(count: i64) -> Arc<Database> {
+    use domain::ports::jobs::Jobs as _;
+
+    let database = Arc::new(Database::in_memory(STATE).expect("a database"));
+    let jobs = LocalJobs::new(database.clone(), None);
+    for seconds in 0..count {
+        jobs.create(&contract::job(seconds, "anna")).await.expect("created");
+    }
+    database
+}
+
+/// Check 32 of the pages: a page of any list takes exactly as many steps of SQLite with many jobs as with a few.
+#[tokio::test]
+async fn a_page_takes_the_same_steps_with_ten_thousand_jobs_as_with_a_hundred() {
+    let (few, many) = (with_jobs(100).await, with_jobs(10_000).await);
+    let one = contract::job(0, "anna");
+    let mut indexes = vec![
+        Index::All,
+        Index::State(one.state()),
+        Index::Owner(one.header().owner.key()),
+        Index::Patient("anna".to_owned()),
+    ];
+    indexes.extend(search::rows(&one).into_iter().map(|row| Index::Search(row.key)));
+    let middle = || Some(position(contract::job(50, "anna").header()));
+    for index in indexes {
+        for (above, below, oldest_first) in
+            [(None, None, false), (middle(), None, true), (None, middle(), false)]
+        {
+            let (statement, values) = select(&index, &Span { above, below, oldest_first }, 26);
+            let page = |database: &Database| {
+                let read = database.read(|connection| {
+                    let mut select = connection.prepare(&statement)?;
+                    let rows = select.query_map(params_from_iter(&values), row)?.count();
+                    Ok((rows, select.get_status(StatementStatus::VmStep)))
+                });
+                read.expect("a page")
+            };
+            let (rows, steps) = page(&few);
+            assert!(rows == 26 && steps > 26, "{index:?}: {rows} rows in {steps} steps");
+            assert_eq!(page(&many), (rows, steps), "{index:?}");
         }
     }
 }
