@@ -252,7 +252,8 @@ async fn the_review_page_shows_what_was_requested() {
     let labs = json!({ "parameters": {
         "labs": { "enabled": true, "from": "2020" }, "visits": { "enabled": false, "notes": "not the <last> one" },
     } });
-    world.post(&waiting).bearer(&token).json(&labs).send().await;
+    let anna = world.sign_patient_in(ANNA, "/my").await;
+    world.post(&waiting).cookie(&anna).json(&labs).send().await;
     let shown = page(&waiting).await;
     assert!(shown.contains("Lab tests") && shown.contains("From January 1, 2020"), "{shown}");
     assert!(shown.contains("s words: \u{201c}not the &#60;last&#62; one\u{201d}"), "{shown}");

@@ -78,7 +78,37 @@ async fn the_jobs_token_can_make_the_choices_as_well(world: World) {
     let body = json!({ "parameters": { "visits": { "enabled": true } }, "authorizations": {} });
     let bruno = world.token(BRUNO).await;
     assert_eq!(world.post(&job).bearer(&bruno).json(&body).send().await.status, StatusCode::NOT_FOUND);
-    assert_eq!(world.post(&job).bearer(&token).json(&body).send().await.status, StatusCode::OK);
+    let chosen = world.post(&job).bearer(&token).json(&body).send().await;
+    assert_eq!(chosen.status, StatusCode::OK, "{}", chosen.text());
+    assert_eq!(last_of(&chosen.json()), json!(["app", "chose what to export"]));
+}
+
+/// Returns who did what in the last entry of a job's history.
+fn last_of(job: &Value) -> Value {
+    let last = job["history"].as_array().and_then(|history| history.last()).expect("a history");
+    json!([last["who"], last["what"]])
+}
+
+/// The history has the caller: only a patient who is signed in is known to be the patient.
+#[both_hosts]
+async fn the_history_names_who_made_the_choices(world: World) {
+    let token = world.token(ANNA).await;
+    let body = json!({ "parameters": { "visits": { "enabled": true } } });
+    let (job, form) = form_of(&world, &token).await;
+    let chosen = submit(&world, &job, &form, &body).await;
+    assert_eq!(last_of(&chosen.json()), json!(["the patient, by the link", "chose what to export"]));
+    let staff = world.staff().await;
+    let page = format!("/staff{job}");
+    for (language, who) in [("en", "the patient, by the link"), ("es", "el paciente, por el enlace")] {
+        let shown = world.get(&format!("{page}?lang={language}")).cookie(&staff).send().await.text();
+        assert!(shown.contains(who), "{shown}");
+    }
+    let (job, form) = form_of(&world, &token).await;
+    let anna = world.sign_patient_in(ANNA, &format!("{job}/customize")).await;
+    // A patient who is signed in can also send the link's code.
+    let path = format!("{job}?code={}", code_of(&form));
+    let chosen = world.post(&path).cookie(&anna).json(&body).send().await;
+    assert_eq!(last_of(&chosen.json()), json!(["the patient", "chose what to export"]));
 }
 
 #[both_hosts]

@@ -4,24 +4,23 @@
 use std::collections::BTreeSet;
 
 use domain::choices::Choices;
-use domain::header::{AuditEvent, JobHeader};
+use domain::header::JobHeader;
 use domain::ledger::{Ledger, Reason};
 use domain::manifest::ExportTotals;
+use domain::moves::ChosenBy;
 use domain::sensitive::Sensitive;
 use web::pages::{AccountRow, ChosenPart, QuotedReason};
 use web::rejection::around;
 use words::Words;
 
-/// Returns whether somebody else than the patient has made the choices: staff, who started the export or filled in its form.
-pub(crate) fn is_chosen_by_staff(header: &JobHeader) -> bool {
-    let chose = |event: &&AuditEvent| event.action.ends_with("what to export");
-    let last = header.history.iter().rev().find(chose);
-    header.owner.is_staff() || last.is_some_and(|event| event.actor != "the patient")
+/// Returns whether the choices were not made by the patient, but by staff, who started the export or filled in its form, or an app.
+pub(crate) fn is_chosen_by_another(header: &JobHeader) -> bool {
+    header.chosen_by() != ChosenBy::Patient
 }
 
-/// The rows of what was left out or withheld, with the reason: entries, and documents. The reasons name the patient only if the choices
-/// are the patient's.
-pub(crate) fn left_out(summary: &ExportTotals, by_staff: bool, words: &Words) -> Vec<AccountRow> {
+/// Returns the rows of what was left out or withheld, with the reason: entries, and documents. The reasons name the patient only if the
+/// choices are the patient's.
+pub(crate) fn left_out(summary: &ExportTotals, by_another: bool, words: &Words) -> Vec<AccountRow> {
     let Some(ledger) = &summary.ledger else { return Vec::new() };
     let (resources, documents) = (&ledger.resources, &ledger.documents);
     let row = |why: String, entries: u64, documents: u64| AccountRow {
@@ -36,7 +35,7 @@ pub(crate) fn left_out(summary: &ExportTotals, by_staff: bool, words: &Words) ->
         let name = words.text(&format!("topic-{}", topic.key()), &[]);
         let count = |counts: &std::collections::BTreeMap<Sensitive, u64>| counts.get(&topic).copied();
         row(
-            words.text(if by_staff { "my-why-topic-staff" } else { "my-why-topic" }, &[("topic", &name)]),
+            words.text(if by_another { "my-why-topic-staff" } else { "my-why-topic" }, &[("topic", &name)]),
             count(&resources.withheld).unwrap_or_default(),
             count(&documents.withheld).unwrap_or_default(),
         )
@@ -49,7 +48,7 @@ pub(crate) fn left_out(summary: &ExportTotals, by_staff: bool, words: &Words) ->
                 after = end;
                 before
             }
-            Reason::FormGroup | Reason::DateRange if by_staff => {
+            Reason::FormGroup | Reason::DateRange if by_another => {
                 words.text(&format!("my-why-{}-staff", reason.key()), &[])
             }
             _ => words.text(&format!("my-why-{}", reason.key()), &[]),

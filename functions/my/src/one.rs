@@ -55,18 +55,12 @@ pub(crate) fn is_open(state: JobState) -> bool {
     state == JobState::AwaitingInput || is_live(state)
 }
 
-/// Whether staff have deleted the copy and can bring it back; until when.
-pub(crate) fn restorable_until(job: &Job, now: Timestamp) -> Option<Timestamp> {
-    let Job::Cancelled(gone) = job else { return None };
-    gone.restorable(now).map(|undo| undo.until)
-}
-
-/// Whether the copy needs the patient's permission, and the permission lasts. It lasts while staff can undo a deletion: they
-/// would bring back a copy with private topics.
+/// Returns whether the copy needs the patient's permission and the permission is still valid. It is valid while staff can undo a deletion,
+/// because they would restore a copy with private topics.
 pub(crate) fn has_permission(stored: &StoredJob, now: Timestamp) -> bool {
     let choices = stored.job.header().request.choices.as_ref();
     let state = state_of(&stored.job, now);
-    let lasts = is_open(state) || state == JobState::Complete || restorable_until(&stored.job, now).is_some();
+    let lasts = is_open(state) || state == JobState::Complete || stored.job.restorable_until(now).is_some();
     // What staff tick is not a permission that the patient gave on the form.
     lasts
         && !stored.job.header().owner.is_staff()
@@ -79,7 +73,7 @@ impl My {
     /// Returns the next step, in words. `is_own` is whether the patient may download the copy.
     pub(crate) fn next(&self, job: &Job, is_own: bool) -> String {
         let (words, now) = (request_context::words(), self.clock.now());
-        if let Some(until) = restorable_until(job, now) {
+        if let Some(until) = job.restorable_until(now) {
             return words.text("my-next-restorable", &[("date", &words.moment(until))]);
         }
         let until = match job {
@@ -92,7 +86,7 @@ impl My {
         };
         let state = state_of(job, now);
         let header = job.header();
-        let has_ticked = header.request.choices.is_some() && !account::is_chosen_by_staff(header);
+        let has_ticked = header.request.choices.is_some() && !account::is_chosen_by_another(header);
         if matches!(state, JobState::Queued | JobState::Running) && !has_ticked {
             return words.text("my-next-collecting", &[]);
         }
@@ -146,11 +140,11 @@ impl My {
             contents: plan.as_ref().map(|plan| contents(plan, &words)).unwrap_or_default(),
             account: ledger.map(|ledger| account::total(ledger, &words)),
             left_out: complete
-                .map(|it| account::left_out(&it.summary, account::is_chosen_by_staff(header), &words))
+                .map(|it| account::left_out(&it.summary, account::is_chosen_by_another(header), &words))
                 .unwrap_or_default(),
             downloads: self.downloads(plan.as_ref(), &header.id, from).await?,
             can_cancel: is_open(state),
-            can_delete: state == JobState::Complete || restorable_until(&stored.job, now).is_some(),
+            can_delete: state == JobState::Complete || stored.job.restorable_until(now).is_some(),
             can_take_back: has_permission(stored, now),
         })
     }
@@ -172,7 +166,7 @@ fn contents(plan: &Plan, words: &Words) -> Vec<ContentRow> {
         *counts.entry(&named.file.resource_type).or_default() += named.file.count;
     }
     let row = |(kind, count): (&str, u64)| ContentRow {
-        name: type_name(kind, words),
+        name: type_name(kind, words).0,
         kind: kind.to_owned(),
         count: words.number(count),
         days: plan

@@ -4,9 +4,10 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::audit::Action;
 use domain::error::{Error, Result};
+use domain::header::HistoryEntry;
 use domain::ids::JobId;
 use domain::job::{Job, JobState};
-use domain::moves::Illegal;
+use domain::moves::{ChosenBy, Illegal};
 use http::StatusCode;
 use jiff::Timestamp;
 use platform::exports::{change_any, remove_files};
@@ -15,12 +16,12 @@ use web::pages::ConfirmPage;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
 
-use crate::one::{has_permission, is_open, restorable_until};
+use crate::one::{has_permission, is_open};
 use crate::signed_in::SignedIn;
 use crate::{My, state_of};
 
 /// The actor in the job's history.
-const PATIENT: &str = "the patient";
+const PATIENT: &str = HistoryEntry::PATIENT;
 
 /// Returns the state that the patient sees on the page that asks for confirmation: the copy can be downloaded, it has not ended, or staff
 /// have removed it and can restore it. Returns `None` in every other state.
@@ -28,7 +29,7 @@ fn seen(job: &Job, now: Timestamp) -> Option<&'static str> {
     match state_of(job, now) {
         JobState::Complete => Some("ready"),
         state if is_open(state) => Some("open"),
-        _ => restorable_until(job, now).map(|_| "removed"),
+        _ => job.restorable_until(now).map(|_| "removed"),
     }
 }
 
@@ -43,7 +44,8 @@ pub(crate) async fn ask_cancel(
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     };
     let key = if seen == "open" { "my-cancel" } else { "my-delete" };
-    Ok(ask(&signed_in, &id, key, "cancel", vec![("seen", seen.to_owned())]))
+    let page = question(&signed_in, &id, key, "cancel", vec![("seen", seen.to_owned())]);
+    Ok(html(StatusCode::OK, &page))
 }
 
 pub(crate) async fn ask_take_back(
@@ -55,7 +57,11 @@ pub(crate) async fn ask_take_back(
     if !has_permission(&stored, state.clock.now()) {
         return Ok(see_other(&state.settings.url(&format!("/my/exports/{id}"))));
     }
-    Ok(ask(&signed_in, &id, "my-take-back", "take-back", Vec::new()))
+    let mut page = question(&signed_in, &id, "my-take-back", "take-back", Vec::new());
+    if stored.job.header().topics_chosen_by() == ChosenBy::App {
+        page.lead = request_context::words().text("my-take-back-lead-app", &[]);
+    }
+    Ok(html(StatusCode::OK, &page))
 }
 
 pub(crate) async fn cancel(
@@ -99,16 +105,16 @@ pub(crate) async fn take_back(
     state.remove(&id, &signed_in, "taken-back", taken_back).await
 }
 
-/// The page that asks for confirmation. `key` is the first part of the keys of its messages.
-fn ask(
+/// Returns the page that asks for confirmation. `key` is the first part of the keys of its messages.
+fn question(
     signed_in: &SignedIn,
     id: &JobId,
     key: &str,
     action: &str,
     fields: Vec<(&'static str, String)>,
-) -> Response {
+) -> ConfirmPage {
     let words = request_context::words();
-    let page = ConfirmPage {
+    ConfirmPage {
         my: signed_in.frame("copies"),
         title: words.text(&format!("{key}-title"), &[]),
         lead: words.text(&format!("{key}-lead"), &[]),
@@ -116,8 +122,7 @@ fn ask(
         fields,
         button: words.text(&format!("{key}-yes"), &[]),
         back: format!("/my/exports/{id}"),
-    };
-    html(StatusCode::OK, &page)
+    }
 }
 
 impl My {

@@ -1,14 +1,14 @@
 //! The deletion of a job by staff, which can be undone for a limited time.
 //!
-//! A deleted job no longer exists for its client, like a cancelled one. Its files are kept until the time to undo is over.
-//! Then cleanup removes them. The patient can end that time at once, by taking back the permission or by deleting the copy; so can the
-//! client, by deleting the export.
+//! A deleted job no longer exists for its client, like a cancelled one. Its files are kept until the time to undo is over, but not
+//! after the job would have expired. Then cleanup removes them. The patient can end that time at once, by taking back the permission
+//! or by deleting the copy; so can the client, by deleting the export.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::header::{AuditEvent, JobHeader};
+use crate::header::{HistoryEntry, JobHeader};
 use crate::job::Job;
-use crate::moves::Illegal;
+use crate::moves::{GAVE_WAY, Illegal, SERVER};
 use crate::states::{Complete, Failed, Gone, Rejected, Restorable, Undo};
 
 /// The action in a job's history when staff undo its deletion.
@@ -30,6 +30,28 @@ pub enum UndoEnd {
     DeletedByClient,
 }
 
+/// How an export ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The patient, the client or staff cancelled it, or deleted it without the possibility to undo.
+    Cancelled,
+    /// Nobody filled in its form before the client asked for another export.
+    GaveWay,
+    /// Staff deleted it on its page.
+    Deleted,
+    TookBackPermission,
+    Expired,
+}
+
+/// The end of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended<'j> {
+    pub end: End,
+    /// As in the job's history.
+    pub actor: &'j str,
+    pub at: Timestamp,
+}
+
 impl JobHeader {
     /// Returns how often the job was deleted and restored.
     pub fn restorations(&self) -> usize {
@@ -38,21 +60,29 @@ impl JobHeader {
 }
 
 impl Restorable {
-    /// Returns whether the time in the job's `Expires` header is over, after which it cannot be restored.
-    fn has_expired(&self, now: Timestamp) -> bool {
+    /// Returns the time in the job's `Expires` header; `None` for a job in review.
+    fn expires_at(&self) -> Option<Timestamp> {
         match self {
-            Self::InReview(_) => false,
+            Self::InReview(_) => None,
             Self::Complete(Complete { expires_at, .. })
             | Self::Rejected(Rejected { expires_at, .. })
-            | Self::Failed(Failed { expires_at, .. }) => *expires_at <= now,
+            | Self::Failed(Failed { expires_at, .. }) => Some(*expires_at),
         }
+    }
+}
+
+impl Undo {
+    /// Returns the time from which the job cannot be restored. The job would have expired then without its deletion as well. A deletion
+    /// that an earlier version recorded can have an `until` that is later.
+    pub fn ends_at(&self) -> Timestamp {
+        self.job.expires_at().map_or(self.until, |expires_at| self.until.min(expires_at))
     }
 }
 
 impl Gone {
     /// Returns the job that can be restored; `None` if it cannot, or no longer.
     pub fn restorable(&self, now: Timestamp) -> Option<&Undo> {
-        self.undo.as_ref().filter(|undo| undo.until > now && !undo.job.has_expired(now))
+        self.undo.as_ref().filter(|undo| undo.ends_at() > now)
     }
 
     /// Restores the job as it was before its deletion; `None` if the time to undo is over.
@@ -64,7 +94,7 @@ impl Gone {
     }
 
     /// Returns how and when the patient or the client ended the time to undo a deletion by staff; `None` if neither did.
-    pub fn undo_end(&self) -> Option<(UndoEnd, &AuditEvent)> {
+    pub fn undo_end(&self) -> Option<(UndoEnd, &HistoryEntry)> {
         let [.., deletion, last] = &self.header.history[..] else { return None };
         let end = match last.action.as_str() {
             TOOK_BACK => UndoEnd::TookBackPermission,
@@ -82,14 +112,48 @@ impl Gone {
 }
 
 impl Job {
-    /// Deletes the export for staff. A job that no worker uses can be restored within `undo`.
+    /// Returns the time until which staff can restore a job that they deleted; `None` if they cannot, or no longer.
+    pub fn restorable_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let Self::Cancelled(gone) = self else { return None };
+        gone.restorable(now).map(Undo::ends_at)
+    }
+
+    /// Returns the time until which a deletion at `now` can be undone: `undo` later, but not after the job's `Expires`. `None` if it
+    /// cannot be undone.
+    pub fn undo_until(&self, now: Timestamp, undo: SignedDuration) -> Option<Timestamp> {
+        self.to_undo(now, undo).map(|undo| undo.until)
+    }
+
+    fn to_undo(&self, now: Timestamp, undo: SignedDuration) -> Option<Undo> {
+        let until = now.saturating_add(undo).unwrap_or(now);
+        let undo = Undo { job: Box::new(self.restorable()?), until };
+        let until = undo.ends_at();
+        (until > now).then_some(Undo { until, ..undo })
+    }
+
+    /// Returns how, by whom and when the export ended; `None` if it still exists.
+    pub fn ended(&self, now: Timestamp) -> Option<Ended<'_>> {
+        if let Some(at) = self.expires_at().filter(|expires_at| *expires_at <= now) {
+            return Some(Ended { end: End::Expired, actor: SERVER, at });
+        }
+        let last = self.header().history.last()?;
+        let end = match (self, last.action.as_str()) {
+            (Self::Expired(_), _) => End::Expired,
+            (Self::Cancelled(_), DELETED) => End::Deleted,
+            (Self::Cancelled(_), TOOK_BACK) => End::TookBackPermission,
+            (Self::Cancelled(_), GAVE_WAY) => End::GaveWay,
+            (Self::Cancelled(_), _) => End::Cancelled,
+            _ => return None,
+        };
+        Some(Ended { end, actor: &last.actor, at: last.at })
+    }
+
+    /// Deletes the export for staff. A job that no worker uses can be restored within `undo`, but not after its `Expires`.
     pub fn delete(self, actor: &str, now: Timestamp, undo: SignedDuration) -> Result<Gone, Illegal> {
         if self.state().is_gone() {
             return Err(Illegal { state: self.state(), action: "delete" });
         }
-        let until = now.saturating_add(undo).unwrap_or(now);
-        let job = self.restorable().filter(|_| until > now);
-        let undo = job.map(|job| Undo { job: Box::new(job), until });
+        let undo = self.to_undo(now, undo);
         Ok(Gone { header: self.into_header().with_event(now, actor, DELETED), undo })
     }
 
@@ -122,11 +186,6 @@ impl Job {
 
     fn end_for_good(self, actor: &str, now: Timestamp, action: &str) -> Gone {
         Gone { header: self.into_header().with_event(now, actor, action), undo: None }
-    }
-
-    /// Returns whether a deletion of the job can be undone.
-    pub fn can_be_restored(&self) -> bool {
-        self.restorable().is_some()
     }
 
     /// Returns a copy of the job, if its deletion can be undone.

@@ -22,7 +22,7 @@ pub struct JobHeader {
     pub created_at: Timestamp,
     /// The time of the last change, which is the last event in `history`.
     pub changed_at: Timestamp,
-    pub history: Vec<AuditEvent>,
+    pub history: Vec<HistoryEntry>,
     /// The id in the log of the request that started the job.
     #[serde(default)]
     pub request_id: Option<String>,
@@ -49,14 +49,26 @@ impl JobHeader {
 
 /// An entry in a job's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditEvent {
+pub struct HistoryEntry {
     pub at: Timestamp,
-    /// A client, a member of staff, or `server`.
+    /// A client, a member of staff, `server`, [`Self::PATIENT`] or [`Self::LINK_HOLDER`].
     #[serde(rename = "who")]
     pub actor: String,
     /// The action in the past tense, such as `approved`.
     #[serde(rename = "what")]
     pub action: String,
+}
+
+impl HistoryEntry {
+    /// The actor if the patient is signed in.
+    pub const PATIENT: &str = "the patient";
+    /// The actor if the caller has the link to the form, which is for the patient. The server does not know who opens it.
+    pub const LINK_HOLDER: &str = "the patient, by the link";
+
+    /// Returns whether the patient acts. Earlier versions stored [`Self::PATIENT`] for apps as well.
+    pub fn is_by_patient(&self) -> bool {
+        matches!(self.actor.as_str(), Self::PATIENT | Self::LINK_HOLDER)
+    }
 }
 
 /// A file that staff attached.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::choices::Choices;
-use crate::header::{Attachment, AuditEvent, JobHeader};
+use crate::header::{Attachment, HistoryEntry, JobHeader};
 use crate::job::{Job, JobState};
 use crate::manifest::{ExportTotals, NamedFile};
 use crate::retention::Retention;
@@ -45,15 +45,57 @@ impl From<Refused> for crate::error::Error {
     }
 }
 
+/// The server in a job's history.
+pub(crate) const SERVER: &str = "server";
+/// The action of the server if an export [gives way](AwaitingInput::give_way) to another one.
+pub(crate) const GAVE_WAY: &str =
+    "cancelled: nobody filled in the form, and the client asked for another export";
 /// The action of the form in a job's history.
 const CHOSE: &str = "chose what to export";
+/// The action of staff who change the choices of the form.
+const CHANGED: &str = "changed what to export";
 /// The action of staff who approve an export.
 const APPROVED: &str = "approved";
 /// The prefix of the action of staff who reject an export. The reason follows.
 const REJECTED: &str = "rejected: ";
 
+/// The person or program that made the choices of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChosenBy {
+    Patient,
+    /// The app that owns the export, with its token.
+    App,
+    Staff,
+}
+
 impl JobHeader {
-    /// Returns when the patient chose what to export: in the form, or with the request that started the job.
+    /// Returns who made the choices, or changed them last.
+    pub fn chosen_by(&self) -> ChosenBy {
+        self.author(&[CHOSE, CHANGED])
+    }
+
+    /// Returns who ticked the private topics. Staff who change the choices can only remove topics.
+    pub fn topics_chosen_by(&self) -> ChosenBy {
+        self.author(&[CHOSE])
+    }
+
+    /// Returns who did the last one of these actions. Without such an action, the choices came with the request: from the patient, on a
+    /// form whose language is known, or from an app.
+    fn author(&self, actions: &[&str]) -> ChosenBy {
+        let last = self.history.iter().rev().find(|event| actions.contains(&event.action.as_str()));
+        match last {
+            _ if self.owner.is_staff() => ChosenBy::Staff,
+            Some(event) if event.is_by_patient() => ChosenBy::Patient,
+            Some(event) if event.action == CHOSE && event.actor == self.owner.client.as_str() => {
+                ChosenBy::App
+            }
+            Some(_) => ChosenBy::Staff,
+            None if self.request.choices.is_some() && self.language.is_none() => ChosenBy::App,
+            None => ChosenBy::Patient,
+        }
+    }
+
+    /// Returns when the choices were made: in the form, or with the request that started the job.
     pub fn chosen_at(&self) -> Timestamp {
         let chose = self.history.iter().rev().find(|event| event.action == CHOSE);
         chose.map_or(self.created_at, |event| event.at)
@@ -73,15 +115,15 @@ impl JobHeader {
     }
 
     /// Returns the decision of staff about the export, if there is one.
-    pub fn decision(&self) -> Option<&AuditEvent> {
+    pub fn decision(&self) -> Option<&HistoryEntry> {
         let is_decision =
-            |event: &&AuditEvent| event.action == APPROVED || event.action.starts_with(REJECTED);
+            |event: &&HistoryEntry| event.action == APPROVED || event.action.starts_with(REJECTED);
         self.history.iter().rev().find(is_decision)
     }
 
     pub(crate) fn with_event(mut self, now: Timestamp, actor: &str, action: impl Into<String>) -> Self {
         self.changed_at = now;
-        self.history.push(AuditEvent { at: now, actor: actor.to_owned(), action: action.into() });
+        self.history.push(HistoryEntry { at: now, actor: actor.to_owned(), action: action.into() });
         self
     }
 }
@@ -94,8 +136,7 @@ impl AwaitingInput {
 
     /// Cancels the export, because nobody filled in its form and the client has asked for another one.
     pub fn give_way(self, now: Timestamp) -> Gone {
-        let action = "cancelled: nobody filled in the form, and the client asked for another export";
-        Gone { header: self.header.with_event(now, "server", action), undo: None }
+        Gone { header: self.header.with_event(now, SERVER, GAVE_WAY), undo: None }
     }
 
     /// Saves the choices that staff make for a patient who is present. Only the patient can authorize a category.
@@ -124,7 +165,7 @@ impl Queued {
             return Err(Refused::NotAuthorized(category));
         }
         request.choices = Some(choices);
-        Ok(Self { header: self.header.with_event(now, actor, "changed what to export") })
+        Ok(Self { header: self.header.with_event(now, actor, CHANGED) })
     }
 
     /// Begins to collect. A change of the records takes up to `records_delay` until it is in the record store. Therefore the
@@ -135,7 +176,7 @@ impl Queued {
         let delay = self.header.request.selection.as_ref().map_or(SignedDuration::ZERO, |_| records_delay);
         let transaction_time = now.saturating_sub(delay).unwrap_or(now);
         let began_at = (transaction_time != now).then_some(now);
-        let header = self.header.with_event(now, "server", "began to collect");
+        let header = self.header.with_event(now, SERVER, "began to collect");
         Running {
             header,
             transaction_time,
@@ -163,7 +204,7 @@ impl Running {
     /// `Complete`.
     pub fn finish(self, summary: ExportTotals, now: Timestamp, retention: &Retention) -> Job {
         let header =
-            self.header.with_event(now, "server", format!("collected {} resources", summary.resources));
+            self.header.with_event(now, SERVER, format!("collected {} resources", summary.resources));
         if header.review {
             return Job::InReview(InReview { header, summary });
         }
@@ -276,7 +317,7 @@ impl Job {
             Self::AwaitingInput(_) | Self::Queued(_) | Self::Running(_) => Ok(Failed {
                 header: self.into_header().with_event(
                     now,
-                    "server",
+                    SERVER,
                     format!("failed: {reason} ({delivery_diagnostics})"),
                 ),
                 reason: reason.to_owned(),
@@ -292,29 +333,32 @@ impl Job {
         }
     }
 
-    /// Returns whether the time in the job's `Expires` header is over. From then on the job no longer exists for any
-    /// caller, even before cleanup removes it.
-    pub fn has_expired(&self, now: Timestamp) -> bool {
+    /// Returns the time in the job's `Expires` header. From then on the job no longer exists for any caller, even before cleanup
+    /// removes it. `None` if the job has not finished, or has ended.
+    pub fn expires_at(&self) -> Option<Timestamp> {
         match self {
             Self::Complete(Complete { expires_at, .. })
             | Self::Rejected(Rejected { expires_at, .. })
-            | Self::Failed(Failed { expires_at, .. }) => *expires_at <= now,
+            | Self::Failed(Failed { expires_at, .. }) => Some(*expires_at),
             Self::AwaitingInput(_)
             | Self::Queued(_)
             | Self::Running(_)
             | Self::InReview(_)
             | Self::Cancelled(_)
-            | Self::Expired(_) => false,
+            | Self::Expired(_) => None,
         }
+    }
+
+    /// Returns whether the time in the job's `Expires` header is over.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at().is_some_and(|expires_at| expires_at <= now)
     }
 
     /// Returns whether cleanup must expire the job: its time in `Expires` is over, or it was not finished within its
     /// retention.
     pub fn is_expired(&self, now: Timestamp, retention: &Retention) -> bool {
         match self {
-            Self::Complete(Complete { expires_at, .. })
-            | Self::Rejected(Rejected { expires_at, .. })
-            | Self::Failed(Failed { expires_at, .. }) => *expires_at <= now,
+            Self::Complete(_) | Self::Rejected(_) | Self::Failed(_) => self.has_expired(now),
             Self::AwaitingInput(_) | Self::Queued(_) | Self::Running(_) | Self::InReview(_) => {
                 retention.is_over(self.header().changed_at, retention.unfinished, now)
             }
@@ -324,7 +368,7 @@ impl Job {
 
     /// Expires the job at the end of its retention.
     pub fn expire(self, now: Timestamp) -> Gone {
-        Gone { header: self.into_header().with_event(now, "server", "expired"), undo: None }
+        Gone { header: self.into_header().with_event(now, SERVER, "expired"), undo: None }
     }
 }
 

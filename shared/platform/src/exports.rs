@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::chunk::{OutputFile, Purpose, Work, job_prefix};
 use domain::clock::{Clock, Random};
 use domain::error::{Error, NO_JOB, Result};
-use domain::header::{AuditEvent, JobHeader};
+use domain::header::{HistoryEntry, JobHeader};
 use domain::ids::{ChunkId, JobId, PatientId};
 use domain::job::Job;
 use domain::manifest::{NamedFile, Names, PARTIAL_PAGE_CHUNKS};
@@ -92,7 +92,7 @@ pub async fn start_as(
     }
     let header = JobHeader {
         id: new.id.unwrap_or_else(|| random.job(now)),
-        history: vec![AuditEvent { at: now, actor: actor.to_owned(), action: action.to_owned() }],
+        history: vec![HistoryEntry { at: now, actor: actor.to_owned(), action: action.to_owned() }],
         owner: new.owner,
         patient: new.patient,
         request,

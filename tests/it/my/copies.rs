@@ -69,12 +69,12 @@ async fn the_numbers_of_left_out_resources_are_those_of_the_ledger(world: World)
         "parameters": { "labs": { "enabled": true, "notes": "<b>iron</b>" }, "visits": { "enabled": true, "from": "2015" } },
         "authorizations": { "hiv": { "value": true } },
     });
-    let chosen = world.post(&job).bearer(&token).json(&choices).send().await;
+    let session = signed_in(&world, ANNA).await;
+    let chosen = world.post(&job).cookie(&session).json(&choices).send().await;
     assert_eq!(chosen.status, StatusCode::OK, "{}", chosen.text());
     world.work().await;
     let manifest = world.status(&token, &job).await.json();
     let ledger = &manifest["extension"]["ledger"];
-    let session = signed_in(&world, ANNA).await;
     let copy = format!("/my/exports/{}", job.rsplit('/').next().expect("an id"));
     let shown = page(&world, &session, &copy).await;
     let count =

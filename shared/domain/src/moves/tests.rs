@@ -150,3 +150,37 @@ fn a_delay_of_the_records_changes_only_the_transaction_time() {
         assert_eq!(before.changed_until(), expected);
     }
 }
+
+/// Entries of earlier versions have the patient as the actor for choices of apps too.
+#[test]
+fn the_history_says_who_made_the_choices() {
+    let (now, choices) = (Timestamp::UNIX_EPOCH, Choices::default());
+    let Job::AwaitingInput(job) = awaiting(true) else { panic!("another state") };
+    for (actor, by) in [
+        (HistoryEntry::PATIENT, ChosenBy::Patient),
+        (HistoryEntry::LINK_HOLDER, ChosenBy::Patient),
+        ("app", ChosenBy::App),
+        ("admin", ChosenBy::Staff),
+    ] {
+        let queued = job.clone().customize(choices.clone(), actor, now);
+        assert_eq!((queued.header.chosen_by(), queued.header.topics_chosen_by()), (by, by), "{actor}");
+        let changed = queued.choose_again(choices.clone(), "app", now).expect("a form");
+        assert_eq!(
+            (changed.header.chosen_by(), changed.header.topics_chosen_by()),
+            (ChosenBy::Staff, by),
+            "a member of staff may have the name of an app"
+        );
+    }
+    let header = |choices: Option<Choices>, language: Option<&str>| {
+        let mut header = job.header.clone();
+        header.request.choices = choices;
+        JobHeader { language: language.map(str::to_owned), ..header }
+    };
+    assert_eq!(
+        header(Some(choices.clone()), Some("es")).chosen_by(),
+        ChosenBy::Patient,
+        "a form without a job"
+    );
+    assert_eq!(header(Some(choices), None).chosen_by(), ChosenBy::App, "with the request");
+    assert_eq!(header(None, None).chosen_by(), ChosenBy::Patient);
+}

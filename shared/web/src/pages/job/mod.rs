@@ -4,37 +4,41 @@
 //! - [`attach`]: the limits of the form that attaches files;
 //! - [`contents`]: the list of a file's resources, and one resource;
 //! - [`inside`]: the documents inside resources;
-//! - [`decide`]: the pages that ask for confirmation before an action.
+//! - [`decide`]: the pages that ask for confirmation before an action;
+//! - [`ended`]: the page of an export that no longer exists for its client.
 
 mod account;
 mod attach;
 mod contents;
 mod decide;
+mod ended;
 mod inside;
 mod requested;
 mod upload;
 
 use askama::Template;
-use domain::header::AuditEvent;
+use domain::header::{HistoryEntry, JobHeader};
 use domain::job::{Job, JobState};
 use domain::manifest::{NamedFile, StoredManifest};
 use domain::ports::jobs::StoredJob;
 use domain::redaction::{Redacted, Redaction};
 use domain::request::Cohort;
 use jiff::{SignedDuration, Timestamp};
+use settings::OWN_PAGES;
 use words::Words;
 
 pub use self::account::{Account, ReasonRow};
 use self::attach::AttachForm;
 pub use self::attach::UploadLimits;
 pub use self::contents::{FieldRow, ResourcePage, ResourceRow, RowsPage};
-pub use self::decide::{ApprovePage, Decided, DeletePage, DeletedPage, LeaveOutPage, OTHER, RejectPage};
+pub use self::decide::{ApprovePage, Decided, DeletePage, LeaveOutPage, OTHER, RejectPage};
+pub use self::ended::EndedPage;
 pub use self::inside::{InsidePage, InsidePlace, InsideRow};
 pub use self::requested::PartRow;
 pub use self::upload::{AttachPage, SendPage, UploadPage};
 use crate::pages::filters;
 use crate::pages::message::Message;
-use crate::pages::queue::identifiers;
+use crate::pages::queue::{identifiers, state};
 use crate::rejection::Why;
 use crate::request_context;
 
@@ -83,6 +87,8 @@ pub struct JobView<'v> {
     /// Documents of the record, and the place where the list continues.
     pub documents: (Vec<DocumentRow>, Option<usize>),
     pub attached: Vec<DocumentRow>,
+    /// Why nothing can be left out of the export, which is in review.
+    pub not_left_out: Option<String>,
     /// The number of documents that are marked as opened, if no more are marked.
     pub full_at: Option<u64>,
     /// The name of the client.
@@ -130,6 +136,8 @@ pub struct StaffJobPage {
     /// Whether staff can attach files.
     can_attach: bool,
     document_groups: Vec<DocumentGroup>,
+    /// Why no document of the record can be left out.
+    not_left_out: Option<String>,
     /// The message if no more documents are marked.
     full: Option<String>,
     attach: AttachForm,
@@ -175,8 +183,8 @@ impl StaffJobPage {
         let words = &request_context::words();
         let job = &view.stored.job;
         let header = job.header();
-        let choices = header.request.choices.as_ref();
-        let has_chosen = !matches!(job, Job::AwaitingInput(_));
+        let chosen = header.request.choices.as_ref().filter(|_| !matches!(job, Job::AwaitingInput(_)));
+        let quotation = requested::quotation(header);
         let pages = job.summary().map_or(0, |summary| summary.pages);
         let (files, files_more) = file_rows(view.manifest, view.files_from, pages, words);
         let document_groups = document_groups(view.documents, view.attached, header.patient.is_some(), words);
@@ -186,7 +194,7 @@ impl StaffJobPage {
             path: path(job),
             version: view.stored.version,
             patient: patient(job, words),
-            state: state(job, words),
+            state: state(words, job.state()),
             look: job.state().ehi_status(),
             facts: facts(job, view.app, view.due_days, view.now, words),
             rejected: match job {
@@ -205,8 +213,8 @@ impl StaffJobPage {
             in_review: job.state() == JobState::InReview,
             is_complete: job.state() == JobState::Complete,
             asked: requested::sentences(job, words),
-            parts: choices.filter(|_| has_chosen).map(|it| requested::parts(it, words)).unwrap_or_default(),
-            topics: choices.filter(|_| has_chosen).map(|it| requested::topics(it, words)).unwrap_or_default(),
+            parts: chosen.map(|it| requested::parts(it, quotation, words)).unwrap_or_default(),
+            topics: chosen.map(|it| requested::topics(it, quotation, words)).unwrap_or_default(),
             ledger: job.summary().and_then(|summary| Some(Account::new(summary.ledger.as_ref()?, words))),
             redactions: job.summary().map(|it| redactions(&it.redactions, words)).unwrap_or_default(),
             files,
@@ -222,6 +230,7 @@ impl StaffJobPage {
             has_documents: job.summary().is_some() && (header.patient.is_some() || header.owner.is_staff()),
             can_attach: job.state() == JobState::InReview && header.patient.is_some(),
             document_groups,
+            not_left_out: view.not_left_out,
             full: full(view.full_at, words),
             attach: AttachForm::new(&view.upload, words),
             history: header.history.iter().map(|event| HistoryRow::new(event, words)).collect(),
@@ -244,19 +253,24 @@ pub(super) fn patient(job: &Job, words: &Words) -> String {
     }
 }
 
-fn state(job: &Job, words: &Words) -> String {
-    words.text(&format!("job-state-{}", job.state().name()), &[])
+/// Returns the birth date and the identifiers of the patient, which tell patients with the same name apart: their names and values.
+fn identity(job: &Job, words: &Words) -> Vec<(String, String)> {
+    let Some(patient) = &job.header().patient else { return Vec::new() };
+    let born = patient.birth_date.as_deref().map(|born| ("queue-born", words.partial(born)));
+    let numbers = ("queue-identifiers", identifiers(words, patient).join(", "));
+    born.into_iter().chain([numbers]).map(|(key, value)| (words.text(key, &[]), value)).collect()
+}
+
+/// Returns whether an app loads the copy. A copy that staff or the patient's own pages have started is downloaded from pages.
+fn has_app(header: &JobHeader) -> bool {
+    !header.owner.is_staff() && header.owner.client.as_str() != OWN_PAGES
 }
 
 fn facts(job: &Job, app: String, due_days: i64, now: Timestamp, words: &Words) -> Vec<Fact> {
     let header = job.header();
     let fact = |key: &str, value: String| Fact { name: words.text(key, &[]), value, is_late: false };
-    let mut facts = Vec::new();
-    if let Some(patient) = &header.patient {
-        let born = patient.birth_date.as_deref().map(|born| words.partial(born));
-        facts.extend(born.map(|born| fact("queue-born", born)));
-        facts.push(fact("queue-identifiers", identifiers(words, patient).join(", ")));
-    }
+    let identity = identity(job, words).into_iter();
+    let mut facts: Vec<_> = identity.map(|(name, value)| Fact { name, value, is_late: false }).collect();
     facts.push(fact("job-app", app));
     facts.extend(header.request.receiver.clone().map(|receiver| fact("decide-receiver", receiver)));
     facts.push(fact("job-asked", words.moment(header.created_at)));
@@ -347,12 +361,16 @@ impl SizedDocument {
 }
 
 impl HistoryRow {
-    fn new(event: &AuditEvent, words: &Words) -> Self {
+    fn new(event: &HistoryEntry, words: &Words) -> Self {
         let key = format!("event-{}", event.action.replace(' ', "-"));
         let is_known = words.has(&key);
         Self {
             at: words.moment(event.at),
-            who: event.actor.clone(),
+            who: match event.actor.as_str() {
+                HistoryEntry::PATIENT => words.text("actor-patient", &[]),
+                HistoryEntry::LINK_HOLDER => words.text("actor-link-holder", &[]),
+                actor => actor.to_owned(),
+            },
             what: if is_known { words.text(&key, &[]) } else { event.action.clone() },
             in_english: !is_known && words.language.tag() != "en",
         }

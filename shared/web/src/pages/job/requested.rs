@@ -1,18 +1,20 @@
 //! The request of a job, described for staff.
 
 use domain::choices::{Choices, Day, RecordGroup};
+use domain::header::JobHeader;
 use domain::job::Job;
+use domain::moves::ChosenBy;
 use domain::request::Cohort;
 use domain::selection::{Provenance, Selection};
 use domain::sensitive::Sensitive;
 use words::Words;
 
-/// A part or topic of the patient's form, with the patient's choice.
+/// A part or topic of the patient's form, with the choice.
 pub struct PartRow {
     pub name: String,
     pub is_chosen: bool,
     pub answer: String,
-    /// The text that the patient typed, even if the part is not ticked.
+    /// The text that was typed, even if the part is not ticked.
     pub quoted: Option<String>,
 }
 
@@ -35,8 +37,16 @@ pub(super) fn sentences(job: &Job, words: &Words) -> Vec<String> {
     }
 }
 
-/// Returns the parts of the record with the patient's choice of each.
-pub(super) fn parts(choices: &Choices, words: &Words) -> Vec<PartRow> {
+/// Returns the key of the message for a text that was typed with the choices.
+pub(super) fn quotation(header: &JobHeader) -> &'static str {
+    match header.chosen_by() {
+        ChosenBy::Patient => "job-words",
+        ChosenBy::App | ChosenBy::Staff => "job-note",
+    }
+}
+
+/// Returns the parts of the record with the choice of each. `quotation` is the key of the message for a text.
+pub(super) fn parts(choices: &Choices, quotation: &str, words: &Words) -> Vec<PartRow> {
     let row = |group: RecordGroup| {
         let choice = choices.choice(group);
         let is_chosen = choice.is_some_and(|choice| choice.enabled);
@@ -53,14 +63,14 @@ pub(super) fn parts(choices: &Choices, words: &Words) -> Vec<PartRow> {
             name: words.text(&format!("part-{}", group.key()), &[]),
             is_chosen,
             answer,
-            quoted: quoted(choice.map_or("", |choice| &choice.notes), words),
+            quoted: quoted(choice.map_or("", |choice| &choice.notes), quotation, words),
         }
     };
     RecordGroup::ALL.into_iter().map(row).collect()
 }
 
-/// Returns the private topics with the patient's choice of each.
-pub(super) fn topics(choices: &Choices, words: &Words) -> Vec<PartRow> {
+/// Returns the private topics with the choice of each. `quotation` is the key of the message for a text.
+pub(super) fn topics(choices: &Choices, quotation: &str, words: &Words) -> Vec<PartRow> {
     let row = |category: Sensitive| {
         let is_chosen = choices.authorizes(category);
         let given = choices.authorizations.get(&category);
@@ -68,14 +78,14 @@ pub(super) fn topics(choices: &Choices, words: &Words) -> Vec<PartRow> {
             name: words.text(&format!("topic-{}", category.key()), &[]),
             is_chosen,
             answer: words.text(if is_chosen { "job-in" } else { "job-out" }, &[]),
-            quoted: quoted(given.map_or("", |given| &given.description), words),
+            quoted: quoted(given.map_or("", |given| &given.description), quotation, words),
         }
     };
     Sensitive::ALL.into_iter().map(row).collect()
 }
 
-fn quoted(text: &str, words: &Words) -> Option<String> {
-    (!text.is_empty()).then(|| words.text("job-words", &[("text", text)]))
+fn quoted(text: &str, quotation: &str, words: &Words) -> Option<String> {
+    (!text.is_empty()).then(|| words.text(quotation, &[("text", text)]))
 }
 
 fn bulk(cohort: &Cohort, selection: &Selection, words: &Words) -> Vec<String> {
