@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
+use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, Result};
+use domain::patient::summary;
 use domain::roles::{Role, Roles};
 use http::request::Parts;
 use security::verify;
 use web::caller::bearer_token;
+use web::extract::{JobPath, PatientPath};
 use web::respond::{PageError, see_other};
 use web::session::{Cookies, Origin, current_staff};
 use web::{ApiError, request_context};
@@ -32,7 +35,7 @@ impl FromRequestParts<Admin> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &Admin) -> Result<Self, ApiError> {
         Ok(match Known::of(parts, state).await? {
-            Known::Member(member) => Self::Staff(member.with(Role::Reviewer)?),
+            Known::Member(member) => Self::Staff(state.name_with(member, Role::Reviewer, parts).await?),
             Known::Bearer(caller) if caller.is_reviewer() => Self::Staff(caller.subject.clone()),
             Known::Bearer(caller) => Self::Owner(caller),
         })
@@ -52,13 +55,30 @@ struct Member {
     roles: Roles,
 }
 
-impl Member {
-    /// The member's name, if the member has the role.
-    fn with(self, role: Role) -> Result<String> {
-        match self.roles.has(role) {
-            true => Ok(self.name),
-            false => Err(Error::Forbidden(format!("this is for staff with the role {}", role.name()))),
+impl Admin {
+    /// Returns the member's name if the member has the role. Otherwise records the attempt in the audit trail, and returns 403.
+    async fn name_with(&self, member: Member, role: Role, parts: &mut Parts) -> Result<String> {
+        if member.roles.has(role) {
+            return Ok(member.name);
         }
+        let event = self.about_path(Event::new(Actor::staff(&member.name), Action::AccessRefused), parts);
+        self.audit.refused(event.await, &parts.method).await;
+        Err(Error::Forbidden(format!("this is for staff with the role {}", role.name())))
+    }
+
+    /// Adds the export and the patient that the path names. An id of nothing is not added, so that made-up ids do not cause more entries.
+    async fn about_path(&self, event: Event, parts: &mut Parts) -> Event {
+        if let Ok(JobPath(id)) = JobPath::from_request_parts(parts, self).await
+            && let Ok(Some(stored)) = self.jobs.get(&id).await
+        {
+            return event.of_job_alone(&stored.job);
+        }
+        if let Ok(PatientPath(id)) = PatientPath::from_request_parts(parts, self).await
+            && let Ok(Some(_)) = summary(&*self.records, &id).await
+        {
+            return event.of_patient(&id);
+        }
+        event
     }
 }
 
@@ -92,15 +112,17 @@ impl Known {
     }
 }
 
-/// The name of the member of staff who sends a request, if the member has the role. Other callers get 401 or 403.
-async fn member_with(role: Role, parts: &Parts, state: &Admin) -> Result<String> {
-    Known::of(parts, state).await?.member()?.with(role)
+/// Returns the name of the member of staff who sends a request, if the member has the role. Other callers get 401 or 403.
+async fn member_with(role: Role, parts: &mut Parts, state: &Admin) -> Result<String> {
+    let member = Known::of(parts, state).await?.member()?;
+    state.name_with(member, role, parts).await
 }
 
-/// The same for a page. A GET without a session redirects to the sign-in page, which leads back to the same address.
-async fn page_member_with(role: Role, parts: &Parts, state: &Admin) -> Result<String, Response> {
-    member_with(role, parts, state).await.map_err(|error| match error {
-        Error::Unauthorized(_) if parts.method.is_safe() => match sign_in_for(&parts.uri) {
+/// Does the same as [`member_with`] for a page. A GET without a session redirects to the sign-in page, which leads back to the same address.
+async fn page_member_with(role: Role, parts: &mut Parts, state: &Admin) -> Result<String, Response> {
+    let member = member_with(role, parts, state).await;
+    member.map_err(|error| match error {
+        Error::Unauthorized(_) if parts.method.is_safe() => match sign_in_for(parts.uri.path_and_query()) {
             Ok(sign_in) => see_other(&state.settings.url(&sign_in)),
             Err(error) => PageError(error).into_response(),
         },

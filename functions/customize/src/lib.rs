@@ -2,29 +2,31 @@
 //!
 //! - [`access`]: authorizes callers: the holder of the kick-off's link, which has a code for the job; the signed-in patient; the bearer
 //!   of the job's token; and staff, until a worker has started;
-//! - [`link`]: the form of a job; [`portal`]: the form without a job; [`place`]: the differences between them;
-//! - [`steps`]: the actions of the buttons in the three steps; [`view`]: the pages of the steps; [`sent`]: the pages after sending;
+//! - [`link`]: the form of a job; [`portal`]: the form without a job; [`form_location`]: the differences between them;
+//! - [`submitted`]: what the form sends; [`steps`]: the actions of the buttons in the three steps; [`view`]: the pages of the steps;
+//!   [`sent`]: the pages after sending;
 //! - [`draft`]: the fields that are not sent yet; [`typed_date`]: a date field; [`mistakes`]: finds mistakes in a draft.
 //!
 //! `POST /jobs/{job}` accepts the whole form at once, from a page or as JSON.
 
 mod access;
 mod draft;
+mod form_location;
 mod link;
 mod mistakes;
-mod place;
 mod portal;
 mod sent;
 mod steps;
+mod submitted;
 mod typed_date;
 mod view;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::audit::{Action, Actor, Event};
+use domain::audit::Action;
 use domain::choices::Choices;
-use domain::choices::reading::{Problem, from_form, from_json};
+use domain::choices::reading::Problem;
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::Job;
@@ -38,18 +40,20 @@ use platform::exports::{change, resume};
 use platform::telemetry::staff_action;
 use url::Url;
 use web::ApiError;
-use web::describe::Place::Body;
+use web::describe::ParameterIn::Body;
 use web::describe::{Parameter, json as json_body, page};
-use web::extract::{Content, JobPath, Query, field};
+use web::extract::{JobPath, Query};
 use web::job_json::job_json;
 use web::request_context;
 use web::respond::{PageError, json, see_other};
 use web::routes::{Access, Below, FORM, JSON_OR_FORM, Route, Routes};
+use web::session::Cookies;
 use web::urls::client_of;
 
 use self::access::{Chooser, Credentials};
 use self::draft::Draft;
-use self::place::Step;
+use self::form_location::Step;
+use self::submitted::{SentChoices, WholeForm};
 use self::view::Shows;
 
 web::ports! {
@@ -152,29 +156,17 @@ async fn submit(
     JobPath(id): JobPath,
     query: Query,
     credentials: Credentials,
-    content: Result<Content, ApiError>,
+    form: Result<WholeForm, ApiError>,
 ) -> Response {
-    match content {
+    match form {
         // Pages send forms, so the response to a form is a page.
-        Ok(Content::Form(fields)) => {
-            let submitted = state.submit_form(&id, &fields, &query, &credentials).await;
+        Ok(WholeForm::Page(sent)) => {
+            let submitted = state.submit_form(&id, &sent, &query, &credentials).await;
             submitted.map_err(PageError::from).into_response()
         }
-        Ok(Content::Json(value)) => {
-            let choices = from_json(&value);
-            state
-                .submit_json(&id, choices, &query, &credentials)
-                .await
-                .map_err(ApiError::from)
-                .into_response()
-        }
-        Ok(Content::Empty) => {
-            let choices = from_form(&[], &[]);
-            state
-                .submit_json(&id, choices, &query, &credentials)
-                .await
-                .map_err(ApiError::from)
-                .into_response()
+        Ok(WholeForm::Program(choices)) => {
+            let submitted = state.submit_json(&id, choices, &query, &credentials).await;
+            submitted.map_err(ApiError::from).into_response()
         }
         Err(error) => error.into_response(),
     }
@@ -204,23 +196,29 @@ impl Customize {
     async fn submit_form(
         &self,
         id: &JobId,
-        fields: &[(String, String)],
+        sent: &SentChoices,
         query: &Query,
         credentials: &Credentials,
     ) -> Result<Response> {
-        let code = field(fields, "code").or(query.get("code"));
+        let code = sent.code().or(query.get("code"));
         let (stored, chooser) = self.known_to(id, code, credentials).await?;
-        let redirect = self.redirect(&stored, field(fields, "redirect").or(query.get("redirect")))?;
-        let choices = match from_form(fields, &["code", "redirect", "_patient"]) {
+        let redirect = self.redirect(&stored, sent.redirect().or(query.get("redirect")))?;
+        let choices = match sent.choices(&["code", "redirect", "_patient"]) {
             Ok(choices) => choices,
-            Err(problem) if matches!(chooser, Chooser::Staff(_)) => return Err(problem.into()),
-            Err(problem) => return self.mend(&stored, fields, redirect, problem).await,
+            // The page with the mistake is for people who fill in the form.
+            Err(problem) if matches!(chooser, Chooser::Staff(_) | Chooser::App(_)) => {
+                return Err(problem.into());
+            }
+            Err(problem) => {
+                let mistakes = (redirect, problem);
+                return self.mend(&stored, sent, mistakes, &credentials.cookies).await;
+            }
         };
         let language = request_context::words().language.tag();
         let customized = self.customize(&stored, &choices, &chooser, Some(language)).await?;
         Ok(match redirect {
             Some(redirect) => see_other(&redirect),
-            None => self.sent_page(&customized.job, place::path(id))?,
+            None => self.sent_page(&customized.job, form_location::path(id))?,
         })
     }
 
@@ -228,12 +226,12 @@ impl Customize {
     async fn mend(
         &self,
         stored: &StoredJob,
-        fields: &[(String, String)],
-        redirect: Option<String>,
-        problem: Problem,
+        sent: &SentChoices,
+        (redirect, problem): (Option<String>, Problem),
+        cookies: &Cookies,
     ) -> Result<Response> {
-        let place = self.place(stored);
-        let (parts, topics) = (Draft::parts_of(fields), Draft::topics_of(fields));
+        let location = self.location(stored);
+        let (parts, topics) = sent.typed();
         let words = request_context::words();
         let mut step = None;
         let keep = |draft: &mut Draft| {
@@ -249,11 +247,13 @@ impl Customize {
             };
             step.is_some()
         };
-        let draft = self.change_draft(&place.draft, keep).await?;
+        let draft = self.change_draft(&location.draft, keep).await?;
         // The problem is not in a field of the steps, for example an unknown field.
         let Some(step) = step else { return Err(problem.into()) };
-        let mut page = self.step_page(StatusCode::BAD_REQUEST, &place, &draft, step, Shows::Mistakes)?;
-        page.headers_mut().insert(SET_COOKIE, self.form_session(stored.job.id()).await?);
+        let mut page = self.step_page(StatusCode::BAD_REQUEST, &location, &draft, step, Shows::Mistakes)?;
+        if !self.may_fill_in(stored, cookies).await? {
+            page.headers_mut().insert(SET_COOKIE, self.form_session(&stored.job).await?);
+        }
         Ok(page)
     }
 
@@ -266,21 +266,16 @@ impl Customize {
         chooser: &Chooser,
         language: Option<&str>,
     ) -> Result<StoredJob> {
-        // Staff read another language than the patient.
-        let language = language.filter(|_| matches!(chooser, Chooser::Patient));
-        let actor = match (chooser, &stored.job.header().patient) {
-            (Chooser::Staff(name), _) => Actor::staff(name),
-            (Chooser::Patient, Some(patient)) => Actor::patient(&patient.id),
-            (Chooser::Patient, None) => Actor::unknown(),
-        };
+        // Staff and apps read another language than the patient.
+        let language = language.filter(|_| matches!(chooser, Chooser::Patient | Chooser::LinkHolder));
         let is_open = match (&stored.job, chooser) {
             (Job::AwaitingInput(_), _) | (Job::Queued(_), Chooser::Staff(_)) => true,
-            (_, Chooser::Staff(_) | Chooser::Patient) => false,
+            (_, Chooser::Staff(_) | Chooser::Patient | Chooser::LinkHolder | Chooser::App(_)) => false,
         };
         if !is_open {
             return self.customize_recorded(stored, choices, (chooser, language)).await;
         }
-        let event = Event::new(actor, Action::ChoicesSent).of(&stored.job);
+        let event = chooser.event(Action::ChoicesSent, &stored.job);
         self.audit.around(event, self.customize_recorded(stored, choices, (chooser, language))).await
     }
 
@@ -295,7 +290,7 @@ impl Customize {
             (Job::AwaitingInput(state), Chooser::Staff(name)) => {
                 Ok(Job::Queued(state.customize_by_staff(choices.clone(), name, now)?))
             }
-            (Job::AwaitingInput(state), Chooser::Patient) => {
+            (Job::AwaitingInput(state), _) => {
                 let queued = state.customize(choices.clone(), chooser.actor(), now);
                 Ok(Job::Queued(queued.in_language(language)))
             }
@@ -305,7 +300,7 @@ impl Customize {
             (job, Chooser::Staff(_)) => {
                 Err(Illegal { state: job.state(), action: "change the choices of" }.into())
             }
-            (_, Chooser::Patient) => Err(Error::invalid(ALREADY_CUSTOMIZED)),
+            _ => Err(Error::invalid(ALREADY_CUSTOMIZED)),
         })
         .await?;
         if let Chooser::Staff(name) = chooser {

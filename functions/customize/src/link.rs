@@ -11,7 +11,7 @@ use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use http::header::SET_COOKIE;
 use web::caller::living;
-use web::extract::{Form, JobPath, Query};
+use web::extract::{JobPath, Query};
 use web::pages::GonePage;
 use web::patient_session::{current_patient, sign_out};
 use web::request_context;
@@ -21,9 +21,10 @@ use web::urls::client_of;
 
 use crate::Customize;
 use crate::access::{Chooser, Credentials};
-use crate::place::{Place, Step, path, receiver};
+use crate::form_location::{FormLocation, Step, path, receiver};
 use crate::sent::saved_page;
 use crate::steps::{Next, Sent};
+use crate::submitted::SentChoices;
 use crate::view::Shows;
 
 pub(crate) async fn show(
@@ -54,62 +55,63 @@ pub(crate) async fn show(
     if living(Some(&stored), state.clock.now()).is_err() {
         return Ok(state.state_page(&stored, false));
     }
-    let place = state.place(&stored);
+    let location = state.location(&stored);
     let redirect = state.redirect(&stored, query.get("redirect"))?;
     let step = query.get("step").unwrap_or_default();
     if code.is_some() || redirect.is_some() {
-        return Ok(state.enter(&stored, &place, code.is_some(), redirect, step).await?);
+        return Ok(state.enter(&stored, &location, code.is_some(), redirect, step).await?);
     }
-    Ok(state.page(&stored, &place, (step, query.get("show")), &cookies).await?)
+    Ok(state.page(&stored, &location, (step, query.get("show")), &cookies).await?)
 }
 
 pub(crate) async fn submit(
     State(state): State<Customize>,
     JobPath(id): JobPath,
     credentials: Credentials,
-    Form(fields): Form,
+    form: SentChoices,
 ) -> Result<Response, PageError> {
     let login = state.settings.url(&format!("/patient-login?next={}", path(&id)));
-    let Some(sent) = Sent::of(&fields) else { return Ok(see_other(&login)) };
+    let Some(sent) = form.step() else { return Ok(see_other(&login)) };
     let stored = match state.job(&id).await {
         Ok(stored) => stored,
         // The response is the same as without a session, so that unauthorized callers do not learn which jobs exist.
         Err(Error::NotFound(_)) => return Ok(see_other(&login)),
         Err(error) => return Err(error.into()),
     };
-    let place = state.place(&stored);
+    let location = state.location(&stored);
     if sent.go == "end" && state.is_signed_in(&stored, &credentials.cookies).await? {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     if sent.go == "end" || !state.may_fill_in(&stored, &credentials.cookies).await? {
-        return Ok(state.signed_out(&stored, &place, &sent, &login).await?);
+        return Ok(state.signed_out(&stored, &location, &sent, &login).await?);
     }
     credentials.origin.check()?;
     let Job::AwaitingInput(_) = &stored.job else {
         if sent.go == "leave" {
             return Ok(state.leave(&stored, &credentials.cookies).await?);
         }
-        return Ok(state.sent_before(&place, &sent).await?);
+        return Ok(state.sent_before(&location, &sent).await?);
     };
-    match state.press(&place, &sent).await? {
-        // The other one of two clicks at the same time has sent the form, and its input is deleted.
+    match state.press(&location, &sent).await? {
+        // If two clicks arrive at the same time, the other one has sent the form, and its input is deleted.
         Next::GoTo(_) if sent.go == "send" && state.is_sent(&id).await? => {
-            Ok(state.sent_before(&place, &sent).await?)
+            Ok(state.sent_before(&location, &sent).await?)
         }
         Next::GoTo(address) => Ok(see_other(&state.settings.url(&address))),
         Next::Leave => Ok(state.leave(&stored, &credentials.cookies).await?),
         Next::Send(choices, draft) => {
             let language = request_context::words().language.tag();
-            let done = state.customize(&stored, &choices, &Chooser::Patient, Some(language)).await;
+            let person = state.person(&stored, &credentials.cookies).await?;
+            let done = state.customize(&stored, &choices, &person, Some(language)).await;
             if let Err(error) = done {
                 // Another request may have sent the form first.
                 if !state.is_sent(&id).await? {
                     return Err(error.into());
                 }
-                return Ok(state.sent_before(&place, &sent).await?);
+                return Ok(state.sent_before(&location, &sent).await?);
             }
-            state.forget_draft(&place.draft).await?;
-            let receipt = state.settings.url(&place.at("sent", &[]));
+            state.forget_draft(&location.draft).await?;
+            let receipt = state.settings.url(&location.at("sent", &[]));
             Ok(see_other(draft.redirect.as_deref().unwrap_or(&receipt)))
         }
     }
@@ -120,7 +122,7 @@ impl Customize {
     async fn page(
         &self,
         stored: &StoredJob,
-        place: &Place,
+        location: &FormLocation,
         (step, show): (&str, Option<&str>),
         cookies: &Cookies,
     ) -> Result<Response> {
@@ -130,12 +132,12 @@ impl Customize {
                 // An export that waits for its form is removed then, however often the form is saved.
                 let lifetime = self.settings.retention.unfinished;
                 let until = awaiting.header.changed_at.saturating_add(lifetime).map_err(Error::internal)?;
-                Ok(saved_page(place, until, self.settings.patients_can_sign_in()))
+                Ok(saved_page(location, until, self.settings.patients_can_sign_in()))
             }
             (Job::AwaitingInput(_), _) => {
-                let draft = self.draft(&place.draft).await?;
+                let draft = self.draft(&location.draft).await?;
                 let step = parsed.unwrap_or(Step::Parts);
-                self.step_page(StatusCode::OK, place, &draft, step, Shows::parse(show))
+                self.step_page(StatusCode::OK, location, &draft, step, Shows::parse(show))
             }
             (job, "sent") => {
                 let header = job.header();
@@ -145,7 +147,7 @@ impl Customize {
                 let is_listed = is_listed && self.is_patient_of(stored, cookies).await?;
                 let shown = match is_listed {
                     true => format!("/my/exports/{}", header.id),
-                    false => place.path.clone(),
+                    false => location.path.clone(),
                 };
                 self.sent_page(job, shown)
             }
@@ -157,23 +159,23 @@ impl Customize {
         Ok(!matches!(self.job(id).await?.job, Job::AwaitingInput(_)))
     }
 
-    /// Handles a button of a form that was sent before. A second click leads to the app, as the first one did; otherwise the page with the
-    /// state says that the form was sent.
-    async fn sent_before(&self, place: &Place, sent: &Sent<'_>) -> Result<Response> {
-        let draft = self.draft(&place.draft).await?;
+    /// Handles a button of a form that was sent before. A second click redirects to the app, as the first one did; otherwise the page with
+    /// the state says that the form was sent.
+    async fn sent_before(&self, location: &FormLocation, sent: &Sent<'_>) -> Result<Response> {
+        let draft = self.draft(&location.draft).await?;
         // The other request may not have deleted its input yet.
         let to = draft.returned_to(self.clock.now()).or(draft.redirect.as_deref());
         match to.filter(|_| sent.go == "send") {
             Some(to) => Ok(see_other(to)),
-            None => Ok(see_other(&self.settings.url(&place.step(Step::Check, &[])))),
+            None => Ok(see_other(&self.settings.url(&location.step(Step::Check, &[])))),
         }
     }
 
-    pub(crate) fn place(&self, stored: &StoredJob) -> Place {
+    pub(crate) fn location(&self, stored: &StoredJob) -> FormLocation {
         let header = stored.job.header();
         let client = client_of(&self.settings, &header.owner);
         let patient = header.patient.as_ref();
-        Place {
+        FormLocation {
             path: path(&header.id),
             query: Vec::new(),
             draft: header.id.to_string(),
@@ -188,7 +190,7 @@ impl Customize {
     async fn enter(
         &self,
         stored: &StoredJob,
-        place: &Place,
+        location: &FormLocation,
         has_code: bool,
         redirect: Option<String>,
         step: &str,
@@ -201,22 +203,23 @@ impl Customize {
                 }
                 true
             };
-            self.change_draft(&place.draft, keep).await?;
+            self.change_draft(&location.draft, keep).await?;
         }
-        let clean = Step::parse(step).map_or_else(|| place.path.clone(), |step| place.step(step, &[]));
+        let clean = Step::parse(step).map_or_else(|| location.path.clone(), |step| location.step(step, &[]));
         let mut response = see_other(&self.settings.url(&clean));
         if has_code {
-            let cookie = self.form_session(stored.job.id()).await?;
+            let cookie = self.form_session(&stored.job).await?;
             response.headers_mut().insert(SET_COOKIE, cookie);
         }
         Ok(response)
     }
 
-    /// Starts a session of the form; returns its cookie.
-    pub(crate) async fn form_session(&self, job: &JobId) -> Result<http::HeaderValue> {
-        let session = FormSession { job: job.clone() };
+    /// Starts a session of the form for a caller with the link's code, which is a sign-in; returns its cookie.
+    pub(crate) async fn form_session(&self, job: &Job) -> Result<http::HeaderValue> {
+        self.audit.record(Chooser::LinkHolder.event(Action::SignIn, job)).await?;
+        let session = FormSession { job: job.id().clone() };
         let sources = (&*self.clock, &*self.random);
-        let below = format!("/jobs/{job}");
+        let below = format!("/jobs/{}", job.id());
         begin_below(FORM, &below, &session, &*self.expiring, sources, &self.settings).await
     }
 
@@ -224,12 +227,12 @@ impl Customize {
     async fn signed_out(
         &self,
         stored: &StoredJob,
-        place: &Place,
+        location: &FormLocation,
         sent: &Sent<'_>,
         login: &str,
     ) -> Result<Response> {
         let kept = match stored.job {
-            Job::AwaitingInput(_) => self.keep_signed_out(place, sent).await?,
+            Job::AwaitingInput(_) => self.keep_signed_out(location, sent).await?,
             _ => None,
         };
         Ok(kept.unwrap_or_else(|| see_other(login)))
@@ -237,13 +240,17 @@ impl Customize {
 
     /// Saves the fields after the session has ended, if the form's token is valid. The patient is then redirected to sign in, and returns
     /// to the same step. Returns `None` if the token is not valid.
-    pub(crate) async fn keep_signed_out(&self, place: &Place, sent: &Sent<'_>) -> Result<Option<Response>> {
-        if !self.is_form_token(&place.draft, sent.token()) {
+    pub(crate) async fn keep_signed_out(
+        &self,
+        location: &FormLocation,
+        sent: &Sent<'_>,
+    ) -> Result<Option<Response>> {
+        if !self.is_form_token(&location.draft, sent.token()) {
             return Ok(None);
         }
-        let (_, is_other) = self.keep(place, sent).await?;
+        let (_, is_other) = self.keep(location, sent).await?;
         let shows = [("show", Shows::Changed.name())];
-        let next = place.step(sent.step, if is_other { &shows } else { &[] });
+        let next = location.step(sent.step, if is_other { &shows } else { &[] });
         let mut login = url::Url::parse(&self.settings.url("/patient-login")).map_err(Error::internal)?;
         login.query_pairs_mut().append_pair("saved", "1").append_pair("next", &next);
         if let Some(language) = sent.language() {

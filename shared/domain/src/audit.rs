@@ -157,6 +157,8 @@ actions! {
     SettingsChanged = "settings-changed",
     /// The audit trail was read.
     AuditRead = "audit-read",
+    /// A member of staff without the role for a route was refused. The object is the route.
+    AccessRefused = "access-refused",
 }
 
 impl Action {
@@ -247,9 +249,14 @@ impl Event {
     /// Adds the job, and whose records it exports.
     #[must_use]
     pub fn of(self, job: &Job) -> Self {
+        self.of_job_alone(job).of_request(&job.header().request)
+    }
+
+    /// Adds the job and its patient, but not whose records a bulk export has.
+    #[must_use]
+    pub fn of_job_alone(self, job: &Job) -> Self {
         let patient = job.header().patient.as_ref().map(|patient| patient.id.clone());
-        let event = Self { patient: patient.or(self.patient), job: Some(job.id().clone()), ..self };
-        event.of_request(&job.header().request)
+        Self { patient: patient.or(self.patient), job: Some(job.id().clone()), ..self }
     }
 
     #[must_use]

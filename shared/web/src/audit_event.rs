@@ -45,8 +45,13 @@ fn codes(action: Action) -> (Value, Value, &'static str) {
         Action::TokenRevoked | Action::AccessStopped => (rest(), operation(), "D"),
         Action::SettingsChanged => (
             coding(DICOM, "110113", "Security Alert"),
-            coding(DICOM, "110131", "Security Configuration"),
+            coding(DICOM, "110129", "Security Configuration"),
             "U",
+        ),
+        Action::AccessRefused => (
+            coding(DICOM, "110113", "Security Alert"),
+            coding(DICOM, "110132", "Use of Restricted Function"),
+            "E",
         ),
         Action::AuditRead => (coding(DICOM, "110101", "Audit Log Used"), stage("access"), "R"),
     }

@@ -25,6 +25,7 @@ pub(super) struct RequestContext {
     issuer: OnceLock<String>,
     /// The roles of the staff member who sent the request.
     roles: OnceLock<Roles>,
+    person: OnceLock<Person>,
     address: Option<IpAddr>,
     reader: Reader,
     took_cookie: AtomicBool,
@@ -33,6 +34,13 @@ pub(super) struct RequestContext {
     /// The parameters that the route declares.
     #[cfg(debug_assertions)]
     parameters: OnceLock<Arc<[crate::describe::Parameter]>>,
+}
+
+/// The person who is signed in in the browser that sent the request, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Person {
+    Patient(String),
+    Staff(String),
 }
 
 /// The values that were recorded during a request.
@@ -46,6 +54,7 @@ pub(super) struct Observed {
     pub(super) job: Option<JobId>,
     /// The roles of the staff member who sent the request.
     pub(super) roles: Option<Roles>,
+    pub(super) person: Option<Person>,
 }
 
 impl RequestContext {
@@ -55,6 +64,7 @@ impl RequestContext {
             client: OnceLock::new(),
             issuer: OnceLock::new(),
             roles: OnceLock::new(),
+            person: OnceLock::new(),
             address,
             reader,
             took_cookie: AtomicBool::new(false),
@@ -65,9 +75,11 @@ impl RequestContext {
         }
     }
 
-    /// Returns the same context for a response to a staff member with these roles.
-    pub(super) fn for_staff(self, roles: Option<Roles>) -> Self {
-        Self { roles: roles.map(OnceLock::from).unwrap_or_default(), ..self }
+    /// Returns the same context for a response to the person who was recorded during the request.
+    pub(super) fn with_person_of(self, observed: &Observed) -> Self {
+        let roles = observed.roles.clone().map(OnceLock::from).unwrap_or_default();
+        let person = observed.person.clone().map(OnceLock::from).unwrap_or_default();
+        Self { roles, person, ..self }
     }
 
     /// Runs the handling of a request in this context. Returns its result and the recorded values.
@@ -81,6 +93,7 @@ impl RequestContext {
                     route: context.route.get().cloned(),
                     job: context.job.get().cloned(),
                     roles: context.roles.get().cloned(),
+                    person: context.person.get().cloned(),
                 });
                 (result, observed)
             })
@@ -113,6 +126,16 @@ pub fn current_roles() -> Roles {
     CONTEXT.try_with(|context| context.roles.get().cloned()).ok().flatten().unwrap_or_default()
 }
 
+/// Records the person who is signed in, for the header of pages.
+pub(super) fn person(person: Person) {
+    let _ = CONTEXT.try_with(|context| context.person.set(person));
+}
+
+/// Returns the person who is signed in; `None` if the request was handled without reading a session.
+pub(super) fn current_person() -> Option<Person> {
+    CONTEXT.try_with(|context| context.person.get().cloned()).ok().flatten()
+}
+
 /// Records the job that the request started, for the log.
 pub fn started(job: &JobId) {
     let _ = CONTEXT.try_with(|context| context.job.set(job.clone()));
@@ -123,6 +146,11 @@ pub(super) fn route(route: &Arc<str>) {
     let _ = CONTEXT.try_with(|context| context.route.set(route.clone()));
 }
 
+/// Returns the declared path of the route that the request reached.
+pub(super) fn current_route() -> Option<Arc<str>> {
+    CONTEXT.try_with(|context| context.route.get().cloned()).ok().flatten()
+}
+
 /// Records the parameters that the route declares.
 #[cfg(debug_assertions)]
 pub(super) fn declared(parameters: &Arc<[crate::describe::Parameter]>) {
@@ -130,7 +158,7 @@ pub(super) fn declared(parameters: &Arc<[crate::describe::Parameter]>) {
 }
 
 /// Panics, with debug assertions, if a handler reads a parameter that its route does not declare.
-pub(super) fn reads(place: crate::describe::Place, name: &str) {
+pub(super) fn reads(place: crate::describe::ParameterIn, name: &str) {
     #[cfg(debug_assertions)]
     let _ = CONTEXT.try_with(|context| {
         let Some(declared) = context.parameters.get() else { return };

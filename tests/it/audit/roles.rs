@@ -1,15 +1,20 @@
 //! The access of each role of staff.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use contract::{FixedClock, SeededRandom};
+use domain::audit::Action;
+use domain::ports::audit::AuditQuery;
 use http::StatusCode;
 use local::Local;
-use serde_json::json;
+use serde_json::{Value, json};
 use settings::Settings;
-use tests::{PASSWORD, TestResponse, World, both_hosts, settings};
+use tests::{ANNA, PASSWORD, TestResponse, World, both_hosts, settings};
 
+use super::program::tampered;
 use crate::admin::in_review;
+use crate::logs::Captured;
 use crate::tokens::{Issuer, claims};
 
 /// Returns the settings of all stories with a member of staff for each role. `roles` are the roles of the user `changing`.
@@ -86,6 +91,86 @@ async fn each_role_has_access_to_its_own_routes_only() {
     let both = world.staff().await;
     let page = world.get("/staff").cookie(&both).send().await.text();
     assert!(page.contains("href=\"/staff/audit\"") && page.contains("href=\"/staff\""), "{page}");
+    check_refusals(&world, &job).await;
+}
+
+/// Checks that each refused attempt of the story above is in the trail, once in an hour, with the patient of the export.
+async fn check_refusals(world: &World, job: &str) {
+    let of_export = ["GET /staff/jobs/{job}", "GET /admin/jobs/{job}", "GET /jobs/{job}"];
+    let of_decision =
+        ["approve", "reject", "delete"].map(|action| format!("POST /staff/jobs/{{job}}/{action}"));
+    let choices = "POST /jobs/{job}".to_owned();
+    let of_export: Vec<_> =
+        of_export.map(str::to_owned).into_iter().chain(of_decision).chain([choices]).collect();
+    let lists = ["GET /staff", "GET /admin/jobs", "GET /jobs"].map(str::to_owned);
+    let trail = ["GET /staff/audit", "GET /admin/audit"].map(str::to_owned);
+    let settings = "GET /staff/settings".to_owned();
+    let without_patient = |who: &str| match who {
+        "reviewer" => [&trail[..], std::slice::from_ref(&settings)].concat(),
+        "auditor" => [&lists[..], &[settings.clone()]].concat(),
+        _ => [&lists[..], &trail[..]].concat(),
+    };
+    let events = super::events(world, "action=access-refused&result=refused&_count=2000").await;
+    for who in ["reviewer", "auditor", "administrator"] {
+        let mut expected: Vec<_> = without_patient(who).into_iter().map(|object| (object, false)).collect();
+        if who != "reviewer" {
+            expected.extend(of_export.iter().cloned().map(|object| (object, true)));
+        }
+        let of_member = events.iter().filter(|event| super::summary(event).contains(&format!(" by {who}: ")));
+        let mut found: Vec<_> = of_member.map(|event| attempt(event, job)).collect();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "{who}");
+    }
+    for (hours, expected) in [(0, 1), (1, 2)] {
+        world.advance(hours * 3600);
+        let session = signed_in(world, "reviewer").await;
+        for _ in 0..3 {
+            let refused = world.get("/staff/audit").cookie(&session).send().await;
+            assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        }
+        let events = super::events(world, "action=access-refused&who=reviewer").await;
+        let of_trail = events.iter().filter(|event| attempt(event, job).0 == "GET /staff/audit");
+        assert_eq!(of_trail.count(), expected, "after {hours} hours");
+    }
+}
+
+/// Returns the route of a refused attempt, and whether the event names the job and its patient.
+fn attempt(event: &Value, job: &str) -> (String, bool) {
+    let text = event.to_string();
+    let entities = event["entity"].as_array().expect("entities");
+    let object = entities.iter().map(|entity| &entity["what"]["identifier"]);
+    let object =
+        object.filter(|what| what["system"].as_str().is_some_and(|system| system.ends_with("/objects")));
+    let object: Vec<_> = object.map(|what| tests::text(&what["value"])).collect();
+    assert_eq!(object.len(), 1, "{text}");
+    let id = job.rsplit('/').next().expect("an id");
+    let names = (text.contains(&format!("Patient/{ANNA}")), text.contains(id));
+    assert_eq!(names.0, names.1, "{text}");
+    (object[0].clone(), names.0)
+}
+
+/// A refusal that cannot be recorded stays a refusal, and the log has the error.
+#[tokio::test]
+async fn a_refusal_that_cannot_be_recorded_stays_a_refusal() {
+    let state = tempfile::tempdir().expect("a directory");
+    let world = stored_in(state.path(), "\"reviewer\"");
+    let session = signed_in(&world, "changing").await;
+    tampered(state.path(), "ALTER TABLE entries RENAME TO hidden_entries");
+    let log = Captured::start();
+    for path in ["/staff/audit", "/admin/audit", "/staff/settings"] {
+        let refused = world.get(path).cookie(&session).send().await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}: {}", refused.text());
+    }
+    assert_eq!(log.with("a request was refused, and the audit trail does not have it").len(), 3);
+    drop(log);
+    tampered(state.path(), "ALTER TABLE hidden_entries RENAME TO entries");
+    let refused = world.get("/staff/audit").cookie(&session).send().await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let query = AuditQuery { count: 100, ..AuditQuery::default() };
+    let entries = world.platform().audit().list(&query).await.expect("the trail").entries;
+    let refusals = entries.iter().filter(|entry| entry.event.action == Action::AccessRefused);
+    assert_eq!(refusals.count(), 1, "what could not be recorded is recorded the next time");
 }
 
 /// Members of staff without the role of a page read so, and the next step leads to a page of their own.
@@ -144,18 +229,21 @@ async fn an_unknown_address_leads_auditors_and_administrators_to_their_pages() {
     }
 }
 
+/// Returns a World with these members of staff that keeps its state in a directory.
+fn stored_in(state: &Path, roles: &str) -> World {
+    let settings = Settings::parse(&with_members(roles), |_| None, None).expect("settings");
+    let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
+    let records = ehi::defaults::sample_records();
+    let (now, random) = (Arc::new(clock.clone()), Arc::new(SeededRandom::new(1)));
+    let platform = Local::open(state, &records, settings, now, random).expect("a platform");
+    World::over(platform, clock)
+}
+
 /// The server reads the roles from the settings at each request, not from the session.
 #[tokio::test]
 async fn a_role_that_is_removed_from_the_settings_ends_at_once() {
     let state = tempfile::tempdir().expect("a directory");
-    let open = |roles: &str| {
-        let settings = Settings::parse(&with_members(roles), |_| None, None).expect("settings");
-        let clock = FixedClock::at("2026-03-01T12:00:00Z".parse().expect("a time"));
-        let records = ehi::defaults::sample_records();
-        let (now, random) = (Arc::new(clock.clone()), Arc::new(SeededRandom::new(1)));
-        let platform = Local::open(state.path(), &records, settings, now, random).expect("a platform");
-        World::over(platform, clock)
-    };
+    let open = |roles: &str| stored_in(state.path(), roles);
     let world = open("\"reviewer\", \"auditor\"");
     let session = signed_in(&world, "changing").await;
     let statuses = async |world: &World| {
