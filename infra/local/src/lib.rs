@@ -25,7 +25,9 @@
 //! - [`platform`] is the list of the ports that a host has, and starts and changes jobs through them;
 //! - `mail` writes the mails to patients and sends them;
 //! - `web` has the routes, extractors, responses and pages of the functions;
-//! - `aws` and [`local`] implement the ports.
+//! - `archive` makes the ZIP of a patient's copy;
+//! - `aws` and [`local`] implement the ports;
+//! - `contract` tests every implementation of the ports; no release contains it.
 //!
 //! The functions use them, and never each other: [`kick_off`] starts exports, [`customize`] is the patient's form,
 //! [`export_generator`] does the work, [`status`] and [`download`] return the results, [`admin`] and [`my`] are the pages of staff

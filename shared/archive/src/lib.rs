@@ -1,4 +1,4 @@
-//! The ZIP of a patient's copy. Knows neither routes nor queues.
+//! The ZIP of a patient's copy. This crate knows nothing of routes, queues or adapters.
 //!
 //! - [`plan`]: the content of the ZIP; [`make`]: writes its files, then the [`index`] for people, the manifest, and the hashes;
 //! - [`row`]: the main fields of a resource; [`lines`]: the lines of a file that comes in pieces;

@@ -1,5 +1,5 @@
 //! The platform on AWS: DynamoDB stores jobs, expiring entries and the audit trail; SQS the tasks; S3 records and
-//! files; and Secrets Manager keys and settings.
+//! files; and Secrets Manager keys and settings. This crate knows nothing of SQLite.
 //!
 //! A client is created at the cold start, when the function's router or worker requests the port. So a function has
 //! only the clients that its policy allows it to use. Functions take [`Aws`] as a type parameter: a `dyn Platform` would

@@ -1,5 +1,5 @@
 //! The tests that every adapter passes. Each test gets a port of an empty platform, and panics if the port does not do what
-//! the documentation of its trait requires.
+//! the documentation of its trait requires. This crate knows nothing of settings, HTTP or a particular adapter.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

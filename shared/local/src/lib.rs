@@ -1,5 +1,5 @@
 //! The platform for one machine. SQLite stores jobs, chunks, the queue and expiring entries, and the audit trail in its
-//! own database. Directories hold files and records.
+//! own database. Directories hold files and records. This crate knows nothing of AWS or HTTP.
 
 mod audit;
 mod blocking;

@@ -1,4 +1,4 @@
-//! Mails to patients: their texts, and SMTP. This crate knows neither jobs nor stores, only notices.
+//! Mails to patients: their texts, and SMTP. This crate knows nothing of jobs, stores or HTTP, only of notices.
 //!
 //! - [`letter`]: the texts of a mail, without the name of the patient and without anything about health;
 //! - [`smtp`]: sends it.

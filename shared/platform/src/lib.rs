@@ -1,4 +1,5 @@
-//! The ports that a host gives to the functions, and operations on them that are not HTTP. Knows no adapter.
+//! The ports that a host gives to the functions, and operations on them that are not HTTP. This crate knows
+//! nothing of HTTP or adapters.
 
 pub mod audit;
 pub mod export_slots;

@@ -1,4 +1,4 @@
-//! Authentication of callers: keys, tokens and passwords.
+//! Authentication of callers: keys, tokens and passwords. This crate knows nothing of routes, responses or adapters.
 
 pub mod address;
 pub mod assertion;

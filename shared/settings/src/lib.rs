@@ -1,5 +1,5 @@
 //! The settings. They are read once, at start, from a TOML file and from environment variables, which replace the values
-//! of the file. Every wrong setting is named.
+//! of the file. Every wrong setting is named. This crate knows nothing of routes or adapters.
 
 mod accounts;
 mod clients;

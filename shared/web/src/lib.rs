@@ -1,5 +1,5 @@
-//! The HTTP code that the functions share: it converts requests to typed values, and results to responses. This crate does not depend on
-//! an adapter.
+//! The HTTP code that the functions share: it converts requests to typed values, and results to responses. This crate knows
+//! nothing of adapters.
 
 pub mod assets;
 pub mod audit;

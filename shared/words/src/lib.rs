@@ -1,4 +1,4 @@
-//! The texts of the pages in each language, compiled from the catalogues in `languages/`. This crate does not depend on pages or requests.
+//! The texts of the pages in each language, compiled from the catalogues in `languages/`. This crate knows nothing of pages or requests.
 //!
 //! - [`isolate`]: keeps the direction of a name out of the sentence around it;
 //! - [`catalogue`]: the languages and their messages;
