@@ -16,7 +16,7 @@ use domain::selection::Provenance;
 use fhir::head::{Plain, head};
 use fhir::references::{parse, subject_values, target_values};
 
-use crate::claims::Claims;
+use crate::document_references::DocumentReferences;
 use crate::provenance::recorded;
 use crate::spool::{Held, Spool};
 use crate::writer::{ChunkWriter, TOO_LONG};
@@ -66,11 +66,11 @@ impl Associated {
         self.held.push(line, || key, files).await
     }
 
-    /// Writes the held lines that the rules export. `claims` are those of the whole patient, and `origin` is that of its lines.
+    /// Writes the held lines that the rules export. `references` are those of the whole patient, and `origin` is that of its lines.
     pub(crate) async fn write(
         &mut self,
         (filter, origin): (&Filter<'_>, Origin),
-        claims: &mut Claims<'_>,
+        references: &mut DocumentReferences<'_>,
         writer: &mut ChunkWriter<'_>,
     ) -> Result<()> {
         let exported = std::mem::take(&mut self.exported);
@@ -79,12 +79,12 @@ impl Associated {
         }
         let held = std::mem::take(&mut self.held).finish().await?;
         if self.not_of_withheld {
-            withhold(&held, claims, writer).await?;
+            withhold(&held, references, writer).await?;
         }
         let decider = Decider {
             filter,
             origin,
-            claims: self.not_of_withheld.then_some(&*claims),
+            references: self.not_of_withheld.then_some(&*references),
             exported: self.of_exported.then_some(&exported),
         };
         let latest = match filter.provenance() {
@@ -114,7 +114,7 @@ struct Decider<'d, 'f> {
     filter: &'d Filter<'f>,
     origin: Origin,
     /// `None` if lines about withheld resources are not withheld.
-    claims: Option<&'d Claims<'d>>,
+    references: Option<&'d DocumentReferences<'d>>,
     /// The exported resources; `None` if Provenance is exported without its targets as well.
     exported: Option<&'d HashSet<String>>,
 }
@@ -136,7 +136,7 @@ impl Decider<'_, '_> {
     }
 
     fn by_claims(&self, text: &[u8]) -> Decision {
-        self.claims.map_or(Decision::Keep, |claims| decide(text, claims))
+        self.references.map_or(Decision::Keep, |references| decide(text, references))
     }
 
     /// Returns the numbers of the lines with the latest Provenance of each target. The lines are not kept in memory, because
@@ -194,29 +194,33 @@ impl Decider<'_, '_> {
 }
 
 /// Withholds the lines about withheld resources: also a Provenance of a withheld Provenance, in any order.
-async fn withhold(held: &Held, claims: &mut Claims<'_>, writer: &ChunkWriter<'_>) -> Result<()> {
+async fn withhold(
+    held: &Held,
+    references: &mut DocumentReferences<'_>,
+    writer: &ChunkWriter<'_>,
+) -> Result<()> {
     let mut has_changed = true;
     while std::mem::take(&mut has_changed) {
         let mut lines = held.lines(writer.files()).await?;
         while let Some(line) = lines.next().await? {
             let mut plain = Plain::default();
             let Some(Ok(head)) = line.text.map(|text| head(text, &mut plain)) else { continue };
-            let category = match decide(head.text, claims) {
+            let category = match decide(head.text, references) {
                 Decision::Keep => continue,
                 Decision::Withhold(category) => Some(category),
                 _ => None,
             };
-            has_changed |= claims.refuse_more(head.resource_type, head.id, Refusal { category });
+            has_changed |= references.refuse_more(head.resource_type, head.id, Refusal { category });
         }
     }
     Ok(())
 }
 
 /// Decides by the withheld resources on a Provenance or an AuditEvent.
-fn decide(text: &[u8], claims: &Claims<'_>) -> Decision {
+fn decide(text: &[u8], references: &DocumentReferences<'_>) -> Decision {
     let mut decision = Decision::Keep;
     subject_values(text, |subject| {
-        let Some(Refusal { category }) = parse(subject).and_then(|reference| claims.refusal(reference))
+        let Some(Refusal { category }) = parse(subject).and_then(|reference| references.refusal(reference))
         else {
             return;
         };

@@ -1,7 +1,7 @@
 //! Exports what is not NDJSON in a patient's record: Binary resources and the files in `files/`. They are written as
 //! attachments, and the resources that refer to them get absolute URLs (Bulk Data 2.0, attachments).
 //!
-//! A document follows the resources that refer to it ([`claims`](crate::claims)). Unreferenced documents are listed in
+//! A document follows the resources that refer to it ([`document_references`](crate::document_references)). Unreferenced documents are listed in
 //! a DocumentReference that the export makes ([`crate::undescribed`]). So the decision on a document, and the URLs in
 //! the lines that refer to it ([`linked`](crate::linked)), are known only when the whole patient is read.
 
@@ -16,7 +16,7 @@ use fhir::attachments::Target;
 use fhir::media_types;
 
 use crate::binary::Binary;
-use crate::claims::Claims;
+use crate::document_references::DocumentReferences;
 use crate::inline::Inlined;
 use crate::linked::Linker;
 use crate::reader::PatientReader;
@@ -33,7 +33,7 @@ pub(crate) struct PatientDocuments<'p> {
     binaries: HashMap<String, Written>,
     /// `meta.lastUpdated` of each Binary, in microseconds.
     changed: HashMap<String, Option<i64>>,
-    pub(crate) claims: Claims<'p>,
+    pub(crate) references: DocumentReferences<'p>,
     /// Lines that are held until their URLs are known.
     spool: Spool,
 }
@@ -45,7 +45,7 @@ impl<'p> PatientDocuments<'p> {
             files,
             binaries: HashMap::new(),
             changed: HashMap::new(),
-            claims: Claims::new(files),
+            references: DocumentReferences::new(files),
             spool: Spool::default(),
         }
     }
@@ -73,8 +73,8 @@ impl<'p> PatientDocuments<'p> {
         if decision != Decision::Keep {
             let target = Target::Binary(id.unwrap_or_default().to_owned());
             match decision {
-                Decision::Withhold(category) => self.claims.withhold(target, category),
-                _ => self.claims.hold_back(target),
+                Decision::Withhold(category) => self.references.withhold(target, category),
+                _ => self.references.hold_back(target),
             }
             writer.decided(decision);
             return Ok((decision == Decision::Unreadable).then(|| UNREADABLE_LABEL.to_owned()));
@@ -87,7 +87,7 @@ impl<'p> PatientDocuments<'p> {
             // Access to it follows another resource, which may be withheld.
             let own = context.strip_prefix("Patient/").is_some_and(|id| id == self.patient.as_str());
             if !own {
-                self.claims.follow_access(Target::Binary(binary.id.clone()), context);
+                self.references.follow_access(Target::Binary(binary.id.clone()), context);
             }
         }
         let written = match binary.write(writer).await? {
@@ -109,7 +109,7 @@ impl<'p> PatientDocuments<'p> {
         writer: &mut ChunkWriter<'_>,
         ignore_since: bool,
     ) -> Result<bool> {
-        self.claims.settle(filter);
+        self.references.settle(filter);
         let changed = self.last_change();
         let unreferenced = |documents| filter.judge_unreferenced(documents, changed, ignore_since);
         let mut kept = Kept::new();
@@ -118,7 +118,7 @@ impl<'p> PatientDocuments<'p> {
             self.settle_files(unreferenced(Unreferenced::Files), &mut kept, reader, writer).await?;
         let mut inlined = Inlined::default();
         self.write_spooled(&kept, &mut inlined, writer).await?;
-        undescribed::describe(self.patient, &self.claims, &kept, &mut inlined, writer).await?;
+        undescribed::describe(self.patient, &self.references, &kept, &mut inlined, writer).await?;
         for (target, mut written) in kept {
             match inlined.is_spare(&target) {
                 true => writer.discard_attachment(written).await?,
@@ -138,7 +138,7 @@ impl<'p> PatientDocuments<'p> {
         });
         let changes: Option<Vec<i64>> = binaries
             .chain(files)
-            .filter(|(target, _)| !self.claims.is_referred_to(target))
+            .filter(|(target, _)| !self.references.is_referred_to(target))
             .map(|(_, changed)| changed)
             .collect();
         changes.and_then(|changes| changes.into_iter().max())
@@ -152,7 +152,7 @@ impl<'p> PatientDocuments<'p> {
     ) -> Result<()> {
         for (id, written) in std::mem::take(&mut self.binaries) {
             let target = Target::Binary(id);
-            match self.claims.decide(&target, unreferenced) {
+            match self.references.decide(&target, unreferenced) {
                 Decision::Keep => {
                     kept.insert(target, written);
                     writer.ledger().resources.attachments += 1;
@@ -178,7 +178,7 @@ impl<'p> PatientDocuments<'p> {
         for part in self.files {
             let target = Target::File(part.name.clone());
             writer.ledger().documents.found += 1;
-            let mut decision = self.claims.decide(&target, unreferenced);
+            let mut decision = self.references.decide(&target, unreferenced);
             if decision == Decision::Keep {
                 match copy(part, reader, writer).await {
                     Ok(mut written) => {
@@ -209,7 +209,7 @@ impl<'p> PatientDocuments<'p> {
         writer: &mut ChunkWriter<'_>,
     ) -> Result<()> {
         let (mut lines, spilled) = std::mem::take(&mut self.spool).replay(writer.files()).await?;
-        let mut linker = Linker { patient: self.patient, claims: &self.claims, kept, inlined };
+        let mut linker = Linker { patient: self.patient, references: &self.references, kept, inlined };
         while let Some(line) = lines.next().await? {
             match line.text {
                 Some(text) => linker.write(text, writer).await?,

@@ -1,6 +1,6 @@
 //! The export engine: a queue worker that plans, collects, writes and finishes.
 //!
-//! - [`plan`] walks the cohort ([`cohort`]), cuts it into chunks by bytes ([`cut`]) and appends them to the plan. If a record is large, it
+//! - [`plan`] walks the cohort ([`cohort`]), cuts it into chunks by bytes ([`next_chunk`]) and appends them to the plan. If a record is large, it
 //!   moves the export to other workers ([`size`]).
 //! - [`chunk`] runs one chunk: [`reader`] reads a [`patient`], [`domain::filter`] decides on each [`mod@line`], and
 //!   [`writer`] writes. [`documents`] handles what is not NDJSON, [`area`] exports what is outside the patients' records,
@@ -29,12 +29,11 @@ mod binary;
 mod block;
 mod budget;
 mod chunk;
-mod claims;
 mod cohort;
 mod compared;
-mod cut;
 mod deleted_keys;
 mod deletions;
+mod document_references;
 mod documents;
 mod elsewhere;
 mod existing;
@@ -47,6 +46,7 @@ mod linked;
 mod manifest;
 mod mentions;
 mod merge;
+mod next_chunk;
 mod outputs;
 mod pack;
 mod patient;
@@ -91,7 +91,7 @@ use domain::task::Task;
 use platform::Platform;
 use settings::Settings;
 
-use self::zip::Asked;
+use self::zip::ZipTask;
 
 /// Returns the worker of a platform.
 pub fn worker(platform: &(impl Platform + ?Sized)) -> Result<Arc<dyn Worker>> {
@@ -132,13 +132,15 @@ impl Worker for Generator {
             Task::Plan { job } => self.plan(job, deadline).await,
             Task::Chunk { job, chunk } => self.run_chunk(job, *chunk, deadline).await,
             Task::Finish { job } => self.finish(job).await,
-            Task::Zip { job, language, run } => self.zip(Asked { job, language, run }, deadline).await,
+            Task::Zip { job, language, run } => self.zip(ZipTask { job, language, run }, deadline).await,
         }
     }
 
     async fn admit(&self, delivery: &Delivery) -> Option<Settled> {
         match &delivery.task {
-            Task::Zip { job, language, run } => self.count_zip(Asked { job, language, run }, delivery).await,
+            Task::Zip { job, language, run } => {
+                self.count_zip(ZipTask { job, language, run }, delivery).await
+            }
             _ => self.count_delivery(delivery).await,
         }
     }
@@ -149,7 +151,7 @@ impl Worker for Generator {
             (Ok(()), Task::Zip { .. }) => Settled::Done,
             (Ok(()), _) => self.succeeded(delivery).await,
             (Err(error), Task::Zip { job, language, run }) => {
-                self.zip_failed(Asked { job, language, run }, delivery, &error).await
+                self.zip_failed(ZipTask { job, language, run }, delivery, &error).await
             }
             (Err(error), _) => self.failed(delivery, &error).await,
         }
@@ -159,7 +161,7 @@ impl Worker for Generator {
         let reason = Error::internal("the task reached its maximum number of deliveries");
         let buried = match task {
             Task::Zip { job, language, run } => {
-                self.bury_zip(Asked { job, language, run }, &reason, diagnostics).await
+                self.bury_zip(ZipTask { job, language, run }, &reason, diagnostics).await
             }
             _ => self.fail_job(task, &reason, None, diagnostics).await,
         };

@@ -85,7 +85,7 @@ impl<'a> ChunkExport<'a> {
                 let verdict = &judged.judgement.verdict;
                 return documents.binary(text, id, verdict, self.filter, &mut self.writer).await;
             }
-            self.note(&mut judged, documents);
+            self.record_documents(&mut judged, documents);
         }
         if judged.judgement.verdict == Verdict::Unreadable {
             return Ok(Some(UNREADABLE_LABEL.to_owned()));
@@ -100,7 +100,7 @@ impl<'a> ChunkExport<'a> {
     fn hold_back_mentioned(&self, line: &[u8], documents: Option<&mut PatientDocuments<'_>>) {
         if let Some(documents) = documents.filter(|_| self.filter.withholds_documents()) {
             for target in mentioned(line) {
-                documents.claims.hold_back(target);
+                documents.references.hold_back(target);
             }
         }
     }
@@ -116,7 +116,11 @@ impl<'a> ChunkExport<'a> {
         let resource_type = resource.head.resource_type;
         let Some(documents) = documents.filter(|_| self.filter.limits_access()) else { return };
         let attachments = linked_attachments(resource.head.text, resource_type, self.writer.base_url());
-        documents.claims.note(resource_type, &attachments, Decision::LeaveOut(Reason::Document));
+        documents.references.record_decision(
+            resource_type,
+            &attachments,
+            Decision::LeaveOut(Reason::Document),
+        );
         if let Some(refused) = refused {
             self.refuse(resource, &attachments, refused, documents);
         }
@@ -147,7 +151,7 @@ impl<'a> ChunkExport<'a> {
             false => self.filter.judge(resource, origin),
         };
         if let (Some(documents), Verdict::PassOver(Reason::Since)) = (documents, &judgement.verdict)
-            && documents.claims.have_changed(&linked, self.filter)
+            && documents.references.have_changed(&linked, self.filter)
         {
             judgement = self.filter.judge(resource, Origin::Patient { ignore_since: true });
         }
@@ -156,14 +160,14 @@ impl<'a> ChunkExport<'a> {
 
     /// Records the decision on a resource for the documents that it refers to. Elements that `_elements` removes do not
     /// count.
-    fn note(&self, judged: &mut Judged<'_>, documents: &mut PatientDocuments<'_>) {
+    fn record_documents(&self, judged: &mut Judged<'_>, documents: &mut PatientDocuments<'_>) {
         let Judged { resource, judgement, linked: attachments, .. } = judged;
-        let (resource_type, claims) = (resource.head.resource_type, &mut documents.claims);
+        let (resource_type, references) = (resource.head.resource_type, &mut documents.references);
         if let Verdict::Subset(subset) = &judgement.verdict {
-            claims.note(resource_type, attachments, Decision::LeaveOut(Reason::Document));
+            references.record_decision(resource_type, attachments, Decision::LeaveOut(Reason::Document));
             *attachments = linked_attachments(subset, resource_type, self.writer.base_url());
         }
-        claims.note(resource_type, attachments, judgement.verdict.decision());
+        references.record_decision(resource_type, attachments, judgement.verdict.decision());
         if let Some(refusal) = judgement.refusal {
             self.refuse(resource, attachments, refusal, documents);
         }
@@ -179,10 +183,10 @@ impl<'a> ChunkExport<'a> {
     ) {
         let (head, withholds) = (&resource.head, self.filter.withholds_documents());
         let held = if withholds { attachments } else { &[] };
-        documents.claims.refuse(head.resource_type, head.id, held, refusal);
+        documents.references.refuse(head.resource_type, head.id, held, refusal);
         if withholds {
             // It may also refer to documents elsewhere than in an attachment, such as `Communication.payload`.
-            documents.claims.refuse_mentioned(mentioned(head.text), refusal);
+            documents.references.refuse_mentioned(mentioned(head.text), refusal);
         }
     }
 

@@ -12,7 +12,7 @@ use fhir::attachments::{
 use fhir::head::{Plain, head, head_and_members};
 use fhir::tags::tagged;
 
-use crate::claims::Claims;
+use crate::document_references::DocumentReferences;
 use crate::inline::{Inlined, Line};
 use crate::stored::Kept;
 use crate::unserved::{shown, unserved_url};
@@ -21,7 +21,7 @@ use crate::writer::ChunkWriter;
 /// Writes the held lines of a patient.
 pub(crate) struct Linker<'l> {
     pub(crate) patient: &'l PatientId,
-    pub(crate) claims: &'l Claims<'l>,
+    pub(crate) references: &'l DocumentReferences<'l>,
     pub(crate) kept: &'l Kept,
     pub(crate) inlined: &'l mut Inlined,
 }
@@ -91,7 +91,7 @@ impl Linker<'_> {
         let mut room = Line::new(writer.options().inline_attachments_bytes, length);
         for attachment in linked {
             let replacement = self.replacement(attachment, &mut room, writer).await?;
-            match (&replacement, self.claims.meant(&attachment.link)) {
+            match (&replacement, self.references.meant(&attachment.link)) {
                 (Replacement::Url { size, hash, .. }, Some(target)) => {
                     replaced.is_served = true;
                     if attachment.misstates(*size, hash) {
@@ -118,9 +118,9 @@ impl Linker<'_> {
         if attachment.is_elsewhere() {
             return Ok(Replacement::Keep);
         }
-        let target = self.claims.meant(&attachment.link);
+        let target = self.references.meant(&attachment.link);
         let Some(written) = target.as_ref().and_then(|target| self.kept.get(target)) else {
-            let is_withheld = target.is_some_and(|target| self.claims.is_held_back(&target));
+            let is_withheld = target.is_some_and(|target| self.references.is_held_back(&target));
             return Ok(Replacement::Absent(if is_withheld { "masked" } else { "unknown" }));
         };
         let Document { url, title, content_type, size, hash } = &written.document;

@@ -42,7 +42,7 @@ pub(crate) async fn export(
         (false, false) => patients.failed += 1,
     }
     let origin = Origin::Patient { ignore_since };
-    export.provenance.write((export.filter, origin), &mut documents.claims, &mut export.writer).await?;
+    export.provenance.write((export.filter, origin), &mut documents.references, &mut export.writer).await?;
     export.writer.settle_references(&export.versions).await?;
     export.writer.narrow_references(reader.store()).await?;
     export.writer.end_patient(&patient).await

@@ -17,7 +17,7 @@ use domain::task::Task;
 
 use crate::Generator;
 use crate::cohort::{ResolvedCohort, Walk};
-use crate::cut::Cut;
+use crate::next_chunk::NextChunk;
 use crate::watch::Watch;
 
 /// The number of attempts to plan while other tasks append to the same plan.
@@ -214,11 +214,11 @@ impl Planner<'_> {
             let mut walk = Walk::of(&listed, after, &*generator.records);
             let limits =
                 (generator.settings.chunk_bytes, self.running.header.request.output.patients_per_chunk);
-            let mut cut = Cut::new(limits);
+            let mut next_chunk = NextChunk::new(limits);
             loop {
                 let entry = walk.next(&*generator.records).await?;
                 let is_last = entry.is_none();
-                for full in cut.add(entry) {
+                for full in next_chunk.add(entry) {
                     let limit = generator.settings.large_record_bytes;
                     if self.group.size == SizeClass::Small && full.is_record_above(limit) {
                         return Ok(Planned::TooLarge);

@@ -8,7 +8,7 @@ use domain::ids::PatientId;
 use fhir::attachments::{Target, document_reference};
 use fhir::instant;
 
-use crate::claims::Claims;
+use crate::document_references::DocumentReferences;
 use crate::inline::{Inlined, Line, put};
 use crate::stored::{Kept, Written};
 use crate::writer::ChunkWriter;
@@ -17,14 +17,14 @@ use crate::writer::ChunkWriter;
 /// lists documents that resources of other types refer to.
 pub(crate) async fn describe(
     patient: &PatientId,
-    claims: &Claims<'_>,
+    references: &DocumentReferences<'_>,
     kept: &Kept,
     inlined: &mut Inlined,
     writer: &mut ChunkWriter<'_>,
 ) -> Result<()> {
     let by_documents_only = writer.options().one_document_per_file;
     let mut documents: Vec<(&Target, &Written)> =
-        kept.iter().filter(|(target, _)| !claims.is_described(target, by_documents_only)).collect();
+        kept.iter().filter(|(target, _)| !references.is_described(target, by_documents_only)).collect();
     if documents.is_empty() {
         return Ok(());
     }

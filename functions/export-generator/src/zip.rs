@@ -17,13 +17,13 @@ use crate::Generator;
 
 /// What a task for a ZIP names.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'t> {
+pub(crate) struct ZipTask<'t> {
     pub(crate) job: &'t JobId,
     pub(crate) language: &'t str,
     pub(crate) run: &'t str,
 }
 
-impl Asked<'_> {
+impl ZipTask<'_> {
     /// Returns the place of the ZIP. `None` if this version does not know the language: a later version of the server may have others, and its
     /// workers get the task too.
     fn place(self) -> Option<ZipPlace> {
@@ -75,7 +75,7 @@ impl Work {
 }
 
 impl Generator {
-    pub(crate) async fn zip(&self, of: Asked<'_>, deadline: &dyn Deadline) -> Result<()> {
+    pub(crate) async fn zip(&self, of: ZipTask<'_>, deadline: &dyn Deadline) -> Result<()> {
         let (id, Some(place)) = (of.job, of.place()) else { return Ok(()) };
         let Some(plan) = self.zip_plan(id).await? else { return self.remove_zips(id).await };
         let Some(asked) = place.read(&*self.files).await? else { return Ok(()) };

@@ -7,12 +7,12 @@ use domain::ports::queue::{Delivery, Settled};
 use domain::retries::{self, Decision, FREE_DELIVERIES, MAX_LOST, Tries};
 use domain::states::Waiting;
 
-use super::Asked;
+use super::ZipTask;
 use crate::Generator;
 
 impl Generator {
     /// Counts a delivery that is repeated although no failure is recorded: its worker died.
-    pub(crate) async fn count_zip(&self, of: Asked<'_>, delivery: &Delivery) -> Option<Settled> {
+    pub(crate) async fn count_zip(&self, of: ZipTask<'_>, delivery: &Delivery) -> Option<Settled> {
         if delivery.deliveries <= FREE_DELIVERIES {
             return None;
         }
@@ -39,7 +39,7 @@ impl Generator {
     }
 
     /// Records why a task failed, and decides what happens to it.
-    pub(crate) async fn zip_failed(&self, of: Asked<'_>, delivery: &Delivery, error: &Error) -> Settled {
+    pub(crate) async fn zip_failed(&self, of: ZipTask<'_>, delivery: &Delivery, error: &Error) -> Settled {
         let Some(place) = of.place() else { return Settled::Done };
         let (kind, now) = (retries::kind(error, delivery.deliveries), self.clock.now());
         let noted = place
@@ -75,7 +75,7 @@ impl Generator {
         }
     }
 
-    async fn end_zip(&self, of: Asked<'_>, delivery: &Delivery, reason: &Error) -> Settled {
+    async fn end_zip(&self, of: ZipTask<'_>, delivery: &Delivery, reason: &Error) -> Settled {
         match self.bury_zip(of, reason, &delivery.diagnostics()).await {
             Ok(()) => Settled::Done,
             Err(problem) => self.again(delivery, &problem, None),
@@ -83,7 +83,7 @@ impl Generator {
     }
 
     /// Records that the ZIP cannot be made, unless the patient has asked for it again meanwhile, and removes its segments.
-    pub(crate) async fn bury_zip(&self, of: Asked<'_>, reason: &Error, diagnostics: &str) -> Result<()> {
+    pub(crate) async fn bury_zip(&self, of: ZipTask<'_>, reason: &Error, diagnostics: &str) -> Result<()> {
         let Some(place) = of.place() else { return Ok(()) };
         let now = self.clock.now();
         let failed = place.change(&*self.files, |preparation| {

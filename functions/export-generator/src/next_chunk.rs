@@ -11,10 +11,10 @@ use crate::cohort::ResolvedCohort;
 const MAX_PATIENTS: usize = 1_000;
 
 /// The chunk that is being filled.
-pub(crate) struct Cut {
+pub(crate) struct NextChunk {
     most_bytes: u64,
     most_patients: usize,
-    filled: Filled,
+    filled: ChunkContent,
     /// Entries after the last patient that are not patients. They are added with the next patient, or form a chunk at
     /// the end. A plan that continues after a chunk's last patient finds them again.
     strays: Strays,
@@ -22,25 +22,26 @@ pub(crate) struct Cut {
 
 /// The content of one chunk.
 #[derive(Default)]
-pub(crate) struct Filled {
+pub(crate) struct ChunkContent {
     patients: Vec<PatientId>,
     /// Entries between the patients that are not patients.
     strays: Strays,
     bytes: u64,
 }
 
-impl Cut {
+impl NextChunk {
     pub(crate) fn new((most_bytes, most_patients): (u64, Option<usize>)) -> Self {
         let most_patients = most_patients.unwrap_or(MAX_PATIENTS).clamp(1, MAX_PATIENTS);
-        Self { most_bytes, most_patients, filled: Filled::default(), strays: Strays::default() }
+        Self { most_bytes, most_patients, filled: ChunkContent::default(), strays: Strays::default() }
     }
 
     /// Adds the next entry; `None` is the end of the cohort. Returns the chunks that are complete: at most one, or up
     /// to two at the end, the last with the entries after all patients.
-    pub(crate) fn add(&mut self, entry: Option<Entry>) -> Vec<Filled> {
+    pub(crate) fn add(&mut self, entry: Option<Entry>) -> Vec<ChunkContent> {
         match entry {
             None => {
-                let strays = Filled { strays: std::mem::take(&mut self.strays), ..Filled::default() };
+                let strays =
+                    ChunkContent { strays: std::mem::take(&mut self.strays), ..ChunkContent::default() };
                 let left = [std::mem::take(&mut self.filled), strays];
                 left.into_iter().filter(|filled| !filled.is_empty()).collect()
             }
@@ -62,7 +63,7 @@ impl Cut {
     }
 }
 
-impl Filled {
+impl ChunkContent {
     /// Returns whether it is one record of more than `limit` stored bytes. A chunk of several patients can end after any of them.
     pub(crate) fn is_record_above(&self, limit: u64) -> bool {
         self.patients.len() == 1 && self.bytes > limit

@@ -17,16 +17,17 @@ use fhir::references::Reference;
 use crate::keys::format_key;
 
 /// The references to the documents of one patient.
-pub(crate) struct Claims<'p> {
+pub(crate) struct DocumentReferences<'p> {
     /// The files of the record that are not FHIR resources.
     files: &'p [Part],
     /// Resources to which access is refused, with their sensitive category.
     refused: HashMap<String, Option<Sensitive>>,
     /// Binaries whose `securityContext` is another resource than the patient, and that resource.
     contexts: Vec<(Target, String)>,
-    claimed: HashSet<Target>,
-    /// The subset of `claimed` that a DocumentReference refers to.
-    claimed_by_documents: HashSet<Target>,
+    /// Documents that an exported resource refers to.
+    referenced: HashSet<Target>,
+    /// The subset of `referenced` that a DocumentReference refers to.
+    referenced_by_documents: HashSet<Target>,
     /// Documents that a withheld resource refers to, with its category.
     withheld: HashMap<Target, Option<Sensitive>>,
     /// Documents that a refused resource refers to. They are withheld only if an exported resource refers to them too.
@@ -34,14 +35,14 @@ pub(crate) struct Claims<'p> {
     left_out: HashSet<Target>,
 }
 
-impl<'p> Claims<'p> {
+impl<'p> DocumentReferences<'p> {
     pub(crate) fn new(files: &'p [Part]) -> Self {
         Self {
             files,
             refused: HashMap::new(),
             contexts: Vec::new(),
-            claimed: HashSet::new(),
-            claimed_by_documents: HashSet::new(),
+            referenced: HashSet::new(),
+            referenced_by_documents: HashSet::new(),
             withheld: HashMap::new(),
             held: HashMap::new(),
             left_out: HashSet::new(),
@@ -49,15 +50,20 @@ impl<'p> Claims<'p> {
     }
 
     /// Records the decision on a resource that has these attachments.
-    pub(crate) fn note(&mut self, resource_type: &str, linked: &[LinkedAttachment], decision: Decision) {
+    pub(crate) fn record_decision(
+        &mut self,
+        resource_type: &str,
+        linked: &[LinkedAttachment],
+        decision: Decision,
+    ) {
         for attachment in linked {
             match decision {
                 Decision::Keep => {
                     let Some(target) = self.meant(&attachment.link) else { continue };
                     if resource_type == "DocumentReference" {
-                        self.claimed_by_documents.insert(target.clone());
+                        self.referenced_by_documents.insert(target.clone());
                     }
-                    self.claimed.insert(target);
+                    self.referenced.insert(target);
                 }
                 // Every document that the URL may mean is withheld.
                 Decision::Withhold(category) => {
@@ -173,13 +179,15 @@ impl<'p> Claims<'p> {
 
     /// Returns whether a resource of the record refers to a document, exported or not.
     pub(crate) fn is_referred_to(&self, target: &Target) -> bool {
-        self.withheld.contains_key(target) || self.claimed.contains(target) || self.left_out.contains(target)
+        self.withheld.contains_key(target)
+            || self.referenced.contains(target)
+            || self.left_out.contains(target)
     }
 
     /// Returns whether an exported resource describes a document. With `by_documents_only`, only a DocumentReference
     /// counts.
     pub(crate) fn is_described(&self, target: &Target, by_documents_only: bool) -> bool {
-        let described = if by_documents_only { &self.claimed_by_documents } else { &self.claimed };
+        let described = if by_documents_only { &self.referenced_by_documents } else { &self.referenced };
         described.contains(target)
     }
 
@@ -191,10 +199,10 @@ impl<'p> Claims<'p> {
     /// Decides on a document; `otherwise` is the decision if nothing refers to it.
     pub(crate) fn decide(&self, target: &Target, otherwise: Decision) -> Decision {
         // One withheld resource is enough to withhold a document that exported resources refer to as well.
-        let of_claimed = self.held.get(target).filter(|_| self.claimed.contains(target));
-        if let Some(category) = self.withheld.get(target).or(of_claimed) {
+        let of_referenced = self.held.get(target).filter(|_| self.referenced.contains(target));
+        if let Some(category) = self.withheld.get(target).or(of_referenced) {
             category.map_or(Decision::LeaveOut(Reason::Document), Decision::Withhold)
-        } else if self.claimed.contains(target) {
+        } else if self.referenced.contains(target) {
             Decision::Keep
         } else if self.left_out.contains(target) {
             Decision::LeaveOut(Reason::Document)

@@ -19,9 +19,9 @@ proptest! {
     ) {
         let entries: Vec<_> =
             entries.iter().enumerate().map(|(number, (bytes, is_stray))| entry(number, *bytes, *is_stray)).collect();
-        let mut cut = Cut::new((most_bytes, Some(most_patients)));
-        let mut chunks: Vec<Filled> = entries.iter().cloned().flat_map(|entry| cut.add(Some(entry))).collect();
-        chunks.extend(cut.add(None));
+        let mut next = NextChunk::new((most_bytes, Some(most_patients)));
+        let mut chunks: Vec<ChunkContent> = entries.iter().cloned().flat_map(|entry| next.add(Some(entry))).collect();
+        chunks.extend(next.add(None));
         let patients = chunks.iter().flat_map(|chunk| &chunk.patients).map(PatientId::as_str);
         let expected = entries.iter().filter_map(|entry| match entry {
             Entry::Patient(member) => Some(member.patient.as_str()),
@@ -39,10 +39,10 @@ proptest! {
             && let Some(last) = first.patients.last()
         {
             let behind = entries.iter().skip_while(|entry| !matches!(entry, Entry::Patient(member) if member.patient == *last)).skip(1);
-            let mut cut = Cut::new((most_bytes, Some(most_patients)));
-            let mut again: Vec<Filled> = behind.cloned().flat_map(|entry| cut.add(Some(entry))).collect();
-            again.extend(cut.add(None));
-            let contents = |chunks: &[Filled]| -> Vec<_> {
+            let mut next = NextChunk::new((most_bytes, Some(most_patients)));
+            let mut again: Vec<ChunkContent> = behind.cloned().flat_map(|entry| next.add(Some(entry))).collect();
+            again.extend(next.add(None));
+            let contents = |chunks: &[ChunkContent]| -> Vec<_> {
                 chunks.iter().map(|chunk| (chunk.patients.clone(), chunk.strays.clone())).collect()
             };
             prop_assert_eq!(contents(&again), contents(others));
