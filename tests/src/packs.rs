@@ -2,7 +2,7 @@
 
 use domain::chunk::ChunkResult;
 use domain::ids::{ChunkId, JobId};
-use domain::pack::{Location, Place, pack_key};
+use domain::pack::{Location, PackRange, pack_key};
 use platform::Platform;
 use serde_json::Value;
 use storage::packs;
@@ -24,7 +24,7 @@ pub async fn attachments_in_packs(platform: &dyn Platform, job: &str) -> Vec<Str
     for (chunk, result) in results(platform, job).await {
         let Some(index) = result.attachments else { continue };
         let key = pack_key(&job_id(job), chunk, &result.attempt);
-        let place = Place { offset: index.offset, length: index.length, gzip: false };
+        let place = PackRange { offset: index.offset, length: index.length, gzip: false };
         let location = Location { key, place: Some(place) };
         let bytes =
             packs::read(&*platform.files().expect("the port"), &location, 1 << 20).await.expect("an index");

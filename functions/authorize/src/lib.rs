@@ -33,7 +33,7 @@ use security::attempts::Guard;
 use security::jwks::JwksCache;
 use serde::{Deserialize, Serialize};
 use settings::SignInMethod;
-use web::describe::{self as described, Parameter, Place};
+use web::describe::{self as described, Parameter, ParameterIn};
 use web::request_context;
 use web::routes::{Access, Below, FORM, Route, Routes};
 
@@ -111,7 +111,7 @@ fn declared() -> Routes<Authorize> {
 
 /// Returns the same parameter as a field of a form.
 fn in_body(parameter: Parameter) -> Parameter {
-    Parameter { place: Place::Body, ..parameter }
+    Parameter { place: ParameterIn::Body, ..parameter }
 }
 
 pub fn router(platform: &(impl Platform + ?Sized)) -> Result<Router> {

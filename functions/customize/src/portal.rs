@@ -30,7 +30,7 @@ use web::respond::{PageError, found, html, see_other};
 use web::session::Cookies;
 
 use crate::draft::{Draft, REPEAT, Returned};
-use crate::place::{Place, Step, path, receiver};
+use crate::form_location::{FormLocation, Step, path, receiver};
 use crate::sent::saved_page;
 use crate::steps::{Next, Sent};
 use crate::view::Shows;
@@ -68,7 +68,7 @@ pub(crate) async fn show(
 ) -> Result<Response, PageError> {
     let client = state.client(query.get("client_id"))?;
     let summary = summary(&*state.records, &patient).await?.ok_or(NO_PATIENT)?;
-    let place = place(&summary, base, client, state.settings.review);
+    let location = location(&summary, base, client, state.settings.review);
     let redirect = query.get("redirect").filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
     if let Some(redirect) = redirect {
@@ -76,15 +76,15 @@ pub(crate) async fn show(
             draft.redirect = Some(redirect.clone());
             true
         };
-        state.change_draft(&place.draft, keep).await?;
-        return Ok(see_other(&state.settings.url(&place.step(Step::Parts, &[]))));
+        state.change_draft(&location.draft, keep).await?;
+        return Ok(see_other(&state.settings.url(&location.step(Step::Parts, &[]))));
     }
     let step = query.get("step").unwrap_or_default();
     if step == "saved" {
-        let until = state.draft_ends(&place.draft).await?;
-        return Ok(saved_page(&place, until, state.settings.patients_can_sign_in()));
+        let until = state.draft_ends(&location.draft).await?;
+        return Ok(saved_page(&location, until, state.settings.patients_can_sign_in()));
     }
-    let mut draft = state.draft(&place.draft).await?;
+    let mut draft = state.draft(&location.draft).await?;
     // If the claimed job does not exist, the request that made the claim was interrupted, and the draft can still be sent.
     let sent = match draft.sent.clone() {
         Some(job) if state.jobs.get(&job).await?.is_some() => Some(job),
@@ -98,7 +98,7 @@ pub(crate) async fn show(
         None => {}
     }
     let (step, shows) = (Step::parse(step).unwrap_or(Step::Parts), Shows::parse(query.get("show")));
-    Ok(state.step_page(StatusCode::OK, &place, &draft, step, shows)?)
+    Ok(state.step_page(StatusCode::OK, &location, &draft, step, shows)?)
 }
 
 /// Returns the path of the state page for a form that is sent a second time.
@@ -117,8 +117,8 @@ fn receipt(job: &JobId, client: &Client) -> String {
     }
 }
 
-fn place(patient: &PatientSummary, base: Base, client: &Client, review: bool) -> Place {
-    Place {
+fn location(patient: &PatientSummary, base: Base, client: &Client, review: bool) -> FormLocation {
+    FormLocation {
         path: format!("{}/Patient/{}/$ehi-export/customize", base.path(), patient.id),
         query: vec![("client_id", client.id.to_string())],
         draft: format!("{} for {}", patient.id, client.id),
@@ -158,8 +158,8 @@ pub(crate) async fn submit(
         let receipt = || state.sent_page(&job, format!("/my/exports/{}", job.id()));
         return Ok(redirect.map_or_else(receipt, |redirect| Ok(see_other(&redirect)))?);
     };
-    let place = place(&summary, base, client, state.settings.review);
-    match state.press(&place, &sent).await? {
+    let location = location(&summary, base, client, state.settings.review);
+    match state.press(&location, &sent).await? {
         Next::GoTo(address) => Ok(see_other(&state.settings.url(&address))),
         Next::Leave => {
             let mut response = see_other(&state.settings.url("/"));
@@ -169,9 +169,9 @@ pub(crate) async fn submit(
             Ok(response)
         }
         Next::Send(choices, draft) => {
-            let (job, is_new) = state.begin_once(base, client, summary, &choices, &place).await?;
+            let (job, is_new) = state.begin_once(base, client, summary, &choices, &location).await?;
             if !is_new {
-                let draft = state.draft(&place.draft).await?;
+                let draft = state.draft(&location.draft).await?;
                 let again = state.settings.url(&again(&job, client));
                 return Ok(see_other(draft.returned_to(state.clock.now()).unwrap_or(&again)));
             }
@@ -202,7 +202,8 @@ impl Customize {
         let (Some(patient), Some(sent)) = (patient, Sent::of(fields)) else { return Err(UNAUTHORIZED) };
         let Ok(client) = self.client(query.get("client_id")) else { return Err(UNAUTHORIZED) };
         let unnamed = PatientSummary::new(patient, "");
-        let kept = self.keep_signed_out(&place(&unnamed, base, client, self.settings.review), &sent).await?;
+        let kept =
+            self.keep_signed_out(&location(&unnamed, base, client, self.settings.review), &sent).await?;
         kept.ok_or(UNAUTHORIZED)
     }
 
@@ -213,7 +214,7 @@ impl Customize {
         client: &Client,
         summary: PatientSummary,
         choices: &Choices,
-        place: &Place,
+        location: &FormLocation,
     ) -> Result<(JobId, bool)> {
         let id = self.random.job(self.clock.now());
         let mut earlier = None;
@@ -227,7 +228,7 @@ impl Customize {
             }
             earlier.is_none()
         };
-        self.change_draft(&place.draft, claim).await?;
+        self.change_draft(&location.draft, claim).await?;
         if let Some(earlier) = &earlier
             && self.jobs.get(earlier).await?.is_some()
         {

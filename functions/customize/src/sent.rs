@@ -16,7 +16,7 @@ use web::urls::ask_path;
 use words::Words;
 
 use crate::Customize;
-use crate::place::{Place, Step, path};
+use crate::form_location::{FormLocation, Step, path};
 
 impl Customize {
     /// Returns the time by which the patient must get the copy.
@@ -103,13 +103,13 @@ impl Customize {
 }
 
 /// Returns the page that confirms that the choices are saved until the given time. `can_sign_in` is whether patients can sign in here.
-pub(crate) fn saved_page(place: &Place, until: Timestamp, can_sign_in: bool) -> Response {
+pub(crate) fn saved_page(location: &FormLocation, until: Timestamp, can_sign_in: bool) -> Response {
     let words = request_context::words();
     let lead = if can_sign_in { "saved-lead" } else { "saved-lead-link" };
     let lead = words.text(lead, &[("date", &words.date(until))]);
     html(
         StatusCode::OK,
-        &SavedPage { lead, go_on: place.step(Step::Parts, &[]), leave: place.step(Step::Parts, &[]) },
+        &SavedPage { lead, go_on: location.step(Step::Parts, &[]), leave: location.step(Step::Parts, &[]) },
     )
 }
 

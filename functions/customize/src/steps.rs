@@ -7,8 +7,8 @@ use web::request_context;
 
 use crate::Customize;
 use crate::draft::{Draft, is_ticked};
+use crate::form_location::{FormLocation, Step};
 use crate::mistakes::{of_parts, of_topics};
-use crate::place::{Place, Step};
 use crate::view::{Shows, agreement, version};
 
 /// The result of pressing a button.
@@ -53,11 +53,11 @@ impl<'f> Sent<'f> {
 impl Customize {
     /// Saves the fields of a step. Returns the draft, and whether another tab has changed the step in the meantime. If so, the fields are
     /// not saved, and the patient sees the version of the other tab first.
-    pub(crate) async fn keep(&self, place: &Place, sent: &Sent<'_>) -> Result<(Draft, bool)> {
+    pub(crate) async fn keep(&self, location: &FormLocation, sent: &Sent<'_>) -> Result<(Draft, bool)> {
         let mut is_other = false;
         let permission_ends = self.permission_ends()?;
         let draft = self
-            .change_draft(&place.draft, |draft| {
+            .change_draft(&location.draft, |draft| {
                 if draft.sent.is_some() && sent.step == Step::Parts && sent.version() == "0" {
                     // The patient requests another copy.
                     *draft = Draft { redirect: draft.redirect.take(), ..Draft::default() };
@@ -107,9 +107,9 @@ impl Customize {
     }
 
     /// Runs the action of a step's button; the caller has checked that the sender may fill in the form.
-    pub(crate) async fn press(&self, place: &Place, sent: &Sent<'_>) -> Result<Next> {
-        let (draft, is_other) = self.keep(place, sent).await?;
-        let again = |shows: Shows| Next::GoTo(place.step(sent.step, &[("show", shows.name())]));
+    pub(crate) async fn press(&self, location: &FormLocation, sent: &Sent<'_>) -> Result<Next> {
+        let (draft, is_other) = self.keep(location, sent).await?;
+        let again = |shows: Shows| Next::GoTo(location.step(sent.step, &[("show", shows.name())]));
         if sent.go == "leave" {
             return Ok(Next::Leave);
         }
@@ -117,30 +117,32 @@ impl Customize {
             return Ok(again(Shows::Changed));
         }
         if let Some(language) = sent.language() {
-            return Ok(Next::GoTo(place.step(sent.step, &[(web::site::LANGUAGE, language)])));
+            return Ok(Next::GoTo(location.step(sent.step, &[(web::site::LANGUAGE, language)])));
         }
         let words = request_context::words();
         match (sent.step, sent.go) {
-            (Step::Topics, "back") | (Step::Check, "parts") => Ok(Next::GoTo(place.step(Step::Parts, &[]))),
-            (Step::Check, "back" | "topics") => Ok(Next::GoTo(place.step(Step::Topics, &[]))),
-            (_, "later") => Ok(Next::GoTo(place.at("saved", &[]))),
+            (Step::Topics, "back") | (Step::Check, "parts") => {
+                Ok(Next::GoTo(location.step(Step::Parts, &[])))
+            }
+            (Step::Check, "back" | "topics") => Ok(Next::GoTo(location.step(Step::Topics, &[]))),
+            (_, "later") => Ok(Next::GoTo(location.at("saved", &[]))),
             (Step::Parts, "next") if of_parts(&draft, &words).is_empty() => {
-                Ok(Next::GoTo(place.step(Step::Topics, &[])))
+                Ok(Next::GoTo(location.step(Step::Topics, &[])))
             }
             (Step::Topics, "next") if of_topics(&draft, &words).is_empty() => {
-                Ok(Next::GoTo(place.step(Step::Check, &[])))
+                Ok(Next::GoTo(location.step(Step::Check, &[])))
             }
             (Step::Parts | Step::Topics, "next") => Ok(again(Shows::Mistakes)),
-            (Step::Check, "send") => Ok(send(place, sent, draft)),
-            _ => Ok(Next::GoTo(place.step(sent.step, &[]))),
+            (Step::Check, "send") => Ok(send(location, sent, draft)),
+            _ => Ok(Next::GoTo(location.step(sent.step, &[]))),
         }
     }
 }
 
 /// Checks everything again, because the patient may have left a step with a mistake.
-fn send(place: &Place, sent: &Sent<'_>, draft: Draft) -> Next {
+fn send(location: &FormLocation, sent: &Sent<'_>, draft: Draft) -> Next {
     let words = request_context::words();
-    let back = |step: Step, shows: Shows| Next::GoTo(place.step(step, &[("show", shows.name())]));
+    let back = |step: Step, shows: Shows| Next::GoTo(location.step(step, &[("show", shows.name())]));
     if !of_parts(&draft, &words).is_empty() {
         return back(Step::Parts, Shows::Mistakes);
     }

@@ -19,8 +19,8 @@ use words::Words;
 
 use crate::Customize;
 use crate::draft::{Draft, PartDraft};
+use crate::form_location::{FormLocation, Step};
 use crate::mistakes::{MAX_NOTE, first_unit, of_parts, of_topics, problem, topic_name};
-use crate::place::{Place, Step};
 use crate::typed_date::TypedDate;
 
 /// The lifetime of the token that allows input to be saved after the session has ended.
@@ -59,7 +59,7 @@ impl Customize {
     pub(crate) fn step_page(
         &self,
         status: StatusCode,
-        place: &Place,
+        location: &FormLocation,
         draft: &Draft,
         step: Step,
         shows: Shows,
@@ -68,22 +68,22 @@ impl Customize {
         match step {
             Step::Parts => {
                 let problems = if shows == Shows::Mistakes { of_parts(draft, &words) } else { Vec::new() };
-                let form = self.frame(place, draft, step, shows, problems, &words)?;
-                Ok(html(status, &parts_page(form, place, draft, &words)))
+                let form = self.frame(location, draft, step, shows, problems, &words)?;
+                Ok(html(status, &parts_page(form, location, draft, &words)))
             }
             Step::Topics => {
                 let problems = if shows == Shows::Mistakes { of_topics(draft, &words) } else { Vec::new() };
-                let form = self.frame(place, draft, step, shows, problems, &words)?;
+                let form = self.frame(location, draft, step, shows, problems, &words)?;
                 let topics = topic_cards(draft, &form.problems, &words);
-                let box_key = if place.review { "topic-box" } else { "topic-box-unread" };
+                let box_key = if location.review { "topic-box" } else { "topic-box-unread" };
                 Ok(html(status, &TopicsPage { form, box_words: words.text(box_key, &[]), topics }))
             }
             Step::Check => {
                 let is_missing = shows == Shows::NotAgreed && draft.has_topics();
                 let missing =
                     is_missing.then(|| problem("agree".to_owned(), words.text("agree-missing", &[])));
-                let form = self.frame(place, draft, step, shows, missing.into_iter().collect(), &words)?;
-                let response = html(status, &self.check_page(form, place, draft, &words)?);
+                let form = self.frame(location, draft, step, shows, missing.into_iter().collect(), &words)?;
+                let response = html(status, &self.check_page(form, location, draft, &words)?);
                 Ok(match draft.redirect.as_deref().and_then(FormRedirect::app) {
                     Some(redirect) => redirect.add_to(response),
                     None => response,
@@ -94,7 +94,7 @@ impl Customize {
 
     fn frame(
         &self,
-        place: &Place,
+        location: &FormLocation,
         draft: &Draft,
         step: Step,
         shows: Shows,
@@ -107,10 +107,10 @@ impl Customize {
             title: words.text(&format!("{}-title", step.name()), &[]),
             step: step.name(),
             step_words: words.text("step", &[("step", &number), ("steps", "3")]),
-            patient: place.patient.clone(),
-            action: place.at(Step::Parts.name(), &[]),
+            patient: location.patient.clone(),
+            action: location.at(Step::Parts.name(), &[]),
             has_back: step != Step::Parts,
-            token: self.form_token(&place.draft)?,
+            token: self.form_token(&location.draft)?,
             version: version(draft, step),
             default_button: if step == Step::Check { "send" } else { "next" },
             problems,
@@ -120,14 +120,21 @@ impl Customize {
         })
     }
 
-    fn check_page(&self, form: FormFrame, place: &Place, draft: &Draft, words: &Words) -> Result<CheckPage> {
+    fn check_page(
+        &self,
+        form: FormFrame,
+        location: &FormLocation,
+        draft: &Draft,
+        words: &Words,
+    ) -> Result<CheckPage> {
         let left_out = draft.parts.iter().filter(|(_, part)| !part.ticked);
         let left_out: Vec<_> = left_out.map(|(group, _)| part_name(*group, words)).collect();
         let pages = &self.settings.pages;
         let organization = pages.organization.clone();
         let organization = organization.unwrap_or_else(|| words.text("this-organization", &[]));
         let until = self.permission_ends()?;
-        let values = [("org", &*organization), ("receiver", &*place.receiver), ("date", &*words.date(until))];
+        let values =
+            [("org", &*organization), ("receiver", &*location.receiver), ("date", &*words.date(until))];
         Ok(CheckPage {
             agree_missing: !form.problems.is_empty(),
             form,
@@ -144,7 +151,7 @@ impl Customize {
             parts_left_out: left_out.join(", "),
             topics: topic_cards(draft, &[], words),
             permission: draft.has_topics().then(|| words.text("permission", &values)),
-            agree_words: words.text("agree", &[("name", &place.patient)]),
+            agree_words: words.text("agree", &[("name", &location.patient)]),
             agreed: draft.agreed.as_ref() == Some(&agreement(draft, until)),
         })
     }
@@ -192,12 +199,12 @@ fn part_name(group: RecordGroup, words: &Words) -> String {
     words.text(&format!("part-{}", group.key()), &[])
 }
 
-fn parts_page(form: FormFrame, place: &Place, draft: &Draft, words: &Words) -> PartsPage {
+fn parts_page(form: FormFrame, location: &FormLocation, draft: &Draft, words: &Words) -> PartsPage {
     let limit = MAX_NOTE.to_string();
     PartsPage {
-        for_whom: words.text("parts-for", &[("name", &place.patient)]),
+        for_whom: words.text("parts-for", &[("name", &location.patient)]),
         note_hint: words
-            .text(if place.review { "note-hint" } else { "note-hint-unread" }, &[("limit", &limit)]),
+            .text(if location.review { "note-hint" } else { "note-hint-unread" }, &[("limit", &limit)]),
         none_chosen: form.problems.iter().any(|problem| problem.field == "part-visits"),
         parts: draft.parts.iter().map(|(group, part)| part_card(*group, part, &form, words)).collect(),
         form,

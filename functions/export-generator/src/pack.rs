@@ -8,7 +8,7 @@ use std::io::Write as _;
 use aws_lc_rs::digest;
 use domain::error::Result;
 use domain::ids::FileName;
-use domain::pack::{Index, IndexPlace, Location, MAX_ATTACHMENTS, Place};
+use domain::pack::{Index, IndexPlace, Location, MAX_ATTACHMENTS, PackRange};
 use domain::ports::files::{FileWriter, Files};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -59,7 +59,7 @@ impl<'a> Pack<'a> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(bytes)?;
         let place = self.put(&encoder.finish()?).await?;
-        Ok(self.location(Place { gzip: true, ..place }))
+        Ok(self.location(PackRange { gzip: true, ..place }))
     }
 
     /// Appends an attachment with a unique name. Returns whether there was room for it.
@@ -67,7 +67,7 @@ impl<'a> Pack<'a> {
         if self.attachments.len() >= MAX_ATTACHMENTS {
             return Ok(false);
         }
-        let Place { offset, length, .. } = self.put(bytes).await?;
+        let PackRange { offset, length, .. } = self.put(bytes).await?;
         self.attachments.push((name.clone(), offset, length));
         Ok(true)
     }
@@ -79,7 +79,7 @@ impl<'a> Pack<'a> {
             false => {
                 let index = Index::new(std::mem::take(&mut self.attachments)).to_bytes()?;
                 let sha256 = domain::clock::hex(digest::digest(&digest::SHA256, &index).as_ref());
-                let Place { offset, length, .. } = self.put(&index).await?;
+                let PackRange { offset, length, .. } = self.put(&index).await?;
                 Some(IndexPlace { offset, length, sha256 })
             }
         };
@@ -90,17 +90,17 @@ impl<'a> Pack<'a> {
         Ok(index)
     }
 
-    fn location(&self, place: Place) -> Location {
+    fn location(&self, place: PackRange) -> Location {
         Location { key: self.key.clone(), place: Some(place) }
     }
 
-    async fn put(&mut self, bytes: &[u8]) -> Result<Place> {
+    async fn put(&mut self, bytes: &[u8]) -> Result<PackRange> {
         let offset = self.written + self.buffer.len() as u64;
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= FLUSH {
             self.flush().await?;
         }
-        Ok(Place { offset, length: bytes.len() as u64, gzip: false })
+        Ok(PackRange { offset, length: bytes.len() as u64, gzip: false })
     }
 
     async fn flush(&mut self) -> Result<()> {

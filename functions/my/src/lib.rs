@@ -34,7 +34,7 @@ use jiff::Timestamp;
 use platform::Platform;
 use settings::OWN_PAGES;
 use web::ApiError;
-use web::describe::{self as described, Parameter, Place, page};
+use web::describe::{self as described, Parameter, ParameterIn, page};
 use web::download::FileRequest;
 use web::extract::Query;
 use web::pages::MyFrame;
@@ -167,7 +167,7 @@ fn apps_routes(at: At<My>) -> At<My> {
         .returning(&[page(200)])
         .post("/my/apps/stop", Access::PatientPage, ("Stops the access of an app", &[303]), apps::stop)
         .taking(FORM)
-        .reading(&[Parameter { place: Place::Body, ..APP }]);
+        .reading(&[Parameter { place: ParameterIn::Body, ..APP }]);
     asked(at, "/my/sign-out-everywhere", "Ends all sessions of a patient", apps::ask_sign_out, apps::sign_out)
 }
 

@@ -7,7 +7,7 @@ use domain::dated::DaysByType;
 use domain::error::Error;
 use domain::ids::{Attempt, ChunkId, JobId, PatientId};
 use domain::ledger::{Ledger, Patients, Reason};
-use domain::pack::{IndexPlace, Location, Place};
+use domain::pack::{IndexPlace, Location, PackRange};
 use domain::ports::jobs::{Append, DoneChunk, Jobs, MAX_APPENDED, Plan};
 use domain::sensitive::Sensitive;
 use futures_util::future::join_all;
@@ -37,7 +37,7 @@ fn result(attempt: u8) -> ChunkResult {
             purpose: Purpose::Output,
             resource_type: "Patient".to_owned(),
             key: "k".to_owned(),
-            place: Some(Place { offset: 5, length: 60, gzip: true }),
+            place: Some(PackRange { offset: 5, length: 60, gzip: true }),
             count: 7,
             size: 70,
             sha256: "00".to_owned(),

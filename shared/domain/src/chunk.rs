@@ -8,7 +8,7 @@ use crate::dated::DaysByType;
 use crate::ids::{Attempt, ChunkId, FileName, JobId, PatientId};
 pub use crate::keys::{attempt_prefix, job_prefix};
 use crate::ledger::Ledger;
-use crate::pack::{IndexPlace, Location, Place};
+use crate::pack::{IndexPlace, Location, PackRange};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
@@ -181,7 +181,7 @@ pub struct OutputFile {
     pub key: String,
     /// The place of the file in the object; `None` if it is the whole object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<PackRange>,
     /// The number of resources, which is the number of lines.
     pub count: u64,
     /// Uncompressed bytes.

@@ -24,9 +24,9 @@ pub fn pack_key(job: &JobId, chunk: ChunkId, attempt: &Attempt) -> String {
     format!("{}pack", attempt_prefix(job, chunk, attempt))
 }
 
-/// The place of a file in a pack.
+/// The bytes of a pack that are one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct PackRange {
     pub offset: u64,
     /// The number of stored bytes.
     pub length: u64,
@@ -42,7 +42,7 @@ pub struct Location {
     /// The key of the object.
     pub key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<PackRange>,
 }
 
 /// The stored form of a [`Location`]. Rows of versions without packs have only a key.
@@ -50,7 +50,7 @@ pub struct Location {
 #[serde(untagged)]
 enum StoredLocation {
     Object(String),
-    Located { key: String, place: Option<Place> },
+    Located { key: String, place: Option<PackRange> },
 }
 
 impl From<StoredLocation> for Location {
@@ -127,15 +127,15 @@ impl Index {
     }
 
     /// Returns the place of the attachment of this name.
-    pub fn find(&self, name: &FileName) -> Option<Place> {
+    pub fn find(&self, name: &FileName) -> Option<PackRange> {
         let at = self.entries.binary_search_by(|(known, ..)| known.cmp(name)).ok()?;
         let (_, offset, length) = self.entries[at];
-        Some(Place { offset, length, gzip: false })
+        Some(PackRange { offset, length, gzip: false })
     }
 
     /// Returns the attachments and their places, in the order of their names.
-    pub fn places(&self) -> impl Iterator<Item = (&FileName, Place)> {
-        let place = |offset: &u64, length: &u64| Place { offset: *offset, length: *length, gzip: false };
+    pub fn places(&self) -> impl Iterator<Item = (&FileName, PackRange)> {
+        let place = |offset: &u64, length: &u64| PackRange { offset: *offset, length: *length, gzip: false };
         self.entries.iter().map(move |(name, offset, length)| (name, place(offset, length)))
     }
 

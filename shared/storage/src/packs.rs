@@ -8,7 +8,7 @@ use domain::chunk::{ChunkResult, RecordAttachment, attempt_prefix};
 use domain::clock::hex;
 use domain::error::{Error, Result};
 use domain::ids::{Attempt, ChunkId, FileName, JobId};
-use domain::pack::{Index, IndexPlace, Location, MAX_INDEX, Place, pack_key};
+use domain::pack::{Index, IndexPlace, Location, MAX_INDEX, PackRange, pack_key};
 use domain::ports::files::{ByteStream, Files};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -47,7 +47,12 @@ pub async fn read(files: &dyn Files, location: &Location, limit: usize) -> Resul
 
 /// Streams the stored bytes of a range of a place. A pack that ends too early is an error, so that a part is never
 /// taken for the whole.
-async fn open_place(files: &dyn Files, key: &str, place: &Place, range: Range<u64>) -> Result<ByteStream> {
+async fn open_place(
+    files: &dyn Files,
+    key: &str,
+    place: &PackRange,
+    range: Range<u64>,
+) -> Result<ByteStream> {
     let absolute = |at: u64| place.offset.checked_add(at).filter(|_| at <= place.length);
     let (Some(start), Some(end)) = (absolute(range.start), absolute(range.end)) else {
         return Err(Error::internal(format!("{key}: a range is outside a file of the pack")));
@@ -163,7 +168,7 @@ async fn read_index(files: &dyn Files, key: String, place: &IndexPlace) -> Resul
     }
     let location = Location {
         key: key.clone(),
-        place: Some(Place { offset: place.offset, length: place.length, gzip: false }),
+        place: Some(PackRange { offset: place.offset, length: place.length, gzip: false }),
     };
     let limit = usize::try_from(place.length).map_err(Error::internal)?;
     let bytes = match read(files, &location, limit).await {

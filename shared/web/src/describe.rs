@@ -8,7 +8,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameter {
     pub name: &'static str,
-    pub place: Place,
+    pub place: ParameterIn,
     pub kind: Kind,
     /// Whether the parameter may be given more than once.
     pub is_repeated: bool,
@@ -18,7 +18,7 @@ pub struct Parameter {
 
 /// The part of the request that has a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ParameterIn {
     Query,
     Header,
     /// A field of the body: a field of a form or a member of the JSON.
@@ -39,23 +39,23 @@ pub enum Kind {
 }
 
 impl Parameter {
-    const fn new(place: Place, name: &'static str, description: &'static str) -> Self {
+    const fn new(place: ParameterIn, name: &'static str, description: &'static str) -> Self {
         Self { name, place, kind: Kind::Text, is_repeated: false, description }
     }
 
     /// Declares a text in the query.
     pub const fn query(name: &'static str, description: &'static str) -> Self {
-        Self::new(Place::Query, name, description)
+        Self::new(ParameterIn::Query, name, description)
     }
 
     /// Declares a text in a header.
     pub const fn header(name: &'static str, description: &'static str) -> Self {
-        Self::new(Place::Header, name, description)
+        Self::new(ParameterIn::Header, name, description)
     }
 
     /// Declares a text in the body.
     pub const fn field(name: &'static str, description: &'static str) -> Self {
-        Self::new(Place::Body, name, description)
+        Self::new(ParameterIn::Body, name, description)
     }
 
     /// Returns the same parameter with another type of value.

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use settings::Settings;
 
-use crate::describe::Place;
+use crate::describe::ParameterIn;
 use crate::request_context;
 use crate::respond::{ApiError, PageError};
 pub use crate::rules::MAX_BODY;
@@ -118,7 +118,7 @@ pub struct Form(pub Vec<(String, String)>);
 impl Form {
     /// Returns the first value of a field, if there is one.
     pub fn find(&self, name: &str) -> Option<&str> {
-        request_context::reads(Place::Body, name);
+        request_context::reads(ParameterIn::Body, name);
         field(&self.0, name)
     }
 
@@ -174,7 +174,7 @@ pub struct Query(pub Vec<(String, String)>);
 
 impl Query {
     pub fn get(&self, name: &str) -> Option<&str> {
-        request_context::reads(Place::Query, name);
+        request_context::reads(ParameterIn::Query, name);
         field(&self.0, name)
     }
 }

@@ -84,13 +84,13 @@ async fn sweep(table: Arc<Table>) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, place: table::Place) {
-    let state = place.connection();
+async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, slot: table::ConnectionSlot) {
+    let state = slot.connection();
     // Without this option, small files would wait for delayed acknowledgements of the client.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "TCP_NODELAY could not be set for a connection");
     }
-    let limits = place.limits();
+    let limits = slot.limits();
     let mut builder = http1::Builder::new();
     // The maximum size of the buffer is also the limit of a head.
     builder.max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX));

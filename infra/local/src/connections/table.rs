@@ -206,13 +206,13 @@ impl Table {
         self.open().connections.len()
     }
 
-    pub(super) fn enter(self: &Arc<Self>) -> Place {
+    pub(super) fn enter(self: &Arc<Self>) -> ConnectionSlot {
         let connection = Arc::new(Connection::new(self.clock.clone()));
         let mut open = self.open();
         let id = open.next;
         open.next += 1;
         open.connections.insert(id, connection.clone());
-        Place { id, connection, table: self.clone() }
+        ConnectionSlot { id, connection, table: self.clone() }
     }
 
     /// Waits until one more connection may be opened. If the table is full, closes silent connections.
@@ -294,14 +294,14 @@ impl Table {
     }
 }
 
-/// A connection's place in the table, which it leaves when it is dropped.
-pub(super) struct Place {
+/// A connection's slot in the table, which it leaves when it is dropped.
+pub(super) struct ConnectionSlot {
     id: u64,
     connection: Arc<Connection>,
     table: Arc<Table>,
 }
 
-impl Place {
+impl ConnectionSlot {
     pub(super) fn connection(&self) -> Arc<Connection> {
         self.connection.clone()
     }
@@ -311,7 +311,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.table.open().connections.remove(&self.id);
         self.table.left.notify_waiters();

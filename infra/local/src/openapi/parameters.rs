@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fhir::FHIR_JSON;
 use serde_json::{Map, Value, json};
-use web::describe::{Kind, Parameter, Place};
+use web::describe::{Kind, Parameter, ParameterIn};
 use web::routes::Route;
 
 use super::reference;
@@ -17,7 +17,7 @@ impl Parameters {
     pub(super) fn of<'r>(routes: impl Iterator<Item = &'r Route>) -> Self {
         let mut named: Vec<(String, Parameter)> = Vec::new();
         let in_query_or_header =
-            routes.flat_map(|route| &route.parameters).filter(|known| known.place != Place::Body);
+            routes.flat_map(|route| &route.parameters).filter(|known| known.place != ParameterIn::Body);
         for parameter in in_query_or_header {
             if named.iter().any(|(_, known)| known == parameter) {
                 continue;
@@ -46,7 +46,7 @@ impl Parameters {
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let place = if parameter.place == Place::Header { "header" } else { "query" };
+    let place = if parameter.place == ParameterIn::Header { "header" } else { "query" };
     let value = match parameter.is_repeated {
         true => json!({ "type": "array", "items": value_schema(parameter.kind) }),
         false => value_schema(parameter.kind),
@@ -72,7 +72,7 @@ pub(super) fn body_schema(route: &Route) -> Value {
     if route.takes.contains(&FHIR_JSON) {
         return reference("Parameters");
     }
-    let fields = route.parameters.iter().filter(|parameter| parameter.place == Place::Body);
+    let fields = route.parameters.iter().filter(|parameter| parameter.place == ParameterIn::Body);
     let properties: Map<_, _> = fields
         .map(|field| {
             let mut schema = value_schema(field.kind);

@@ -12,13 +12,13 @@ fn rows_of_versions_without_packs_are_read() {
     assert_eq!(old, Location::object("exports/a/references.txt".to_owned()));
     let packed = Location {
         key: "exports/a/pack".to_owned(),
-        place: Some(Place { offset: 1, length: 2, gzip: true }),
+        place: Some(PackRange { offset: 1, length: 2, gzip: true }),
     };
     for location in [old, packed] {
         let text = serde_json::to_string(&location).expect("JSON");
         assert_eq!(serde_json::from_str::<Location>(&text).expect("a location"), location, "{text}");
     }
-    let plain = serde_json::to_string(&Place { offset: 1, length: 2, gzip: false }).expect("JSON");
+    let plain = serde_json::to_string(&PackRange { offset: 1, length: 2, gzip: false }).expect("JSON");
     assert_eq!(plain, "{\"offset\":1,\"length\":2}");
 }
 
@@ -60,7 +60,7 @@ proptest! {
         let end = names.len() as u64 * 11;
         let index = Index::parse(&Index::new(entries.clone()).to_bytes().expect("JSON"), end).expect("an index");
         for (name, offset, length) in entries {
-            prop_assert_eq!(index.find(&name), Some(Place { offset, length, gzip: false }));
+            prop_assert_eq!(index.find(&name), Some(PackRange { offset, length, gzip: false }));
         }
         prop_assert_eq!(index.find(&name(&other)).is_some(), names.contains(&other));
     }

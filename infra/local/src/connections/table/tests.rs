@@ -9,16 +9,16 @@ fn at(table: &Table, seconds: u64) -> u64 {
     seconds * 1_000
 }
 
-fn is_closed(place: &Place) -> bool {
-    place.connection.order.load(Relaxed) == Order::Close as u8
+fn is_closed(slot: &ConnectionSlot) -> bool {
+    slot.connection.order.load(Relaxed) == Order::Close as u8
 }
 
 #[test]
 fn each_phase_has_its_limit() {
     let limits = Limits::default();
     let table = table(16);
-    let place = table.enter();
-    let connection = &place.connection;
+    let slot = table.enter();
+    let connection = &slot.connection;
     let broken = |seconds| connection.broken_limit(at(&table, seconds), &limits);
     // Single bytes do not extend the time for a head.
     at(&table, 29);

@@ -49,9 +49,9 @@ pub(crate) fn receiver(id: &ClientId, client: Option<&Client>) -> String {
     client.and_then(|client| client.name.clone()).unwrap_or_else(|| id.to_string())
 }
 
-/// See the [module](self).
+/// The URLs of a form, and what its pages show about it; see the [module](self).
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct FormLocation {
     /// The path, relative to the public base URL.
     pub(crate) path: String,
     /// The query parameters of every URL of the form.
@@ -65,7 +65,7 @@ pub(crate) struct Place {
     pub(crate) receiver: String,
 }
 
-impl Place {
+impl FormLocation {
     /// Returns the path and query of a step; `also` has additional parameters.
     pub(crate) fn step(&self, step: Step, also: &[(&str, &str)]) -> String {
         self.at(step.name(), also)
