@@ -14,6 +14,7 @@ use domain::ids::PatientId;
 use include_dir::{Dir, include_dir};
 use security::passwords;
 use settings::Settings;
+use storage::layout::PATIENTS;
 use tempfile::TempDir;
 
 use crate::Failure;
@@ -136,7 +137,7 @@ impl Records {
 
     /// Returns the id of an existing patient, for a hint. In a large directory only the first entries are read.
     pub fn some_patient(&self) -> Option<String> {
-        let entries = std::fs::read_dir(self.directory.join("Patient")).ok()?;
+        let entries = std::fs::read_dir(self.directory.join(PATIENTS)).ok()?;
         let names =
             entries.take(MAX_CONSIDERED).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         names.filter(|name| PatientId::parse(name).is_ok()).min()

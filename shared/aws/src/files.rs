@@ -9,9 +9,10 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use domain::error::{Error, Result};
 use domain::ports::files::{Announced, ByteStream, FileWriter, Files, Linked, UploadForm, checked_key};
-use fhir::{FHIR_NDJSON, media_types};
+use fhir::media_types;
 use jiff::SignedDuration;
 use storage::compressed::decompressed;
+use storage::layout::is_plain_ndjson;
 use tokio::sync::Semaphore;
 
 use crate::calls::failed;
@@ -118,7 +119,7 @@ impl AwsFiles {
 /// Returns the media type of a key by its extension.
 pub(super) fn content_type(key: &str) -> &'static str {
     let extension = key.rsplit_once('.').map_or("", |(_, extension)| extension);
-    if extension == "ndjson" { FHIR_NDJSON } else { media_types::of_extension(extension) }
+    media_types::of_extension(extension)
 }
 
 #[async_trait]
@@ -129,7 +130,7 @@ impl Files for AwsFiles {
 
     async fn create_in_parts(&self, key: &str, part_bytes: Option<usize>) -> Result<Box<dyn FileWriter>> {
         let part_bytes = part_bytes.unwrap_or(self.part_bytes).clamp(SMALLEST_PART, LARGEST_PART);
-        let compress = self.compress && key.ends_with(".ndjson");
+        let compress = self.compress && is_plain_ndjson(key);
         let whole = self.bucket.key(checked_key(key)?);
         let slots = self.slots.clone();
         let upload = Upload::new(self.bucket.clone(), whole, content_type(key), compress, part_bytes, slots);
@@ -181,7 +182,7 @@ impl Files for AwsFiles {
 
     async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<ByteStream> {
         let key = checked_key(key)?;
-        if self.compress && key.ends_with(".ndjson") {
+        if self.compress && is_plain_ndjson(key) {
             let object = self.bucket.open(key, None).await?;
             return Ok(match object.encoding() {
                 Some("gzip") => decompressed(key, object.stream(), range),

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use domain::error::Result;
 use domain::ids::PatientId;
 use domain::ports::records::{Entries, Entry, Member, Parts};
+use storage::layout::{PATIENTS, patient_prefix};
 
-use crate::lake::{check_lake, is_part, part, prefix, split, stray};
+use crate::lake::{check_lake, is_part, part, split, stray};
 use crate::objects::{Bucket, Listed, Walk};
 use crate::ranges::Ranges;
 
@@ -20,17 +21,17 @@ pub(super) struct AwsEntries {
 impl AwsEntries {
     pub(super) fn new(bucket: &Bucket, after: Option<&str>) -> Self {
         // This is after every key of that patient and before the keys of the next one.
-        let after = after.map(|patient| format!("Patient/{patient}/\u{10ffff}"));
+        let after = after.map(|patient| format!("{}\u{10ffff}", patient_prefix(patient)));
         Self {
             bucket: bucket.clone(),
-            walk: Ranges::new(bucket, "Patient/", after.as_deref()),
+            walk: Ranges::new(bucket, &format!("{PATIENTS}/"), after.as_deref()),
             is_empty: true,
         }
     }
 
     /// Reads the other objects of the patient to whom the object `first` belongs.
     async fn member(&mut self, patient: PatientId, first: Listed) -> Result<Member> {
-        let prefix = prefix(&patient);
+        let prefix = patient_prefix(&patient);
         let mut bytes = if is_part(&first) { first.size } else { 0 };
         while let Some(next) = self.walk.peek().await?
             && next.key.starts_with(&prefix)
@@ -83,16 +84,16 @@ impl SequentialParts {
 
     /// Returns whether the listed page has the next patient's files, or shows that there are none.
     pub(super) fn reaches(&mut self, patient: &PatientId) -> bool {
-        let prefix = prefix(patient);
+        let prefix = patient_prefix(patient);
         self.last < prefix && self.walk.as_mut().is_some_and(|walk| walk.skip_to(&prefix))
     }
 
     pub(super) async fn parts(&mut self, patient: &PatientId) -> Result<Parts> {
-        let prefix = prefix(patient);
+        let prefix = patient_prefix(patient);
         if !self.reaches(patient) {
             // This is before every key of this patient, and after the keys of all patients before.
             let before = format!("{}.\u{10ffff}", prefix.trim_end_matches('/'));
-            self.walk = Some(self.bucket.walk("Patient/", Some(&before)));
+            self.walk = Some(self.bucket.walk(&format!("{PATIENTS}/"), Some(&before)));
             self.lists += 1;
         }
         let mut parts = Parts::default();

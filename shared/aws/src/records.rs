@@ -14,12 +14,12 @@ use domain::ports::records::{
 };
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use storage::compressed::decompressed;
-use storage::layout::{INDEX, Place};
+use storage::layout::{DOCUMENTS, Directory, INDEX, area_prefix, is_gzip, patient_prefix};
 use storage::shared_index::{SharedIndex, TOO_LONG, Taken, Unusable};
 use tokio::sync::Mutex;
 
 use crate::blocks::Blocks;
-use crate::lake::{check_lake, is_part, part, prefix};
+use crate::lake::{check_lake, is_part, part};
 use crate::listing::{AwsEntries, SequentialParts};
 use crate::objects::{Bucket, Listed};
 
@@ -69,11 +69,12 @@ impl AwsRecords {
 
     /// Returns the index of the current objects of `shared/`.
     async fn shared(&self) -> Result<Arc<SharedObjects>> {
-        let mut walk = self.bucket.walk("shared/", None);
+        let prefix = area_prefix(Area::Shared);
+        let mut walk = self.bucket.walk(&prefix, None);
         let mut objects = Vec::new();
         while let Some(Listed { key, etag, size, .. }) = walk.next().await? {
-            let name = key.strip_prefix("shared/").unwrap_or(&key);
-            if Place::Area(Area::Shared).lists(name, size == 0) {
+            let name = key.strip_prefix(&prefix).unwrap_or(&key);
+            if Directory::Area(Area::Shared).lists(name, size == 0) {
                 objects.push((key, etag));
             }
         }
@@ -92,11 +93,12 @@ impl AwsRecords {
     /// Reads all objects once, each up to its end or its first damage.
     async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
         let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
+        let prefix = area_prefix(Area::Shared);
         let mut compressed = vec![false; objects.len()];
         for (number, (key, _)) in objects.iter().enumerate() {
             let mut unusable = Unusable::default();
-            let name = key.strip_prefix("shared/").unwrap_or(key);
-            let read = match Place::Area(Area::Shared).check(name, key) {
+            let name = key.strip_prefix(&prefix).unwrap_or(key);
+            let read = match Directory::Area(Area::Shared).check(name, key) {
                 Ok(()) => {
                     let (reader, is_compressed) = self.opened(key, is_gzip(key)).await?;
                     compressed[number] = is_compressed;
@@ -185,14 +187,10 @@ async fn index_lines(
     Ok(())
 }
 
-fn is_gzip(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, extension)| extension == "gz")
-}
-
 #[async_trait]
 impl Records for AwsRecords {
     async fn member(&self, patient: &PatientId) -> Result<Option<Member>> {
-        let mut walk = self.bucket.walk(&prefix(patient), None);
+        let mut walk = self.bucket.walk(&patient_prefix(patient), None);
         let mut member = None;
         while let Some(listed) = walk.next().await? {
             let known = member.get_or_insert(Member { patient: patient.clone(), bytes: 0 });
@@ -223,7 +221,7 @@ impl Records for AwsRecords {
     }
 
     async fn parts(&self, patient: &PatientId) -> Result<Parts> {
-        let mut walk = self.bucket.walk(&prefix(patient), None);
+        let mut walk = self.bucket.walk(&patient_prefix(patient), None);
         let mut parts = Parts::default();
         while let Some(listed) = walk.next().await? {
             part(listed, &mut parts);
@@ -263,23 +261,23 @@ impl Records for AwsRecords {
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        let key = format!("{}{}", prefix(patient), part.name);
-        Place::Record.check(&part.name, &key)?;
+        let key = format!("{}{}", patient_prefix(patient), part.name);
+        Directory::Record.check(&part.name, &key)?;
         self.reader(&key, is_gzip(&part.name)).await
     }
 
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        let key = format!("{}files/{}", prefix(patient), part.name);
-        Place::Documents.check(&part.name, &key)?;
+        let key = format!("{}{DOCUMENTS}/{}", patient_prefix(patient), part.name);
+        Directory::Documents.check(&part.name, &key)?;
         self.reader(&key, false).await
     }
 
     async fn area(&self, area: Area) -> Result<Vec<Part>> {
-        let directory = format!("{}/", area.directory());
-        let mut walk = self.bucket.walk(&directory, None);
+        let prefix = area_prefix(area);
+        let mut walk = self.bucket.walk(&prefix, None);
         let mut parts = Vec::new();
         while let Some(Listed { key, size: bytes, changed, .. }) = walk.next().await? {
-            let name = key.strip_prefix(&directory).filter(|name| Place::Area(area).lists(name, bytes == 0));
+            let name = key.strip_prefix(&prefix).filter(|name| Directory::Area(area).lists(name, bytes == 0));
             parts.extend(name.map(|name| Part { name: name.to_owned(), bytes, changed }));
         }
         if parts.is_empty() {
@@ -289,16 +287,16 @@ impl Records for AwsRecords {
     }
 
     async fn area_from(&self, area: Area, first: &str, count: usize) -> Result<Vec<Part>> {
-        let directory = format!("{}/", area.directory());
+        let prefix = area_prefix(area);
         // S3 lists what is after a key. The key without its last letter is before the first one, and what is between them is skipped.
-        let before = first.char_indices().next_back().map(|(at, _)| format!("{directory}{}", &first[..at]));
-        let mut walk = self.bucket.walk(&directory, before.as_deref()).in_pages_of(count.clamp(1, 1_000));
+        let before = first.char_indices().next_back().map(|(at, _)| format!("{prefix}{}", &first[..at]));
+        let mut walk = self.bucket.walk(&prefix, before.as_deref()).in_pages_of(count.clamp(1, 1_000));
         let mut parts = Vec::new();
         while parts.len() < count
             && let Some(Listed { key, size: bytes, changed, .. }) = walk.next().await?
         {
-            let name = key.strip_prefix(&directory).filter(|name| Place::Area(area).lists(name, bytes == 0));
-            let name = name.filter(|name| area.has(name) && *name >= first);
+            let name = key.strip_prefix(&prefix).filter(|name| Directory::Area(area).lists(name, bytes == 0));
+            let name = name.filter(|name| Directory::Area(area).has(name) && *name >= first);
             parts.extend(name.map(|name| Part { name: name.to_owned(), bytes, changed }));
         }
         if parts.is_empty() {
@@ -308,8 +306,8 @@ impl Records for AwsRecords {
     }
 
     async fn area_head(&self, area: Area, name: &str, bytes: usize) -> Result<Vec<u8>> {
-        let key = format!("{}/{name}", area.directory());
-        Place::Area(area).check(name, &key)?;
+        let key = format!("{}{name}", area_prefix(area));
+        Directory::Area(area).check(name, &key)?;
         let mut object = self.bucket.open(&key, Some(0..bytes as u64)).await?;
         if is_gzip(name) || object.encoding() == Some("gzip") {
             return first_bytes(self.reader(&key, true).await?, bytes).await;
@@ -324,8 +322,8 @@ impl Records for AwsRecords {
     }
 
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
-        let key = format!("{}/{name}", area.directory());
-        Place::Area(area).check(name, &key)?;
+        let key = format!("{}{name}", area_prefix(area));
+        Directory::Area(area).check(name, &key)?;
         // Clients name groups. The objects of the other areas were listed before.
         if area == Area::Groups && !self.has(&key).await? {
             self.check().await?;

@@ -6,6 +6,7 @@ use domain::error::{Error, Store};
 use domain::ids::PatientId;
 use domain::ports::records::{Area, BlockReader, Entry, Member, Parts, ProvenanceCounts, Records};
 use serde_json::json;
+use storage::layout::Directory;
 
 /// Tests [`Records`] with the layout of records. `put` stores a file under its path.
 pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
@@ -292,32 +293,43 @@ async fn read(mut reader: Box<dyn BlockReader>) -> Vec<u8> {
 /// Checks that names that the layout does not have are listed, and that reading them returns `Damaged`. No entry with bytes is skipped.
 async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let patient = PatientId::parse("s").expect("an id");
-    for path in ["Patient/s/a.NDJSON", "shared/a.json", "deleted/a.ndjson.zst", "Group/a b.json"] {
+    let in_record = ["Patient/s/a.NDJSON", "Patient/s/a.ndjson.GZ", "Patient/s/a.ndjson.gz.gz"];
+    let in_areas = [
+        ("shared/a.json", Area::Shared),
+        ("shared/a.ndjson.gz.gz", Area::Shared),
+        ("deleted/a.ndjson.zst", Area::Deleted),
+        ("Group/a b.json", Area::Groups),
+    ];
+    for path in in_record.into_iter().chain(in_areas.map(|(path, _)| path)) {
         put(path, b"x").await;
     }
     let parts = records.parts(&patient).await.expect("parts");
     let member = records.member(&patient).await.expect("a result").expect("a patient");
-    assert_eq!((parts.records.len(), parts.documents.len(), member.bytes), (1, 0, 1));
-    let mut opened = vec![("Patient/s/a.NDJSON", records.open_records(&patient, &parts.records[0]).await)];
-    for (path, area) in [
-        ("shared/a.json", Area::Shared),
-        ("deleted/a.ndjson.zst", Area::Deleted),
-        ("Group/a b.json", Area::Groups),
-    ] {
+    assert_eq!((parts.records.len(), parts.documents.len(), member.bytes), (3, 0, 3));
+    let mut opened = Vec::new();
+    for (path, part) in in_record.into_iter().zip(&parts.records) {
+        opened.push((path, records.open_records(&patient, part).await));
+    }
+    for (path, area) in in_areas {
         let name = path.split_once('/').expect("a directory").1;
         let listed = records.area(area).await.expect("files");
         assert!(listed.iter().any(|part| part.name == name), "{path}: {listed:?}");
         opened.push((path, records.open_area(area, name).await));
     }
     let groups = records.area_from(Area::Groups, "", 100).await.expect("files");
-    assert!(groups.iter().all(|part| Area::Groups.has(&part.name)) && groups.len() == 5, "{groups:?}");
+    assert!(
+        groups.iter().all(|part| Directory::Area(Area::Groups).has(&part.name)) && groups.len() == 5,
+        "{groups:?}"
+    );
     for (path, opened) in opened {
         let Err(Error::Damaged(damage)) = opened else { panic!("{path} was opened") };
         assert_eq!(damage.file, path);
     }
     let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
     let damaged = records.supporting(&wanted).await.expect("lines").damaged;
-    assert!(damaged.iter().any(|damage| damage.file == "shared/a.json"), "{damaged:?}");
+    for path in ["shared/a.json", "shared/a.ndjson.gz.gz"] {
+        assert!(damaged.iter().any(|damage| damage.file == path), "{path}: {damaged:?}");
+    }
 
     assert_eq!(strays(records, None).await, [""; 0]);
     for path in

@@ -9,27 +9,27 @@ use domain::error::{Error, Result};
 use domain::ports::records::{BLOCK, Part, Parts};
 use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
-use storage::layout::Place;
+use storage::layout::{DOCUMENTS, Directory, PATIENTS};
 
 /// Returns the files of a patient, whose directory is `path`.
 pub(super) fn parts_of(root: &Path, path: &Path) -> Result<Parts> {
-    let mut records = files_in(root, path, Place::Record)?;
-    let files = path.join("files");
+    let mut records = files_in(root, path, Directory::Record)?;
+    let files = path.join(DOCUMENTS);
     if files.is_dir() {
-        records.retain(|part| part.name != "files");
+        records.retain(|part| part.name != DOCUMENTS);
     }
-    Ok(Parts { records, documents: files_in(root, &files, Place::Documents)? })
+    Ok(Parts { records, documents: files_in(root, &files, Directory::Documents)? })
 }
 
 /// Returns the entries of a directory that are listed, in the order of their names. An entry that is not a regular file
 /// has 0 bytes here, and reading it returns [`Error::Damaged`]. So an export names it, and never waits for it.
-pub(super) fn files_in(root: &Path, path: &Path, place: Place) -> Result<Vec<Part>> {
+pub(super) fn files_in(root: &Path, path: &Path, directory: Directory) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     for entry in entries(root, path)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let found = entry.metadata()?;
-        if place.lists(&name, found.is_file() && found.len() == 0) {
+        if directory.lists(&name, found.is_file() && found.len() == 0) {
             let bytes = if found.is_file() { found.len() } else { 0 };
             parts.push(Part { name, bytes, changed: changed(&found) });
         }
@@ -53,7 +53,7 @@ pub(super) fn entries(
 /// Returns [`Error::Unavailable`] if the lake has no directory `Patient`. Such a lake is not mounted or was moved, which
 /// is not the same as an empty lake.
 pub(super) fn check_lake(root: &Path) -> Result<()> {
-    match std::fs::metadata(root.join("Patient")) {
+    match std::fs::metadata(root.join(PATIENTS)) {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => Err(Error::unavailable("'Patient' in the records directory is not a directory")),
         Err(error) if is_missing(&error) => {

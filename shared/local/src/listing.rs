@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use domain::error::{Result, Store};
 use domain::ids::PatientId;
 use domain::ports::records::{Entries, Entry, Member};
-use storage::layout::is_stray;
+use storage::layout::{PATIENTS, is_stray};
 
 use crate::blocking::blocking;
 use crate::lake::{entries, is_directory, is_empty, parts_of};
@@ -37,7 +37,7 @@ impl Name {
 fn names(root: &Path, after: Option<&str>, count: usize, with_strays: bool) -> Result<(Vec<Name>, bool)> {
     let after = after.map(|after| format!("{after}/")).unwrap_or_default();
     let mut first = BinaryHeap::new();
-    for entry in entries(root, &root.join("Patient"))? {
+    for entry in entries(root, &root.join(PATIENTS))? {
         let entry = entry?;
         let name = entry.file_name();
         let prefix = format!("{}/", name.to_string_lossy());
@@ -67,7 +67,7 @@ pub(super) fn patients(root: &Path, after: Option<&str>, count: usize) -> Result
 }
 
 fn sized(root: &Path, patient: PatientId) -> Result<Member> {
-    let parts = parts_of(root, &root.join("Patient").join(patient.as_str()))?;
+    let parts = parts_of(root, &root.join(PATIENTS).join(patient.as_str()))?;
     Ok(Member::of(patient, &parts))
 }
 

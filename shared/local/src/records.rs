@@ -12,7 +12,7 @@ use domain::ids::PatientId;
 use domain::ports::records::{
     Area, BLOCK, BlockReader, CohortPage, Entries, Member, Part, Parts, Records, Supporting,
 };
-use storage::layout::{INDEX, Place};
+use storage::layout::{DOCUMENTS, Directory, INDEX, PATIENTS, is_gzip, patient_prefix};
 
 use crate::blocking::blocking;
 use crate::index;
@@ -36,7 +36,7 @@ impl LocalRecords {
         if !root.is_dir() {
             return Err(Error::invalid(format!("the records directory {} does not exist", root.display())));
         }
-        if !root.join("Patient").is_dir() {
+        if !root.join(PATIENTS).is_dir() {
             tracing::warn!(records = %root.display(), "the records directory has no directory 'Patient': every export waits until there is one; 'ehi load INPUT --into DIR' creates it");
         }
         let unread = unread_entries(root);
@@ -50,13 +50,13 @@ impl LocalRecords {
 
     /// Returns a reader of a file; `file` is its path below the root of the lake.
     fn blocks(&self, file: &str) -> Blocks {
-        let compressed = Path::new(file).extension().is_some_and(|extension| extension == "gz");
+        let compressed = is_gzip(file);
         let (path, file) = (self.root.join(file), file.to_owned());
         Blocks { path, file, compressed, source: None, next: Next::Read }
     }
 
     fn patient(&self, patient: &PatientId) -> PathBuf {
-        self.root.join("Patient").join(patient.as_str())
+        self.root.join(PATIENTS).join(patient.as_str())
     }
 
     /// Runs `read` with the index of the current files of `shared/`.
@@ -122,27 +122,34 @@ impl Records for LocalRecords {
     }
 
     async fn open_records(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        let file = format!("Patient/{patient}/{}", part.name);
-        Place::Record.check(&part.name, &file)?;
+        let file = format!("{}{}", patient_prefix(patient), part.name);
+        Directory::Record.check(&part.name, &file)?;
         Ok(Box::new(self.blocks(&file)))
     }
 
     async fn open_document(&self, patient: &PatientId, part: &Part) -> Result<Box<dyn BlockReader>> {
-        let file = format!("Patient/{patient}/files/{}", part.name);
-        Place::Documents.check(&part.name, &file)?;
+        let file = format!("{}{DOCUMENTS}/{}", patient_prefix(patient), part.name);
+        Directory::Documents.check(&part.name, &file)?;
         let blocks = self.blocks(&file);
         Ok(Box::new(Blocks { compressed: false, ..blocks }))
     }
 
     async fn area(&self, area: Area) -> Result<Vec<Part>> {
         let (root, path) = (self.root.clone(), self.root.join(area.directory()));
-        blocking(Store::Records, move || files_in(&root, &path, Place::Area(area))).await
+        blocking(Store::Records, move || files_in(&root, &path, Directory::Area(area))).await
+    }
+
+    async fn area_from(&self, area: Area, first: &str, count: usize) -> Result<Vec<Part>> {
+        let mut parts = self.area(area).await?;
+        parts.retain(|part| Directory::Area(area).has(&part.name) && part.name.as_str() >= first);
+        parts.truncate(count);
+        Ok(parts)
     }
 
     async fn open_area(&self, area: Area, name: &str) -> Result<Box<dyn BlockReader>> {
         const NO_FILE: Error = Error::NotFound("there is no such file in the lake");
         let file = format!("{}/{name}", area.directory());
-        Place::Area(area).check(name, &file)?;
+        Directory::Area(area).check(name, &file)?;
         let (root, path) = (self.root.clone(), self.root.join(area.directory()).join(name));
         blocking(Store::Records, move || match std::fs::symlink_metadata(&path) {
             Ok(_) => Ok(()),
@@ -174,7 +181,7 @@ const MAX_NAMED: usize = 10;
 /// Returns the names of the entries of the records directory that are never read, in order.
 fn unread_entries(root: &Path) -> Vec<String> {
     let areas = [Area::Shared, Area::Groups, Area::Deleted].map(Area::directory);
-    let known = [&areas[..], &["Patient", INDEX]].concat();
+    let known = [&areas[..], &[PATIENTS, INDEX]].concat();
     let names = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let names = names.map(|name| name.to_string_lossy().into_owned());
     let is_unread = |name: &String| !name.starts_with('.') && !known.contains(&name.as_str());

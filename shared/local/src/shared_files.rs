@@ -10,7 +10,7 @@ use domain::error::{Damage, Error, Result};
 use domain::ports::records::{Area, Supporting};
 use fhir::MAX_LINE;
 use fhir::json::without_mark;
-use storage::layout::Place;
+use storage::layout::{Directory, is_gzip};
 use storage::shared_index::{Entry, SharedIndex, TOO_LONG, Taken, Unusable};
 
 use crate::lake::{entries, open};
@@ -43,8 +43,8 @@ impl SharedFiles {
             let entry = entry?;
             let (name, metadata) = (entry.file_name().to_string_lossy().into_owned(), entry.metadata()?);
             let (size, modified) = (metadata.len(), metadata.modified().ok());
-            if Place::Area(Area::Shared).lists(&name, metadata.is_file() && size == 0) {
-                let compressed = !name.ends_with(".ndjson");
+            if Directory::Area(Area::Shared).lists(&name, metadata.is_file() && size == 0) {
+                let compressed = is_gzip(&name);
                 let name = format!("{}/{name}", Area::Shared.directory());
                 files.push(SharedFile { path: entry.path(), name, compressed, size, modified });
             }
@@ -95,7 +95,7 @@ impl SharedFiles {
 /// Adds the lines of a file to the index. Returns [`Error::Damaged`] if the file cannot be read to its end.
 fn read(number: usize, file: &SharedFile, index: &mut SharedIndex, unusable: &mut Unusable) -> Result<()> {
     let name = file.name.rsplit('/').next().unwrap_or_default();
-    Place::Area(Area::Shared).check(name, &file.name)?;
+    Directory::Area(Area::Shared).check(name, &file.name)?;
     let mut reader = BufReader::new(open(&file.path, &file.name, file.compressed)?);
     let (mut line, mut offset, mut at) = (Vec::new(), 0, 1);
     // Whether the next bytes belong to a line that is too long.

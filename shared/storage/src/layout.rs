@@ -1,20 +1,61 @@
-//! The names of the record layout (`infra/docs/records.md`), and the rule for other names.
+//! The names of the record layout (`infra/docs/records.md`), the rule for other names, and what the name of a file says about its
+//! content. Names and extensions are case-sensitive.
 //!
 //! An entry whose name the layout does not have is still listed, and reading it returns [`Error::Damaged`], so that an
 //! export reports it. Two kinds of entries are skipped, because they contain no records: names that begin with a dot
 //! (operating systems and editors write them), and objects without bytes (some programs mark directories and finished work
 //! with them).
 
+use std::fmt::Display;
+
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
-use domain::ports::records::{Area, is_records};
+use domain::ports::records::Area;
+use fhir::ids::is_fhir_id;
 
+/// The directory of the patients' records, in the record store.
+pub const PATIENTS: &str = "Patient";
+/// The directory of a patient's documents, in the directory of the patient.
+pub const DOCUMENTS: &str = "files";
 /// The directory of the index of patients ([`crate::patient_index`]), in the record store.
 pub const INDEX: &str = "index";
 
+const NDJSON: &str = ".ndjson";
+const GZIP: &str = ".gz";
+
+/// Returns the prefix of the keys of a patient's files.
+pub fn patient_prefix(patient: impl Display) -> String {
+    format!("{PATIENTS}/{patient}/")
+}
+
+/// Returns the prefix of the keys of an area.
+pub fn area_prefix(area: Area) -> String {
+    format!("{}/", area.directory())
+}
+
+/// Returns whether a file with this name is NDJSON, compressed once or not.
+pub fn is_ndjson(name: &str) -> bool {
+    is_plain_ndjson(uncompressed(name))
+}
+
+/// Returns whether a file with this name is NDJSON that is not compressed.
+pub fn is_plain_ndjson(name: &str) -> bool {
+    name.ends_with(NDJSON)
+}
+
+/// Returns whether a file with this name is compressed.
+pub fn is_gzip(name: &str) -> bool {
+    name.ends_with(GZIP)
+}
+
+/// Returns the name that a file has when it is decompressed once.
+pub fn uncompressed(name: &str) -> &str {
+    name.strip_suffix(GZIP).unwrap_or(name)
+}
+
 /// The directory of an entry.
 #[derive(Debug, Clone, Copy)]
-pub enum Place {
+pub enum Directory {
     /// `Patient/<id>/`
     Record,
     /// `Patient/<id>/files/`
@@ -22,15 +63,15 @@ pub enum Place {
     Area(Area),
 }
 
-impl Place {
+impl Directory {
     /// Returns whether the layout has this name here; names are relative to the directory.
-    fn has(self, name: &str) -> bool {
+    pub fn has(self, name: &str) -> bool {
         let is_spelled = !name.is_empty() && !name.contains(['/', char::REPLACEMENT_CHARACTER]);
         is_spelled
             && match self {
-                Self::Record => is_records(name),
+                Self::Record | Self::Area(Area::Shared | Area::Deleted) => is_ndjson(name),
+                Self::Area(Area::Groups) => name.strip_suffix(".json").is_some_and(is_fhir_id),
                 Self::Documents => true,
-                Self::Area(area) => area.has(name),
             }
     }
 

@@ -27,6 +27,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
 use settings::LargeFiles;
+use storage::layout::is_plain_ndjson;
 use storage::packs;
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -226,7 +227,7 @@ async fn larger(
 }
 
 fn is_stored_compressed(stored: &Stored<'_>, files: &dyn Files) -> bool {
-    files.compresses() && stored.location.place.is_none() && stored.location.key.ends_with(".ndjson")
+    files.compresses() && stored.location.place.is_none() && is_plain_ndjson(&stored.location.key)
 }
 
 /// Returns the response for a file that is generated while it is sent, so that its length is not known in advance. If an error ends
@@ -293,9 +294,9 @@ fn gzip(bytes: ByteStream) -> impl Stream<Item = std::io::Result<Bytes>> {
 /// The size of the blocks of compressed output, in bytes.
 const PIECE: usize = 32 * 1024;
 
-fn requested_range(request: &FileRequest, etag: &HeaderValue, size: u64) -> Result<Option<Range<u64>>> {
 /// Returns the range of the file that the request asks for; `None` for the whole file. The header is parsed by hand because a number that
 /// is too large for `u64` is beyond the end of every file (416), and `headers::Range` drops it like a text that is no number.
+fn requested_range(request: &FileRequest, etag: &HeaderValue, size: u64) -> Result<Option<Range<u64>>> {
     if request.if_range.as_ref().is_some_and(|tag| tag != etag) {
         return Ok(None);
     }

@@ -32,6 +32,7 @@ use domain::clock::SystemClock;
 use domain::ids::PatientId;
 use indicatif::ProgressBar;
 use local::Local;
+use storage::layout::PATIENTS;
 use tokio::net::TcpListener;
 
 use self::directory::OutputDirectory;
@@ -247,7 +248,7 @@ async fn start_built_in(records: Option<&Path>) -> Result<(Target, Server, Recor
     let defaults = settings(None, &format!("http://{}", listener.local_addr()?))?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
     let records = Records::open(records)?;
-    if records.path().is_dir() && !records.path().join("Patient").is_dir() {
+    if records.path().is_dir() && !records.path().join(PATIENTS).is_dir() {
         let path = records.path().display();
         eprintln!(
             "The records directory {path} has no directory 'Patient', so the export waits for one: fill it with 'ehi load INPUT --into {path}'"

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use domain::ports::files::Files;
-use domain::ports::records::Records;
+use domain::ports::records::{Area, Records};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use indicatif::ProgressBar;
+use storage::layout::{PATIENTS, area_prefix, patient_prefix};
 use tokio::runtime::Handle;
 
 use self::journal::Journal;
@@ -76,7 +77,7 @@ pub async fn load_into_bucket(
         bar.println("A load was stopped during its upload: the upload was completed now.");
     }
     let (lakes, others): (Vec<_>, Vec<_>) =
-        inputs.iter().cloned().partition(|input| input.join("Patient").is_dir());
+        inputs.iter().cloned().partition(|input| input.join(PATIENTS).is_dir());
     let mut loaded = Loaded::default();
     if !others.is_empty() {
         let staging = private().tempdir()?;
@@ -103,7 +104,7 @@ pub async fn load_into_bucket(
         loaded.changed.add_all();
     }
     for lake in &lakes {
-        for entry in std::fs::read_dir(lake.join("Patient"))? {
+        for entry in std::fs::read_dir(lake.join(PATIENTS))? {
             loaded.patients += 1;
             loaded.changed.add(&entry?.file_name().to_string_lossy());
         }
@@ -157,8 +158,8 @@ struct InBucket {
 impl Earlier for InBucket {
     fn fetch(&self, patients: &[String]) -> Result<(), Failure> {
         let prefixes = match patients {
-            [] => vec!["shared/".to_owned()],
-            patients => patients.iter().map(|patient| format!("Patient/{patient}/")).collect(),
+            [] => vec![area_prefix(Area::Shared)],
+            patients => patients.iter().map(patient_prefix).collect(),
         };
         self.runtime.block_on(async {
             let keys = keys_below(&*self.files, prefixes).await?;
@@ -168,7 +169,7 @@ impl Earlier for InBucket {
 
     fn fetch_groups(&self, groups: &[String]) -> Result<(), Failure> {
         let is_there = |group: &String| {
-            let key = format!("Group/{group}.json");
+            let key = format!("{}{group}.json", area_prefix(Area::Groups));
             async move { Ok::<_, Failure>(self.files.size(&key).await?.map(|_| key)) }
         };
         self.runtime.block_on(async {
@@ -184,7 +185,7 @@ impl Earlier for InBucket {
                 Ok(page) if page.members.is_empty() => None,
                 Ok(_) => Some(self.records.clone()),
                 // The port refuses a lake without patients.
-                Err(_) if self.files.list("Patient/").await?.is_empty() => None,
+                Err(_) if self.files.list(&format!("{PATIENTS}/")).await?.is_empty() => None,
                 Err(error) => return Err(error.into()),
             };
             work(records, self.files.clone()).await
@@ -200,7 +201,7 @@ impl Earlier for InBucket {
             match self.records.members(None, 1).await {
                 Ok(_) => each_patient(&*self.records, show).await,
                 // The port refuses a lake without patients, but the first load begins with one.
-                Err(_) if self.files.list("Patient/").await?.is_empty() => Ok(()),
+                Err(_) if self.files.list(&format!("{PATIENTS}/")).await?.is_empty() => Ok(()),
                 Err(error) => Err(error.into()),
             }
         };

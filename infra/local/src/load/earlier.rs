@@ -10,6 +10,7 @@ use domain::ports::files::Files;
 use domain::ports::records::{Entries, Entry, Records};
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, StreamExt};
+use storage::layout::PATIENTS;
 
 use crate::Failure;
 
@@ -55,7 +56,7 @@ impl Earlier for Directory<'_> {
 
     fn run(&self, work: Work<'_>) -> Result<(), Failure> {
         let run = || {
-            let has_patients = self.0.join("Patient").is_dir();
+            let has_patients = self.0.join(PATIENTS).is_dir();
             let records = has_patients.then(|| local::records_at(self.0)).transpose()?;
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
             runtime.block_on(work(records, local::files_at(self.0)?))
@@ -82,7 +83,7 @@ impl Earlier for Directory<'_> {
     }
 
     fn each_patient(&self, show: Show<'_>) -> Result<(), Failure> {
-        if !self.0.join("Patient").is_dir() {
+        if !self.0.join(PATIENTS).is_dir() {
             return Ok(());
         }
         let read = || {

@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
+use domain::ports::records::Area;
 use fhir::ids::is_fhir_id;
 use indicatif::ProgressBar;
+use storage::layout::PATIENTS;
 
 use super::earlier::Earlier;
 use super::input::Inputs;
@@ -32,7 +34,7 @@ pub(super) fn read_existing(
     let (mut damaged, hidden) = (BTreeSet::new(), ProgressBar::hidden());
     let mut patients = Patients { known: HashSet::new(), offsets: vec![0; load.patients.len()] };
     earlier.fetch(&[])?;
-    let mut files = records_in(&into.join("shared"))?;
+    let mut files = records_in(&into.join(Area::Shared.directory()))?;
     files.extend(groups(load, into, earlier)?);
     let mut pieces = 0;
     for round in 0_u64.. {
@@ -41,7 +43,7 @@ pub(super) fn read_existing(
             earlier.fetch(&next)?;
         }
         for patient in &next {
-            files.extend(records_in(&into.join("Patient").join(patient))?);
+            files.extend(records_in(&into.join(PATIENTS).join(patient))?);
         }
         if files.is_empty() && next.is_empty() {
             break;
@@ -109,6 +111,6 @@ fn groups(load: &Load<'_>, into: &Path, earlier: &dyn Earlier) -> Result<Vec<Pat
     if !ids.is_empty() {
         earlier.fetch_groups(&ids)?;
     }
-    let paths = ids.iter().map(|id| into.join("Group").join(format!("{id}.json")));
+    let paths = ids.iter().map(|id| into.join(Area::Groups.directory()).join(format!("{id}.json")));
     Ok(paths.filter(|path| path.is_file()).collect())
 }

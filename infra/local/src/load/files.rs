@@ -2,15 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use storage::layout::INDEX;
+use storage::layout::{self, INDEX, PATIENTS, is_ndjson, uncompressed};
 
 use super::report::{Kind, Notes};
 use crate::Failure;
 
-/// The extensions of the files that are read in a directory.
-const RECORDS: [&str; 4] = [".ndjson", ".json", ".ndjson.gz", ".json.gz"];
 /// Directories with documents instead of records: the first in a lake, the second in an export.
-const DOCUMENTS: [&str; 2] = ["files", "attachments"];
+const DOCUMENTS: [&str; 2] = [layout::DOCUMENTS, "attachments"];
 
 /// Returns the files to read: the named files, and the files in named directories. Other files are recorded as problems.
 pub(super) fn files(inputs: &[PathBuf], notes: &mut Notes) -> Result<Vec<PathBuf>, Failure> {
@@ -45,7 +43,7 @@ fn inside(directory: &Path, found: &mut Vec<PathBuf>, notes: &mut Notes) -> Resu
         }
         let kind = entry.file_type().map_err(broken)?;
         // A lake has an index of its patients, which is made again.
-        if kind.is_dir() && name == INDEX && directory.join("Patient").is_dir() {
+        if kind.is_dir() && name == INDEX && directory.join(PATIENTS).is_dir() {
             continue;
         }
         if kind.is_dir() && DOCUMENTS.contains(&name.as_str()) {
@@ -54,7 +52,7 @@ fn inside(directory: &Path, found: &mut Vec<PathBuf>, notes: &mut Notes) -> Resu
             inside(&path, found, notes)?;
         } else if !kind.is_file() {
             unread(&path, "not a regular file: links and pipes are not read", notes);
-        } else if RECORDS.iter().any(|end| name.ends_with(end)) {
+        } else if is_ndjson(&name) || is_json(&name) {
             found.push(path);
         } else {
             unread(
@@ -65,6 +63,11 @@ fn inside(directory: &Path, found: &mut Vec<PathBuf>, notes: &mut Notes) -> Resu
         }
     }
     Ok(())
+}
+
+/// Returns whether a file in a directory is read as JSON, compressed once or not.
+fn is_json(name: &str) -> bool {
+    uncompressed(name).strip_suffix(".json").is_some()
 }
 
 fn unread(path: &Path, reason: &str, notes: &mut Notes) {

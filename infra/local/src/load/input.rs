@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fhir::{MAX_LINE, json};
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
+use storage::layout::{is_gzip, is_ndjson, is_plain_ndjson};
 
 use super::found::{Found, Take};
 use super::objects::objects;
@@ -43,7 +44,7 @@ impl Inputs {
         for file in files {
             let path: Arc<Path> = file.into();
             let bytes = path.metadata().map(|metadata| metadata.len()).unwrap_or_default();
-            let can_be_cut = path.extension().is_some_and(|extension| extension == "ndjson");
+            let can_be_cut = is_plain_ndjson(&path.to_string_lossy());
             let count = if can_be_cut { bytes.div_ceil(PIECE).max(1) } else { 1 };
             for index in 0..count {
                 let end = if index + 1 == count { u64::MAX } else { (index + 1) * PIECE };
@@ -94,13 +95,10 @@ impl Piece {
             file.seek(SeekFrom::Start(self.start - 1)).map_err(broken)?;
         }
         let file = bar.wrap_read(file);
-        let plain: Box<dyn Read> = if name.ends_with(".gz") {
-            Box::new(MultiGzDecoder::new(BufReader::new(file)))
-        } else {
-            Box::new(file)
-        };
+        let plain: Box<dyn Read> =
+            if is_gzip(&name) { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) };
         let mut reader = BufReader::with_capacity(256 * 1024, plain);
-        if !name.trim_end_matches(".gz").ends_with(".ndjson") {
+        if !is_ndjson(&name) {
             return objects(reader, take);
         }
         let skipped = if self.start > 0 { skip_line(&mut reader)?.saturating_sub(1) } else { 0 };

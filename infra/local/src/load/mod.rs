@@ -52,6 +52,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use storage::layout::PATIENTS;
 
 pub use self::bucket::{Bucket, load_into_bucket};
 use self::earlier::Directory;
@@ -127,7 +128,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
 
 /// Returns the failure of a load that was interrupted or failed. Records that it has written are not in the index.
 fn failed(failure: &Failure, into: &Path) -> Failure {
-    let has_records = into.to_string_lossy().starts_with("s3:") || into.join("Patient").is_dir();
+    let has_records = into.to_string_lossy().starts_with("s3:") || into.join(PATIENTS).is_dir();
     match has_records {
         true => Failure::new(format!(
             "{failure}; patients whose records were already written may be missing in the index: run 'ehi index --keep-homes {}'",

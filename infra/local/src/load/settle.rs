@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
 use fhir::references::reference_values;
+use storage::layout::PATIENTS;
 
 use super::divide::in_parts;
 use super::follows::{Follow, Ownership, Role};
@@ -218,7 +219,7 @@ fn unresolved(
         let text = String::from_utf8_lossy(target);
         // The lake may have patients that are not part of this load.
         let earlier = text.strip_prefix("Patient/").zip(load.lake.as_ref());
-        if earlier.is_some_and(|(patient, lake)| lake.join("Patient").join(patient).is_dir()) {
+        if earlier.is_some_and(|(patient, lake)| lake.join(PATIENTS).join(patient).is_dir()) {
             continue;
         }
         let kind = if of_attachment { Kind::Unserved } else { Kind::Unresolved };

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use fhir::head::{Plain, head_and_members, id_fault};
 use fhir::ids::{IdFault, is_fhir_id};
 use indicatif::ProgressBar;
+use storage::layout::PATIENTS;
 
 use super::arriving::{Arriving, id_of, insert_id, is_deletion, is_manifest, key_of, updated};
 use super::belongs::{Belongs, belongs};
@@ -346,7 +347,7 @@ impl<'l> Sorter<'l> {
 /// Returns the patient in whose directory of the lake a file is.
 fn patient_of(path: &Path) -> Option<Arc<str>> {
     let directory = path.parent()?;
-    let is_of_patient = directory.parent()?.file_name()? == "Patient";
+    let is_of_patient = directory.parent()?.file_name()? == PATIENTS;
     let name = directory.file_name()?.to_str()?;
     (is_of_patient && is_fhir_id(name)).then(|| Arc::from(name))
 }

@@ -6,10 +6,12 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use domain::ports::records::Area;
 use fhir::ids::{is_fhir_id, is_type_name};
 use fhir::json;
 use fhir::references::{parse, reference_values};
 use fhir::spelling::plainly;
+use storage::layout::{PATIENTS, is_ndjson};
 
 use super::commit::Changes;
 use super::divide::in_parts;
@@ -31,7 +33,7 @@ pub(super) fn records_in(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     for entry in entries {
         let entry = entry.map_err(broken)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_records = !name.starts_with('.') && name.trim_end_matches(".gz").ends_with(".ndjson");
+        let is_records = !name.starts_with('.') && is_ndjson(&name);
         if is_records && entry.file_type().map_err(broken)?.is_file() {
             found.push(entry.path());
         }
@@ -108,7 +110,7 @@ fn remove_emptied(
         let patient = fields.text()?;
         let id = std::str::from_utf8(patient).ok().filter(|id| is_fhir_id(id));
         let Some(id) = id.filter(|_| !written.contains(&hash(patient))) else { continue };
-        let directory = into.join("Patient").join(id);
+        let directory = into.join(PATIENTS).join(id);
         let files = records_in(&directory)?;
         if files.is_empty() || files.iter().any(|file| damaged.contains(file)) {
             continue;
@@ -133,7 +135,7 @@ struct Record {
 impl Record {
     fn new(into: &Path, patient: &[u8], changes: &Changes<'_>) -> Result<Self, Failure> {
         let patient = String::from_utf8_lossy(patient).into_owned();
-        let directory = into.join("Patient").join(&patient);
+        let directory = into.join(PATIENTS).join(&patient);
         let file = Pending::new(directory.join("records.ndjson"), changes)?;
         Ok(Self { patient, has_patient: false, resources: 0, directory, file })
     }
@@ -216,7 +218,8 @@ pub(super) fn shared(
     merge(runs, |resource_type, id, text| {
         load.check_interrupted()?;
         if resource_type == "Group" && is_fhir_id(id) {
-            let mut group = Pending::new(into.join("Group").join(format!("{id}.json")), changes)?;
+            let mut group =
+                Pending::new(into.join(Area::Groups.directory()).join(format!("{id}.json")), changes)?;
             group.line(text)?;
             notes.loaded.groups += 1;
             return group.keep(changes).map(|_| ());
@@ -226,7 +229,7 @@ pub(super) fn shared(
         }
         if current.as_ref().is_none_or(|(of, _)| of != resource_type.as_bytes()) {
             files.extend(current.take().map(|(_, pending)| pending));
-            let path = into.join("shared").join(format!("{resource_type}.ndjson"));
+            let path = into.join(Area::Shared.directory()).join(format!("{resource_type}.ndjson"));
             current = Some((resource_type.as_bytes().to_owned(), Pending::new(path, changes)?));
         }
         if let Some((_, pending)) = &mut current {
@@ -236,7 +239,7 @@ pub(super) fn shared(
         Ok(())
     })?;
     files.extend(current.map(|(_, pending)| pending));
-    replace(&records_in(&into.join("shared"))?, files, damaged, changes)?;
+    replace(&records_in(&into.join(Area::Shared.directory()))?, files, damaged, changes)?;
     Ok(notes)
 }
 

@@ -12,6 +12,8 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use domain::ports::records::Area;
+use storage::layout::PATIENTS;
 
 use self::patient::Writer;
 use self::random::Random;
@@ -45,9 +47,10 @@ const ORGANIZATIONS: u64 = 50;
 
 /// Writes the sample, and returns the number of bytes of the patients' records.
 pub fn write(patients: u64, seed: u64, into: &Path, bar: &indicatif::ProgressBar) -> Result<u64, Failure> {
-    create_directory(&into.join("Group"))?;
+    let groups = into.join(Area::Groups.directory());
+    create_directory(&groups)?;
     write_shared(seed, into)?;
-    let mut group = create(&into.join("Group/everyone.json"))?;
+    let mut group = create(&groups.join("everyone.json"))?;
     write!(
         group,
         "{{\"resourceType\":\"Group\",\"id\":\"everyone\",\"active\":true,\"type\":\"person\",\"actual\":true,\"name\":\"All sample patients\",\"quantity\":{patients},\"member\":["
@@ -57,7 +60,7 @@ pub fn write(patients: u64, seed: u64, into: &Path, bar: &indicatif::ProgressBar
     for number in 0..patients {
         let mut random = Random::new(seed, number);
         let record = writer.record(&mut random, number);
-        let directory = into.join("Patient").join(&record.id);
+        let directory = into.join(PATIENTS).join(&record.id);
         create_directory(&directory)?;
         let path = directory.join("records.ndjson");
         std::fs::write(&path, record.lines).map_err(|error| Failure::of_path(&path, &error))?;
@@ -80,7 +83,7 @@ fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
 }
 
 fn write_shared(seed: u64, into: &Path) -> Result<(), Failure> {
-    let shared = into.join("shared");
+    let shared = into.join(Area::Shared.directory());
     create_directory(&shared)?;
     let mut practitioners = create(&shared.join("Practitioner.ndjson"))?;
     for number in 0..PRACTITIONERS {

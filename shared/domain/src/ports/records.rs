@@ -43,11 +43,6 @@ pub trait Entries: Send {
     async fn next(&mut self) -> Result<Option<Entry>>;
 }
 
-/// Returns whether a file with this name is an NDJSON file.
-pub fn is_records(name: &str) -> bool {
-    name.ends_with(".ndjson") || name.ends_with(".ndjson.gz")
-}
-
 /// A file of a patient's record or of an [`Area`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
@@ -79,19 +74,11 @@ pub enum Area {
 
 impl Area {
     /// Returns the name of the directory.
-    pub fn directory(self) -> &'static str {
+    pub const fn directory(self) -> &'static str {
         match self {
             Self::Shared => "shared",
             Self::Deleted => "deleted",
             Self::Groups => "Group",
-        }
-    }
-
-    /// Returns whether a file with this name belongs to the area.
-    pub fn has(self, name: &str) -> bool {
-        match self {
-            Self::Shared | Self::Deleted => is_records(name),
-            Self::Groups => name.strip_suffix(".json").is_some_and(fhir::ids::is_fhir_id),
         }
     }
 }
@@ -145,12 +132,7 @@ pub trait Records: Send + Sync {
 
     /// Returns the first `count` files that belong to an area and whose names are not before `first`, in the order of their
     /// names. An object store lists only these.
-    async fn area_from(&self, area: Area, first: &str, count: usize) -> Result<Vec<Part>> {
-        let mut parts = self.area(area).await?;
-        parts.retain(|part| area.has(&part.name) && part.name.as_str() >= first);
-        parts.truncate(count);
-        Ok(parts)
-    }
+    async fn area_from(&self, area: Area, first: &str, count: usize) -> Result<Vec<Part>>;
 
     /// Returns at most the first `bytes` bytes of a file of an area that was listed; compressed files are decompressed.
     /// Returns [`Error::NotFound`] if the file was removed since.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::ports::files::Files;
+use domain::ports::records::Area;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use storage::layout::{PATIENTS, is_ndjson};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::fetched::{self, Digest};
@@ -16,7 +18,8 @@ pub(super) const AT_ONCE: usize = 16;
 /// The number of bytes that are read at once.
 const PIECE: usize = 256 * 1024;
 /// The directories of a lake that are uploaded.
-static PARTS: [&str; 4] = ["Patient", "Group", "shared", "deleted"];
+static PARTS: [&str; 4] =
+    [PATIENTS, Area::Groups.directory(), Area::Shared.directory(), Area::Deleted.directory()];
 
 /// Returns the keys of the NDJSON files below these prefixes.
 pub(super) async fn keys_below(bucket: &dyn Files, prefixes: Vec<String>) -> Result<Vec<String>, Failure> {
@@ -28,7 +31,7 @@ pub(super) async fn keys_below(bucket: &dyn Files, prefixes: Vec<String>) -> Res
                     "{prefix} has an object with a line break in its name: rename it"
                 )));
             }
-            if name.trim_end_matches(".gz").ends_with(".ndjson") {
+            if is_ndjson(&name) {
                 keys.push(format!("{prefix}{name}"));
             }
         }
@@ -158,3 +161,6 @@ impl Keys<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use fhir::attachments::{Link, Target};
 use fhir::json;
 use fhir::references::{parse, reference_values};
+use storage::layout::{DOCUMENTS, PATIENTS};
 
 use super::Sorter;
 use crate::Failure;
@@ -88,7 +89,7 @@ impl Sorter<'_> {
         let Some(lake) = &self.load.lake else { return true };
         let has = |home: &T, name: &str| {
             let patient = String::from_utf8_lossy(home.as_ref()).into_owned();
-            lake.join("Patient").join(patient).join("files").join(name).is_file()
+            lake.join(PATIENTS).join(patient).join(DOCUMENTS).join(name).is_file()
         };
         targets.iter().any(|target| match target {
             Target::File(name) => homes.iter().any(|home| has(home, name)),
