@@ -49,20 +49,43 @@ fn dependencies(manifest: &Path, section: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The tests of a crate use only the crates below it as well, and the contract suite.
 #[test]
 fn each_layer_uses_only_those_below_it() {
     let shared = root().join("shared");
+    let manifest = |name: &str| shared.join(name).join("Cargo.toml");
+    let programs = functions().into_iter().chain(["ehi".to_owned(), "tests".to_owned()]);
+    let programs: Vec<_> = programs.collect();
+    let of_contract = dependencies(&manifest("contract"), "dependencies");
     for (index, name) in LAYERS.into_iter().enumerate() {
-        let uses = dependencies(&shared.join(name).join("Cargo.toml"), "dependencies");
-        for above in LAYERS[index + 1..].iter().chain(["contract"].iter()) {
-            assert!(!uses.contains(*above), "{name} uses {above}");
-        }
-        if name == "local" {
-            assert!(!uses.contains("aws"), "the adapters of one machine must not use those of AWS");
+        let (below, above) = (&LAYERS[..index], &LAYERS[index + 1..]);
+        for section in ["dependencies", "build-dependencies", "dev-dependencies"] {
+            let uses = dependencies(&manifest(name), section);
+            for forbidden in above.iter().copied().chain(programs.iter().map(String::as_str)) {
+                assert!(!uses.contains(forbidden), "{name} uses {forbidden} in its {section}");
+            }
+            if name == "local" {
+                assert!(!uses.contains("aws"), "the adapters of one machine must not use those of AWS");
+            }
+            if uses.contains("contract") {
+                assert_eq!(section, "dev-dependencies", "{name} uses contract");
+                let mut layers = LAYERS.iter().filter(|layer| of_contract.contains(**layer));
+                assert!(layers.all(|layer| below.contains(layer)), "{name} and contract use each other");
+            }
         }
     }
-    let crates = std::fs::read_dir(shared).expect("shared").count();
+    let crates = std::fs::read_dir(&shared).expect("shared").count();
     assert_eq!(crates, LAYERS.len() + 1, "a crate of shared/ is missing in LAYERS");
+}
+
+#[test]
+fn each_layer_says_what_it_must_not_know() {
+    for name in LAYERS.into_iter().chain(["contract"]) {
+        let path = root().join("shared").join(name).join("src/lib.rs");
+        let text = std::fs::read_to_string(path).expect("a crate");
+        let head: Vec<_> = text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
+        assert!(head.join(" ").contains("This crate knows nothing of "), "{name}");
+    }
 }
 
 #[test]
@@ -77,13 +100,13 @@ fn the_domain_and_fhir_know_neither_http_nor_storage_nor_a_runtime() {
         "memchr",
         "serde",
         "serde_json",
-        "serde_urlencoded",
         "simdutf8",
         "thiserror",
         "tracing",
         "url",
         "uuid",
     ];
+    let mut all = BTreeSet::new();
     for name in ["fhir", "domain"] {
         let uses = dependencies(&root().join("shared").join(name).join("Cargo.toml"), "dependencies");
         let others: Vec<_> = uses.iter().filter(|used| !allowed.contains(&used.as_str())).collect();
@@ -93,7 +116,10 @@ fn the_domain_and_fhir_know_neither_http_nor_storage_nor_a_runtime() {
                 assert!(!text.contains(forbidden), "{} has {forbidden}", path.display());
             }
         }
+        all.extend(uses);
     }
+    let unused: Vec<_> = allowed.iter().filter(|name| !all.contains(**name)).collect();
+    assert!(unused.is_empty(), "neither domain nor fhir uses {unused:?}: remove them from the list");
 }
 
 /// Every route is declared ([`web::routes`]), so that all lists of routes contain it.

@@ -1,6 +1,7 @@
 //! Packs: small files of an export in one object. Clients see no difference, and no file is read outside its place in the pack.
 
 mod damaged;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

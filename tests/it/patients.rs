@@ -3,6 +3,7 @@
 #[cfg(feature = "aws")]
 mod bucket;
 mod groups;
+mod patient_index;
 
 use std::path::Path;
 

@@ -11,8 +11,6 @@
 //! whole file.
 
 mod read;
-#[cfg(test)]
-mod tests;
 mod write;
 
 use domain::error::{Error, Result};
@@ -23,7 +21,7 @@ use serde_json::Value;
 use crate::layout::INDEX;
 
 pub use self::read::{Cost, Found, PageLimits, PatientIndex};
-pub use self::write::{Kept, add, write};
+pub use self::write::{Kept, add, write, write_in_blocks};
 
 /// The file that names the generation.
 pub const CURRENT: &str = "current.json";

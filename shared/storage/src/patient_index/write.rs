@@ -60,8 +60,9 @@ pub async fn write(
     write_in_blocks(lake, generation, new, kept, BLOCK).await
 }
 
-/// The same with blocks of this many bytes, which must be more than those of two fences: otherwise the levels never end.
-pub(super) async fn write_in_blocks(
+/// Does the same as [`write`], with blocks of this many bytes: small blocks give a small index several levels. A block must be larger than
+/// two fences: otherwise the levels never end.
+pub async fn write_in_blocks(
     lake: &dyn Files,
     (generation, made): (String, Timestamp),
     new: &mut Merged<'_, PlainRow>,

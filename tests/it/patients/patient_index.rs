@@ -1,17 +1,19 @@
+//! The index of patients without a server: a search finds what a look at every patient finds, with few reads.
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use domain::error::Error;
 use domain::ids::PatientId;
 use domain::patient_search::{Findable, PatientSearch};
 use domain::ports::files::{Files, write_all};
 use domain::ports::records::Records;
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-use super::write::write_in_blocks;
-use super::*;
-use crate::sorter::{Limits, Sorter};
+use storage::patient_index::{Current, Found, Kept, PageLimits, PatientIndex, add, write_in_blocks};
+use storage::sorter::{Limits, Sorter};
 
 const LIMITS: PageLimits = PageLimits { patients: 3, bytes: 4_000 };
 
@@ -56,7 +58,7 @@ impl Lake {
         made
     }
 
-    /// All pages of a search.
+    /// Returns the patients on all pages of a search.
     async fn found(&self, text: &str) -> Vec<Findable> {
         let mut index = PatientIndex::open(&*self.records).await.expect("read").expect("an index");
         let search = PatientSearch::parse(text, false);
@@ -81,7 +83,7 @@ fn of(number: usize, resource: &Value) -> Findable {
     Findable::of_resource(id(number), resource.to_string().as_bytes())
 }
 
-/// A patient with names in several scripts, of which many are the same.
+/// Returns patients with names in several scripts, of which many are the same.
 fn resource() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
         prop::sample::select(
@@ -172,7 +174,7 @@ fn block_on(work: impl Future<Output = ()>) {
     runtime.expect("a runtime").block_on(work);
 }
 
-/// What a search must find, by looking at every patient.
+/// Returns what a search must find, by looking at every patient.
 fn scanned(patients: &BTreeMap<usize, Findable>, text: &str) -> Vec<PatientId> {
     let search = PatientSearch::parse(text, false);
     let mut found: Vec<_> =
@@ -232,7 +234,7 @@ proptest! {
     }
 }
 
-/// Patients who are all called Smith.
+/// Returns patients who are all called Smith.
 fn smiths(count: usize) -> Vec<Findable> {
     let smith = |number: usize| {
         let born = format!("{}-{:02}-14", 1930 + number % 80, 1 + number % 12);

@@ -1,4 +1,4 @@
-//! Tests that damaged packs are recognized, with files in memory.
+//! Single files of packs, read without an export. A pack that is not as recorded is an error.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use domain::clock::hex;
 use domain::dated::DaysByType;
 use domain::error::{Error, Result};
 use domain::ids::{Attempt, ChunkId, FileName, JobId};
-use domain::pack::{IndexPlace, Location, MAX_INDEX, Place, pack_key};
+use domain::pack::{IndexPlace, Location, MAX_INDEX, PackRange, pack_key};
 use domain::ports::files::{Files, write_all};
 use local::Local;
 use storage::packs::{Attachments, open, read};
@@ -25,7 +25,7 @@ fn attachment(name: &str) -> RecordAttachment {
     RecordAttachment { chunk: ChunkId::first(0), attempt: Attempt::from_bytes([1; 8]), name }
 }
 
-/// The recorded result of an attachment's chunk.
+/// Returns the recorded result of an attachment's chunk.
 fn result(attachment: &RecordAttachment, index: IndexPlace) -> ChunkResult {
     ChunkResult {
         attempt: attachment.attempt.clone(),
@@ -81,7 +81,7 @@ async fn a_pack_that_ends_early_or_is_missing_is_an_error() {
     write_all(&*files, "exports/a/pack", b"0123456789".to_vec()).await.expect("written");
     let at = |offset, length, gzip| Location {
         key: "exports/a/pack".to_owned(),
-        place: Some(Place { offset, length, gzip }),
+        place: Some(PackRange { offset, length, gzip }),
     };
     assert_eq!(read(&*files, &at(7, 3, false), 3).await.expect("read"), b"789");
     assert!(cause(read(&*files, &at(7, 3, false), 2).await).contains("more than 2 bytes"));
