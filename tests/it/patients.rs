@@ -3,6 +3,7 @@
 #[cfg(feature = "aws")]
 mod bucket;
 mod groups;
+mod last_export;
 mod patient_index;
 
 use std::path::Path;

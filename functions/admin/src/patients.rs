@@ -11,9 +11,11 @@ use axum::response::Response;
 use domain::audit::{Action, Actor, Event};
 use domain::error::{Error, Result};
 use domain::ids::PatientId;
+use domain::job::JobState;
 use domain::patient::{Known, known};
 use domain::patient_search::PatientSearch;
-use domain::ports::jobs::JobQuery;
+use domain::ports::jobs::{JobQuery, StoredJob, all};
+use futures_util::TryStreamExt;
 use futures_util::future::{join_all, try_join_all};
 use http::StatusCode;
 use storage::patient_index::{Found, PageLimits, PatientIndex};
@@ -81,7 +83,10 @@ impl Looked {
     }
 }
 
-/// The path and query of a page of a search.
+/// The number of exports of a patient that are read at a time to find the newest one that still exists.
+const EXPORTS_READ: usize = 4;
+
+/// Returns the path and query of a page of a search.
 fn address(typed: &str, page: Option<&str>) -> Result<String> {
     let fields = [("q", Some(typed)), ("page", page)];
     let fields: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
@@ -192,12 +197,24 @@ impl Admin {
         Ok((found, left_out, unread))
     }
 
+    /// Returns the newest export of a patient that still exists.
+    async fn last_export(&self, patient: &PatientId) -> Result<Option<StoredJob>> {
+        let states = JobState::ALL.into_iter().filter(|state| !state.is_gone()).collect();
+        let patient = Some(patient.clone());
+        let query = JobQuery { states, patient, count: EXPORTS_READ, ..JobQuery::default() };
+        let now = self.clock.now();
+        let mut exports = all(&*self.jobs, query);
+        while let Some(stored) = exports.try_next().await? {
+            if !stored.job.has_expired(now) {
+                return Ok(Some(stored));
+            }
+        }
+        Ok(None)
+    }
+
     async fn patient_row(&self, known: Known) -> Result<PatientRow> {
-        let id = known.summary.id.clone();
-        let query = JobQuery { patient: Some(id), count: 1, ..JobQuery::default() };
-        let last = self.jobs.list(&query).await?.jobs.pop();
+        let last = self.last_export(&known.summary.id).await?;
         let words = request_context::words();
-        let last = last.filter(|stored| !stored.job.state().is_gone());
         let row = PatientRow::new(&words, &known.summary, last.as_ref());
         Ok(PatientRow { replaced_by: known.replaced_by, ..row })
     }
