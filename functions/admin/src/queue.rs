@@ -4,17 +4,16 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::error::{Error, Result};
 use domain::ids::{ClientId, JobId};
-use domain::job::{Job, JobState};
+use domain::job::JobState;
 use domain::listing::position;
 use domain::owner::Owner;
-use domain::ports::jobs::{JobPage, JobQuery, StoredJob};
+use domain::ports::jobs::{JobPage, JobQuery};
 use domain::search::Search;
 use futures_util::future::try_join_all;
 use http::StatusCode;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use settings::OWN_PAGES;
-use web::caller::living;
 use web::describe::Parameter;
 use web::extract::Query;
 use web::pages::{FieldProblem, QueuePage, QueueRow, Tab};
@@ -95,7 +94,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, PageError> {
     let filters = Filters::of(&query);
-    if let Some(job) = state.numbered(&filters.search).await? {
+    if let Some(job) = state.numbered(&filters.search).await {
         return Ok(see_other(&state.settings.url(&format!("/staff/jobs/{job}"))));
     }
     let shown = query.get(TAB).unwrap_or_default();
@@ -169,19 +168,11 @@ impl Filters {
     }
 }
 
-/// Returns whether the deletion of an export can be undone.
-fn can_be_restored(stored: &StoredJob, now: Timestamp) -> bool {
-    matches!(&stored.job, Job::Cancelled(gone) if gone.restorable(now).is_some())
-}
-
 impl Admin {
-    /// The export whose number was typed into the search, if there is one, or if it can be restored.
-    async fn numbered(&self, search: &str) -> Result<Option<JobId>> {
-        let Ok(id) = JobId::parse(&search.to_ascii_lowercase()) else { return Ok(None) };
-        let Ok(Some(stored)) = self.jobs.get(&id).await else { return Ok(None) };
-        let now = self.clock.now();
-        let has_page = can_be_restored(&stored, now) || living(Some(stored), now).is_ok();
-        Ok(has_page.then_some(id))
+    /// Returns the export whose number was typed into the search, if there is one. The page of an export that has ended says how.
+    async fn numbered(&self, search: &str) -> Option<JobId> {
+        let id = JobId::parse(&search.to_ascii_lowercase()).ok()?;
+        matches!(self.jobs.get(&id).await, Ok(Some(_))).then_some(id)
     }
 
     /// Returns a page of the deleted exports that can be restored. The store lists them among all that were cancelled within the last
@@ -192,7 +183,7 @@ impl Admin {
         let mut found = Vec::new();
         for _ in 0..DELETED_READS {
             let page = self.jobs.list(&query).await?;
-            found.extend(page.jobs.into_iter().filter(|stored| can_be_restored(stored, now)));
+            found.extend(page.jobs.into_iter().filter(|stored| stored.job.restorable_until(now).is_some()));
             query.after = page.next;
             if found.len() > count || query.after.is_none() {
                 break;
@@ -213,7 +204,7 @@ impl Admin {
         let query =
             JobQuery { states: TABS[DELETED].states.to_vec(), count: DELETED_READ, ..JobQuery::default() };
         let (now, page) = (self.clock.now(), self.jobs.list(&query).await?);
-        let count = page.jobs.iter().filter(|stored| can_be_restored(stored, now)).count();
+        let count = page.jobs.iter().filter(|stored| stored.job.restorable_until(now).is_some()).count();
         Ok(match (count, page.next) {
             (count, None) => Some(count.to_string()),
             (0, Some(_)) => None,

@@ -115,8 +115,9 @@ impl Admin {
         SignedDuration::from_hours(24 * self.settings.pages.due_days)
     }
 
-    /// Returns the time for which staff can restore a job that they delete now. It ends with the permission for private topics, after
-    /// which no files may exist; zero or less if it has ended. It is stored with the deletion, because cleanup does not know the settings.
+    /// Returns the time for which the settings and the patient let staff restore a job that they delete now. It ends with the permission
+    /// for private topics, after which no files may exist; zero or less if it has ended. Its end is stored with the deletion, because
+    /// cleanup does not know the settings; [`Job::undo_until`] is earlier if the job expires before.
     pub(crate) fn undo_time(&self, job: &Job) -> SignedDuration {
         let undo = self.settings.retention.undo;
         let end = job.header().permission_ends(self.due());

@@ -78,12 +78,8 @@ impl Customize {
     fn next(&self, job: &Job, state: JobState, words: &Words) -> String {
         let owner = &job.header().owner;
         let is_for_app = !owner.is_staff() && (owner.client.as_str() != OWN_PAGES || owner.issuer.is_some());
-        let restorable = match job {
-            Job::Cancelled(gone) => gone.restorable(self.clock.now()),
-            _ => None,
-        };
-        match (job, restorable) {
-            (_, Some(undo)) => words.text("my-next-restorable", &[("date", &words.moment(undo.until))]),
+        match (job, job.restorable_until(self.clock.now())) {
+            (_, Some(until)) => words.text("my-next-restorable", &[("date", &words.moment(until))]),
             (Job::Rejected(rejected), _) if state == JobState::Rejected => {
                 rejection::what_to_do(rejected, &self.settings.pages, words)
             }

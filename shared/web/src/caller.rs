@@ -63,10 +63,7 @@ pub fn owned_or_restorable<J: Borrow<StoredJob>>(
     caller: &Caller,
     now: Timestamp,
 ) -> Result<J> {
-    let is_restorable = |found: &J| match &found.borrow().job {
-        Job::Cancelled(gone) => gone.restorable(now).is_some(),
-        _ => false,
-    };
+    let is_restorable = |found: &J| found.borrow().job.restorable_until(now).is_some();
     match found {
         Some(found) if is_restorable(&found) => allowed(found, caller),
         found => owned(found, caller, now),

@@ -132,6 +132,10 @@ async fn the_pages_of_exports_in_each_state_pass_in_every_appearance() {
     reject(&site, &rejected, "We cannot confirm who asked.").await;
     let complete = site.in_review().await.id;
     approved(&site.world, &complete).await;
+    let cancelled = collecting_job(&site).await;
+    let staff = site.world.staff().await;
+    let path = format!("/admin/jobs/{cancelled}");
+    site.world.request(http::Method::DELETE, &path).cookie(&staff).send().await;
     let waiting = last_of(&site.kick_off(&site.token().await).await.0);
     let collecting = collecting_job(&site).await;
     site.sign_staff_in(&page).await;
@@ -141,6 +145,7 @@ async fn the_pages_of_exports_in_each_state_pass_in_every_appearance() {
         ("rejected", rejected, "We cannot confirm who asked."),
         ("failed", failed, "There are no files, because the export failed."),
         ("complete", complete, "Ready"),
+        ("cancelled", cancelled, "admin cancelled or deleted it at "),
     ] {
         page.open(&site.at(&format!("/staff/jobs/{job}"))).await;
         assert!(page.text().await.contains(words), "{name}: {}", page.text().await);

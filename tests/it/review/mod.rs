@@ -2,6 +2,7 @@
 
 mod decisions;
 mod documents;
+mod ended;
 mod forms;
 mod inside;
 pub(crate) mod left_out;

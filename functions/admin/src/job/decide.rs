@@ -109,8 +109,8 @@ fn rejection(form: &Form) -> Result<Rejection, FieldProblem> {
 pub(crate) async fn ask_delete(page: ExportPage) -> Result<Response, PageError> {
     let stored = page.stored().await?;
     let decided = page.decided(&stored).await?;
-    let undo = page.state.undo_time(&stored.job);
-    Ok(html(StatusCode::OK, &DeletePage::new(page.username, decided, &stored.job, undo)))
+    let until = stored.job.undo_until(page.state.clock.now(), page.state.undo_time(&stored.job));
+    Ok(html(StatusCode::OK, &DeletePage::new(page.username, decided, until)))
 }
 
 pub(crate) async fn delete(StaffForm(page, form): StaffForm<ExportPage>) -> Result<Response, PageError> {
@@ -173,13 +173,13 @@ impl ExportPage {
         if let Some(can_be_undone) = self.was_deleted(&stored) {
             return Ok(can_be_undone);
         }
-        let stored = living(Some(stored), state.clock.now())?;
+        let now = state.clock.now();
+        let stored = living(Some(stored), now)?;
         seen.check(stored.version)?;
         let undo = state.undo_time(&stored.job);
-        let can_be_undone = stored.job.can_be_restored() && undo.is_positive();
+        let can_be_undone = stored.job.undo_until(now, undo).is_some();
         let event = Event::new(Actor::staff(username), Action::Deleted).of(&stored.job);
-        let at = (state.clock.now(), undo);
-        let deleted = delete_for_now(&*state.jobs, &*state.files, stored, username, at);
+        let deleted = delete_for_now(&*state.jobs, &*state.files, stored, username, (now, undo));
         match state.audit.around(event, deleted).await {
             Err(Error::Conflict(_)) => {
                 let stored = state.jobs.get(id).await?.ok_or(NO_JOB)?;

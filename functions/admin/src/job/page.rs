@@ -3,14 +3,14 @@
 use axum::response::Response;
 use domain::error::{Error, NO_JOB, Result};
 use domain::ids::JobId;
-use domain::job::{Job, JobState};
+use domain::job::JobState;
 use domain::ports::jobs::StoredJob;
 use web::caller::living;
 use web::describe::{Kind, Parameter};
 use web::extract::Query;
 use web::manifest::stored_page;
 use web::pages::Message;
-use web::pages::job::{DeletedPage, JobView, StaffJobPage, UploadLimits};
+use web::pages::job::{EndedPage, JobView, StaffJobPage, UploadLimits};
 use web::receiver::client_name;
 use web::request_context;
 use web::respond::{PageError, html, see_other};
@@ -77,13 +77,13 @@ impl Admin {
         let stored = self.jobs.get(id).await?.ok_or(NO_JOB)?;
         let said = |problem: &Error| in_words(problem, &stored);
         let message = shown.message.or_else(|| shown.problem.as_ref().map(said));
-        if let Job::Cancelled(gone) = &stored.job {
-            let page = DeletedPage::new(username.clone(), gone, self.clock.now(), message).ok_or(NO_JOB)?;
-            self.viewed(&stored.job, &username).await?;
+        let app = client_name(&stored.job.header().owner, &self.settings, &request_context::words());
+        let now = self.clock.now();
+        self.viewed(&stored.job, &username).await?;
+        if living(Some(&stored), now).is_err() {
+            let page = EndedPage::new(username, &stored.job, app, now, message).ok_or(NO_JOB)?;
             return Ok(html(status(shown.problem.as_ref()), &page));
         }
-        let stored = living(Some(stored), self.clock.now())?;
-        self.viewed(&stored.job, &username).await?;
         let manifest = stored_page(&stored.job, shown.files_from.0, &*self.files).await?;
         let opened = self.opened(id, Place::Files).await?;
         let page = StaffJobPage::new(
@@ -95,9 +95,9 @@ impl Admin {
                 documents: self.document_rows(&stored, shown.documents_from, &opened).await?,
                 attached: Self::attached_rows(&stored, &opened),
                 full_at: opened.full_at(),
-                app: client_name(&stored.job.header().owner, &self.settings, &request_context::words()),
+                app,
                 due_days: self.settings.pages.due_days,
-                now: self.clock.now(),
+                now,
                 upload: self.upload_limits(),
                 message,
             },

@@ -104,7 +104,7 @@ impl QueueRow {
             app: client_name(&header.owner, settings, &words),
             receiver: header.request.receiver.clone(),
             look: stored.job.state().ehi_status(),
-            state: restorable_until(&stored.job, now).map_or_else(
+            state: stored.job.restorable_until(now).map_or_else(
                 || state(&words, stored.job.state()),
                 |until| words.text("queue-deleted-until", &[("time", &words.moment(until))]),
             ),
@@ -117,12 +117,6 @@ impl QueueRow {
     fn goes_to(&self) -> &str {
         self.receiver.as_deref().unwrap_or(&self.app)
     }
-}
-
-/// Returns the time until which the deletion of an export can be undone.
-fn restorable_until(job: &Job, now: Timestamp) -> Option<Timestamp> {
-    let Job::Cancelled(gone) = job else { return None };
-    gone.restorable(now).map(|undo| undo.until)
 }
 
 /// Returns the state of an export as staff read it.

@@ -1,18 +1,13 @@
 //! The pages that ask for confirmation before an export is changed.
 
 use askama::Template;
-use domain::deletion::UndoEnd;
-use domain::header::JobHeader;
 use domain::ids::FileName;
-use domain::job::Job;
 use domain::ports::jobs::StoredJob;
 use domain::rejection::RejectionReason;
-use domain::states::Gone;
-use jiff::{SignedDuration, Timestamp};
-use settings::OWN_PAGES;
+use jiff::Timestamp;
 use words::Words;
 
-use super::{DocumentCounts, full, path, patient};
+use super::{DocumentCounts, full, has_app, identity, path, patient};
 use crate::pages::message::Message;
 use crate::pages::{FieldProblem, filters};
 use crate::request_context;
@@ -40,8 +35,9 @@ impl Decided {
         let not_opened = counted.map(|counted| counted.not_opened);
         let job = &stored.job;
         let text_of = |key: &str| words.text(key, &[]);
-        let mut facts =
-            vec![(text_of("decide-patient"), patient(job, words)), (text_of("decide-receiver"), receiver)];
+        let mut facts = vec![(text_of("decide-patient"), patient(job, words))];
+        facts.extend(identity(job, words));
+        facts.push((text_of("decide-receiver"), receiver));
         if let Some(summary) = job.summary() {
             let all = counted.map(|counted| words.number(counted.all)).unwrap_or_default();
             let values = [
@@ -81,15 +77,6 @@ impl Decided {
     fn after_deletion(&self) -> &'static str {
         if self.has_app { "delete-after" } else { "delete-after-here" }
     }
-}
-
-/// Returns whether an app loads the copy. A copy that staff or the patient's own pages have started is downloaded from pages.
-fn has_app(header: &JobHeader) -> bool {
-    !header.owner.is_staff() && header.owner.client.as_str() != OWN_PAGES
-}
-
-fn with_app<'k>(of_app: &'k str, of_pages: &'k str, header: &JobHeader) -> &'k str {
-    if has_app(header) { of_app } else { of_pages }
 }
 
 #[derive(Template)]
@@ -140,15 +127,13 @@ pub struct DeletePage {
 }
 
 impl DeletePage {
-    /// Returns the page. `undo` is the time during which the deletion can be undone; the page names the full hours.
-    pub fn new(username: String, decided: Decided, job: &Job, undo: SignedDuration) -> Self {
+    /// Returns the page. `undo_until` is the time until which the deletion can be undone, if it can be.
+    pub fn new(username: String, decided: Decided, undo_until: Option<Timestamp>) -> Self {
         let words = request_context::words();
-        let undo = match undo.as_hours() {
-            hours @ 1.. if job.can_be_restored() => {
-                words.text("delete-undo", &[("hours", &hours.to_string())])
-            }
-            _ => words.text("delete-no-undo", &[]),
-        };
+        let undo = undo_until.map_or_else(
+            || words.text("delete-no-undo", &[]),
+            |until| words.text("delete-undo", &[("time", &words.moment(until))]),
+        );
         Self { username, decided, undo }
     }
 }
@@ -156,55 +141,6 @@ impl DeletePage {
 /// Returns the message at a field.
 fn problem_at<'p>(problems: &'p [FieldProblem], field: &str) -> Option<&'p str> {
     problems.iter().find(|problem| problem.field == field).map(|problem| problem.text.as_str())
-}
-
-/// The page of a deleted job. It says until when the deletion can be undone, or why it cannot.
-#[derive(Template)]
-#[template(path = "staff_job_deleted.html")]
-pub struct DeletedPage {
-    username: String,
-    /// Why the deletion was not undone.
-    message: Option<Message>,
-    path: String,
-    patient: String,
-    by: String,
-    /// The time until which the deletion can be undone, or the reason why it cannot.
-    undo: String,
-    can_undo: bool,
-}
-
-impl DeletedPage {
-    /// Returns the page; `None` if the deletion cannot be undone, unless the patient or the app is the reason.
-    pub fn new(username: String, gone: &Gone, now: Timestamp, message: Option<Message>) -> Option<Self> {
-        let words = &request_context::words();
-        let history = &gone.header.history;
-        let (deletion, undo, can_undo) = match (gone.restorable(now), gone.undo_end()) {
-            (Some(undo), _) => {
-                let until = words.text("deleted-until", &[("time", &words.moment(undo.until))]);
-                (history.last()?, until, true)
-            }
-            (None, Some((end, event))) => {
-                let key = match end {
-                    UndoEnd::TookBackPermission => "deleted-taken-back",
-                    UndoEnd::DeletedForGood => "deleted-for-good",
-                    UndoEnd::DeletedByClient => "deleted-by-app",
-                };
-                (history.iter().rev().nth(1)?, words.text(key, &[("time", &words.moment(event.at))]), false)
-            }
-            (None, None) => return None,
-        };
-        let job = Job::Cancelled(gone.clone());
-        let values = [("who", &*deletion.actor), ("time", &*words.moment(deletion.at))];
-        Some(Self {
-            username,
-            message,
-            path: path(&job),
-            patient: patient(&job, words),
-            by: words.text(with_app("deleted-by", "deleted-by-here", &gone.header), &values),
-            undo,
-            can_undo,
-        })
-    }
 }
 
 /// Asks for the reason before a resource or a document is left out.
