@@ -1,7 +1,9 @@
 //! The staff API, and the job list of clients.
 
+use std::convert::Infallible;
+
 use aws_lc_rs::digest;
-use axum::extract::{Multipart, State};
+use axum::extract::{FromRequestParts, Multipart, State};
 use axum::response::{IntoResponse, Response};
 use domain::clock::hex;
 use domain::error::{self, Error};
@@ -10,18 +12,20 @@ use domain::job::{Job, JobState};
 use domain::ports::jobs::{JobQuery, StoredJob};
 use futures_util::StreamExt;
 use http::header::{ETAG, LINK};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 use web::Result;
 use web::caller::owned;
 use web::conditional::IfNoneMatch;
 use web::describe::{Kind, Parameter};
-use web::extract::{Content, ContentLength, JobPath, Query, Unread, field};
+use web::extract::{ContentLength, JobPath, Query, Unread};
 use web::job_json::job_json;
 use web::manifest::manifest;
 use web::respond::json;
 
 use crate::Admin;
+use crate::bodies::{AttachedNames, SentReason};
 use crate::caller::{Caller, Staff};
 use crate::review::Rejection;
 use crate::seen::Seen;
@@ -51,19 +55,45 @@ pub(crate) const ATTACHMENTS: Parameter = Parameter::field("attachments", "The f
 pub(crate) const NAMES: Parameter =
     Parameter::field("params", "The names of the files to remove").of(Kind::Texts);
 
+/// The API that a request uses. Both have the same handlers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Api {
+    /// The API of staff, below `/admin`.
+    Staff,
+    /// The API of the owners of jobs.
+    Owner,
+}
+
+impl Api {
+    fn jobs(self) -> &'static str {
+        match self {
+            Self::Staff => "/admin/jobs",
+            Self::Owner => "/jobs",
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Api {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(if parts.uri.path().starts_with("/admin") { Self::Staff } else { Self::Owner })
+    }
+}
+
 /// `GET /admin/jobs` and `GET /jobs`: all jobs for staff, their own for others.
 pub(crate) async fn list(
     State(state): State<Admin>,
     caller: Caller,
     query: Query,
-    uri: http::Uri,
+    api: Api,
     known: IfNoneMatch,
 ) -> Result<Response> {
     let mut job_query = job_query(&query)?;
     let mut staff = None;
     match caller {
         Caller::Staff(name) => staff = Some(name),
-        Caller::Owner(_) if uri.path().starts_with("/admin") => {
+        Caller::Owner(_) if api == Api::Staff => {
             return Err(Error::Forbidden("this is for staff; your own jobs are at /jobs".to_owned()).into());
         }
         Caller::Owner(caller) => {
@@ -93,7 +123,7 @@ pub(crate) async fn list(
             .into_response();
     response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Some(next) = page.next {
-        let link = next_link(&state.settings.url(uri.path()), &query, &next)?;
+        let link = next_link(&state.settings.url(api.jobs()), &query, &next)?;
         response.headers_mut().insert(LINK, link);
     }
     Ok(response)
@@ -131,13 +161,7 @@ pub(crate) fn next_link(url: &str, query: &Query, next: &str) -> error::Result<H
 }
 
 pub(crate) fn next_query(query: &Query, next: &str) -> error::Result<String> {
-    let others = query
-        .0
-        .iter()
-        .filter(|(name, _)| name != "page")
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    let fields: Vec<_> = others.chain([("page", next)]).collect();
-    serde_urlencoded::to_string(fields).map_err(Error::internal)
+    query.fields().without(&["page"]).with("page", next).encode()
 }
 
 /// `GET /admin/jobs/{job}` and `GET /jobs/{job}`.
@@ -145,7 +169,7 @@ pub(crate) async fn show(
     State(state): State<Admin>,
     caller: Caller,
     JobPath(id): JobPath,
-    uri: http::Uri,
+    api: Api,
 ) -> Result<Response> {
     match caller {
         Caller::Staff(name) => {
@@ -155,7 +179,7 @@ pub(crate) async fn show(
         }
         Caller::Owner(caller) => {
             let stored = owned(state.jobs.get(&id).await?, &caller, state.clock.now())?;
-            if uri.path().starts_with("/admin") {
+            if api == Api::Staff {
                 return Err(Error::Forbidden("this is for staff; your own job is at /jobs".to_owned()).into());
             }
             Ok(json(StatusCode::OK, &state.json(&stored, false).await?))
@@ -176,17 +200,8 @@ pub(crate) async fn reject(
     State(state): State<Admin>,
     Staff(name): Staff,
     JobPath(id): JobPath,
-    content: Content,
+    SentReason(reason): SentReason,
 ) -> Result<Response> {
-    let reason = match content {
-        Content::Json(value) => match &value["reason"] {
-            Value::Null => String::new(),
-            Value::String(reason) => reason.clone(),
-            _ => return Err(Error::invalid("'reason' must be a text").into()),
-        },
-        Content::Form(fields) => field(&fields, "reason").unwrap_or_default().to_owned(),
-        Content::Empty => String::new(),
-    };
     let rejection = Rejection { reason, ..Rejection::default() };
     Ok(state.job_response(&state.reject_job(&id, rejection, &name, Seen::Any).await?).await?)
 }
@@ -206,15 +221,8 @@ pub(crate) async fn remove_files(
     State(state): State<Admin>,
     Staff(name): Staff,
     JobPath(id): JobPath,
-    content: Content,
+    AttachedNames(names): AttachedNames,
 ) -> Result<Response> {
-    let Content::Json(value) = content else {
-        return Err(Error::invalid("the body must be {\"params\": [name]}").into());
-    };
-    let names =
-        value["params"].as_array().ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
-    let names: Option<Vec<_>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
-    let names = names.ok_or_else(|| Error::invalid("'params' must be a list of names"))?;
     Ok(state.job_response(&state.detach(&id, &names, &name, Seen::Any).await?).await?)
 }
 

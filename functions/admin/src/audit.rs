@@ -15,7 +15,7 @@ use storage::audit_chain::verify_newest;
 use web::Result;
 use web::audit_event::line;
 use web::describe::{Kind, Parameter};
-use web::extract::Query;
+use web::extract::{Fields, Query};
 use web::pages::{AuditFilter, AuditPage, FieldProblem};
 use web::request_context;
 use web::respond::{PageError, html};
@@ -55,8 +55,8 @@ pub(crate) async fn page(
     query: Query,
 ) -> Result<Response, PageError> {
     let problems = state.filter_problems(&query);
-    let is_right = |(name, _): &&(String, String)| !problems.iter().any(|problem| problem.field == *name);
-    let wanted = state.audit_query(&Query(query.0.iter().filter(is_right).cloned().collect()), PAGE)?;
+    let wrong: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+    let wanted = state.audit_query(&query.fields().without(&wrong).into(), PAGE)?;
     state.audit.record(Event::new(Actor::staff(&name), Action::AuditRead)).await?;
     let log = state.audit.log();
     let found = match problems.is_empty() {
@@ -65,8 +65,7 @@ pub(crate) async fn page(
     };
     let verified = verify_newest(&**log, state.clock.now(), VERIFIED).await?;
     let older = found.next.map(|next| next_query(&query, &next)).transpose()?;
-    let here = Query(query.0.iter().filter(|(name, _)| name != "page").cloned().collect());
-    let lines = serde_urlencoded::to_string(&here.0).map_err(Error::internal)?;
+    let lines = query.fields().without(&["page"]).encode()?;
     let text = |name: &str| query.get(name).unwrap_or_default().to_owned();
     let filter = AuditFilter {
         who: text("who"),
@@ -81,12 +80,14 @@ pub(crate) async fn page(
     Ok(html(status, &AuditPage { problems, ..page }))
 }
 
+/// The path of the audit trail as AuditEvents.
+pub(crate) const NDJSON: &str = "/admin/audit";
+
 /// `GET /admin/audit`.
 pub(crate) async fn ndjson(
     State(state): State<Admin>,
     Auditor(name): Auditor,
     query: Query,
-    uri: http::Uri,
 ) -> Result<Response> {
     let count = query.get("_count").map(str::parse::<usize>).transpose();
     let count = count.map_err(|_| Error::invalid("'_count' is no number"))?;
@@ -100,7 +101,7 @@ pub(crate) async fn ndjson(
     ];
     let mut response = (headers, lines).into_response();
     if let Some(next) = found.next {
-        let link = next_link(&state.settings.url(uri.path()), &query, &next)?;
+        let link = next_link(&state.settings.url(NDJSON), &query, &next)?;
         response.headers_mut().insert(LINK, link);
     }
     Ok(response)
@@ -112,7 +113,7 @@ impl Admin {
         let words = request_context::words();
         let is_wrong = |name: &str| {
             let typed = query.get(name).unwrap_or_default();
-            let alone = Query(vec![(name.to_owned(), typed.to_owned())]);
+            let alone = Query::from(Fields::default().with(name, typed));
             self.audit_query(&alone, PAGE).is_err()
         };
         let problem = |(name, words_of, wrong): (&str, &str, &str)| {

@@ -21,10 +21,11 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use web::describe::{Kind, Parameter};
-use web::extract::{Content, JobPath, UploadPath};
+use web::extract::{JobPath, UploadPath};
 use web::{ApiError, respond};
 
 use crate::Admin;
+use crate::bodies::Announced;
 use crate::caller::Staff;
 use crate::review::attaching;
 use crate::seen::Seen;
@@ -50,23 +51,12 @@ struct Pending {
     file: Attachment,
 }
 
-/// The caller's description of the file.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Announced {
-    name: String,
-    content_type: Option<String>,
-    size: u64,
-}
-
 pub(crate) async fn begin(
     State(state): State<Admin>,
     _: Staff,
     JobPath(id): JobPath,
-    content: Content,
+    announced: Announced,
 ) -> Result<Response, ApiError> {
-    let Content::Json(value) = content else { return Err(wrong().into()) };
-    let announced: Announced = serde_json::from_value(value).map_err(|_| wrong())?;
     let limit = state.settings.max_upload_bytes;
     if announced.size == 0 || announced.size > limit {
         return Err(Error::TooLarge(format!("'size' must be from 1 to {limit} bytes")).into());
@@ -98,10 +88,6 @@ pub(crate) async fn complete(
 /// Returns the prefix of the copies of an upload, of which one is attached.
 pub(crate) fn copies_prefix(job: &JobId, upload: &Attempt) -> String {
     format!("{}uploads/{upload}/", job_prefix(job))
-}
-
-fn wrong() -> Error {
-    Error::invalid("the body must be {\"name\", \"contentType\", \"size\"} in JSON")
 }
 
 impl Admin {

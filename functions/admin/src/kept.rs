@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use settings::Settings;
 use web::caller::bearer_token;
 use web::describe::Parameter;
-use web::extract::{ContentLength, Form, Query, Unread};
+use web::extract::{ContentLength, Fields, Form, Query, Unread};
 use web::pages::StaffLoginPage;
 use web::respond::html;
 use web::session::{LIFETIME, Origin};
@@ -40,9 +40,9 @@ const NOT_TYPED: [&str; 2] = ["version", STAY.name];
 const WITHOUT_PAGE: [&str; 3] = ["/undo", "/add-files", "/remove-files"];
 
 /// A form that a page for staff sends, and its caller. A caller without a session gets the sign-in page, which keeps what was typed.
-pub(crate) struct StaffForm<T>(pub(crate) T, pub(crate) Form);
+pub(crate) struct StaffForm<T, F = Form>(pub(crate) T, pub(crate) F);
 
-impl<T: FromRequestParts<Admin> + Send> FromRequest<Admin> for StaffForm<T> {
+impl<T: FromRequestParts<Admin> + Send, F: From<Form>> FromRequest<Admin> for StaffForm<T, F> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &Admin) -> Result<Self, Response> {
@@ -52,7 +52,7 @@ impl<T: FromRequestParts<Admin> + Send> FromRequest<Admin> for StaffForm<T> {
         match caller {
             Ok(caller) => {
                 let form = Form::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-                Ok(Self(caller, form))
+                Ok(Self(caller, F::from(form)))
             }
             Err(refused) => Err(sign_in_again(request, refused, state).await),
         }
@@ -92,9 +92,10 @@ async fn sign_in_again(request: Request, refused: Response, state: &Admin) -> Re
         return refused;
     };
     let Ok(form) = Form::from_request(request, state).await else { return refused };
-    let is_typed = |(name, _): &&(String, String)| has_page && !NOT_TYPED.contains(&name.as_str());
-    let typed: Vec<_> = form.0.iter().filter(is_typed).collect();
-    let kept = serde_urlencoded::to_string(typed).unwrap_or_default();
+    let kept = match has_page {
+        true => form.fields().without(&NOT_TYPED).encode().unwrap_or_default(),
+        false => String::new(),
+    };
     let kept = if kept.len() > MAX { String::new() } else { kept };
     let again = Some(if kept.is_empty() { "staff-signed-out" } else { "staff-signed-out-kept" });
     sign_in_page(&StaffLoginPage { next, kept, again, ..StaffLoginPage::default() }, &refused)
@@ -113,7 +114,7 @@ fn page_after_sign_in(
     if !is_signed_out || !is_of_this_site || wants_json(headers) {
         return None;
     }
-    let next = next_page(uri)?;
+    let next = next_page(uri.path_and_query())?;
     let with_button = WITHOUT_PAGE.into_iter().find_map(|button| next.strip_suffix(button));
     Some(match with_button {
         Some(page) => (page.to_owned(), false),
@@ -158,11 +159,11 @@ impl Admin {
     }
 
     /// Returns the fields that this member of staff typed before signing in again; `None` if there are none.
-    pub(crate) async fn kept(&self, query: &Query, username: &str) -> Result<Option<Vec<(String, String)>>> {
+    pub(crate) async fn kept(&self, query: &Query, username: &str) -> Result<Option<Fields>> {
         let Some(Ok(key)) = query.get(KEPT.name).map(Attempt::parse) else { return Ok(None) };
         let entry = self.expiring.get(EntryKind::KeptInput, key.as_str()).await?;
         let typed: Option<Typed> = entry.as_ref().map(ExpiringEntry::read).transpose()?;
         let own = typed.filter(|typed| typed.username == username);
-        Ok(own.and_then(|typed| serde_urlencoded::from_str(&typed.fields).ok()))
+        Ok(own.and_then(|typed| Fields::decode(typed.fields.as_bytes())))
     }
 }

@@ -3,13 +3,14 @@
 //! - [`caller`]: authenticates the caller; [`login`]: sessions; [`kept`]: what was typed before the session ended;
 //! - [`review`]: the decisions of staff about a job, for API and pages, if it has the version that they have [`seen`]; [`uploads`]: files that staff attach, and
 //!   [`direct`]: files that are too large for a request;
-//! - [`api`] and [`pages`]: the routes of both; [`job`]: the pages of one export;
+//! - [`api`] with its [`bodies`], and [`pages`]: the routes of both; [`job`]: the pages of one export;
 //! - [`queue`] and [`several`]: the list of exports, and approving several of them;
 //! - [`patients`], [`groups`] and [`start`]: exports that staff start;
 //! - [`audit`]: the audit trail for auditors; [`settings_page`]: the settings for administrators.
 
 mod api;
 mod audit;
+mod bodies;
 mod caller;
 mod direct;
 mod groups;
@@ -137,7 +138,7 @@ fn declared() -> Routes<Admin> {
                     settings_page::show,
                 )
                 .returning(&[described::page(200)])
-                .get("/admin/audit", staff, with_job("Returns the audit trail as AuditEvents"), audit::ndjson)
+                .get(audit::NDJSON, staff, with_job("Returns the audit trail as AuditEvents"), audit::ndjson)
                 .reading(&audit::FILTER)
                 .reading(&[audit::COUNT])
                 .returning(&[described::file(200, fhir::FHIR_NDJSON)])
@@ -206,10 +207,12 @@ fn declared() -> Routes<Admin> {
                 .get("/staff/login", sign_in, with_job("Shows the sign-in page of staff"), pages::login)
                 .reading(&[login::NEXT])
                 .returning(&[described::page(200)])
-                .post("/staff/login", sign_in, back("Signs staff in"), login::by_page)
+                .post("/staff/login", sign_in, back_or_again("Signs staff in"), login::by_page)
                 .taking(FORM)
                 .reading(&login::CREDENTIALS)
                 .reading(&login::HIDDEN)
+                .reading(&[login::STAY, login::SAID])
+                .returning(&[described::page(200)])
                 .post("/staff/logout", sign_in, back("Signs staff out"), login::leave)
         })
         .below(Below::Root, job::declared)

@@ -6,18 +6,20 @@ use domain::audit::{Action, Actor, Event, Outcome};
 use domain::error::{Error, Result};
 use domain::roles::Role;
 use http::header::SET_COOKIE;
-use http::{HeaderValue, StatusCode, Uri};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, StatusCode};
 use security::attempts::{self, Account, Guard};
 use serde_json::{Value, json};
 use web::describe::Parameter;
-use web::extract::{Content, SameSiteForm, field};
+use web::extract::SameSiteForm;
 use web::own_page::is_own_page;
-use web::pages::StaffLoginPage;
+use web::pages::{SIGN_IN_WRONG, StaffLoginPage};
 use web::respond::{PageError, html, json, see_other};
 use web::session::{Cookies, STAFF, SameSiteRequest, StaffSession, begin, end};
 use web::{ApiError, request_context};
 
 use crate::Admin;
+use crate::bodies::Credentials;
 
 pub(crate) const CREDENTIALS: [Parameter; 2] = [
     Parameter::field("username", "The name of the account"),
@@ -37,6 +39,13 @@ pub(crate) const HIDDEN: [Parameter; 2] = [
     Parameter::field("kept", "What was typed on that page before, as a urlencoded form"),
 ];
 
+/// The button for another language.
+pub(crate) const STAY: Parameter =
+    Parameter::field("stay", "The button for another language, which shows the page again");
+/// What the page sends with this button.
+pub(crate) const SAID: Parameter =
+    Parameter::field("said", "The message that the page shows again in another language");
+
 /// The path of the sign-in page.
 const SIGN_IN: &str = "/staff/login";
 
@@ -47,13 +56,15 @@ pub(crate) fn own_page(address: &str) -> Option<&str> {
 }
 
 /// Returns the page of a request, to which a member of staff may be redirected after signing in.
-pub(crate) fn next_page(uri: &Uri) -> Option<String> {
-    own_page(uri.path_and_query()?.as_str()).map(str::to_owned)
+pub(crate) fn next_page(address: Option<&PathAndQuery>) -> Option<String> {
+    own_page(address?.as_str()).map(str::to_owned)
 }
 
 /// Returns the address of the sign-in page that leads to the page of a request. The first page of staff depends on their roles.
-pub(crate) fn sign_in_for(uri: &Uri) -> Result<String> {
-    let Some(next) = next_page(uri).filter(|next| next != "/staff") else { return Ok(SIGN_IN.to_owned()) };
+pub(crate) fn sign_in_for(address: Option<&PathAndQuery>) -> Result<String> {
+    let Some(next) = next_page(address).filter(|next| next != "/staff") else {
+        return Ok(SIGN_IN.to_owned());
+    };
     let query = serde_urlencoded::to_string([(NEXT.name, next)]).map_err(Error::internal)?;
     Ok(format!("{SIGN_IN}?{query}"))
 }
@@ -62,13 +73,8 @@ pub(crate) fn sign_in_for(uri: &Uri) -> Result<String> {
 pub(crate) async fn by_api(
     State(state): State<Admin>,
     _: SameSiteRequest,
-    content: Content,
+    Credentials { username, password }: Credentials,
 ) -> Result<Response, ApiError> {
-    let (username, password) = match content {
-        Content::Form(fields) => (text(field(&fields, "username")), text(field(&fields, "password"))),
-        Content::Json(value) => (text(value["username"].as_str()), text(value["password"].as_str())),
-        Content::Empty => (String::new(), String::new()),
-    };
     match state.sign_in(&username, &password).await? {
         Some(cookie) => {
             let mut response = json(StatusCode::OK, &json!({ "username": username }));
@@ -84,10 +90,18 @@ pub(crate) async fn by_page(
     State(state): State<Admin>,
     SameSiteForm(form): SameSiteForm,
 ) -> Result<Response, PageError> {
-    let words = request_context::words();
     let [next, kept] = HIDDEN.map(|hidden| form.get(hidden.name));
     let (next, username) = (own_page(next), form.get("username"));
-    let (status, error) = match state.sign_in(username, form.get("password")).await {
+    let page = StaffLoginPage {
+        next: next.unwrap_or_default().to_owned(),
+        kept: kept.to_owned(),
+        username: username.to_owned(),
+        ..StaffLoginPage::default()
+    };
+    if form.find(STAY.name).is_some() {
+        return Ok(html(StatusCode::OK, &page.saying(form.get(SAID.name))));
+    }
+    match state.sign_in(username, form.get("password")).await {
         Ok(Some(cookie)) => {
             let target = match next {
                 Some(next) => state.with_kept(next, username, kept).await?,
@@ -95,23 +109,16 @@ pub(crate) async fn by_page(
             };
             let mut response = see_other(&state.settings.url(&target));
             response.headers_mut().insert(SET_COOKIE, cookie);
-            return Ok(response);
+            Ok(response)
         }
-        Ok(None) => (StatusCode::UNAUTHORIZED, words.text("sign-in-wrong", &[])),
+        Ok(None) => Ok(html(StatusCode::UNAUTHORIZED, &page.saying(SIGN_IN_WRONG))),
         Err(Error::Throttled { retry_after }) => {
-            let text = words.text("sign-in-locked", &[("seconds", &words.number(retry_after))]);
-            (StatusCode::TOO_MANY_REQUESTS, text)
+            let words = request_context::words();
+            let error = Some(words.text("sign-in-locked", &[("seconds", &words.number(retry_after))]));
+            Ok(html(StatusCode::TOO_MANY_REQUESTS, &StaffLoginPage { error, ..page }))
         }
-        Err(error) => return Err(error.into()),
-    };
-    let page = StaffLoginPage {
-        next: next.unwrap_or_default().to_owned(),
-        kept: kept.to_owned(),
-        again: None,
-        username: username.to_owned(),
-        error: Some(error),
-    };
-    Ok(html(status, &page))
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `GET /admin/logout`.
@@ -130,10 +137,6 @@ pub(crate) async fn leave(
     let mut response = see_other(&state.settings.url(SIGN_IN));
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
-}
-
-fn text(value: Option<&str>) -> String {
-    value.unwrap_or_default().to_owned()
 }
 
 impl Admin {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::error::Result;
+use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::job::Job;
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
-use web::extract::Query;
+use web::extract::{Form, Query};
 use web::pages::{Message, QueueRow, Refused, SeveralDonePage, SeveralPage};
 use web::request_context;
 use web::respond::{PageError, html, status_of};
@@ -39,6 +39,26 @@ struct Ticked {
     version: u64,
 }
 
+/// The exports that a request names, each once, in their order. Other values are ignored.
+pub(crate) struct AllTicked(Vec<Ticked>);
+
+impl AllTicked {
+    fn of<'v>(values: impl Iterator<Item = &'v str>) -> Self {
+        let ticked = values.filter_map(|value| {
+            let (id, version) = value.rsplit_once('.')?;
+            Some(Ticked { id: JobId::parse(id).ok()?, version: version.parse().ok()? })
+        });
+        let mut known = BTreeSet::new();
+        Self(ticked.filter(|ticked| known.insert(ticked.id.clone())).take(MAX_JOBS).collect())
+    }
+}
+
+impl From<Form> for AllTicked {
+    fn from(form: Form) -> Self {
+        Self::of(form.all(JOB))
+    }
+}
+
 /// `GET /staff/approve`: asks before anything is approved.
 pub(crate) async fn ask(
     State(state): State<Admin>,
@@ -49,7 +69,11 @@ pub(crate) async fn ask(
     let now = state.clock.now();
     let kept = state.kept(&query, &username).await?;
     let message = kept.as_ref().map(|_| Message::of_catalogue("staff-kept", &[]));
-    for seen in seen(&kept.unwrap_or(query.0)) {
+    let AllTicked(ticked) = match &kept {
+        Some(typed) => AllTicked::of(typed.all(JOB)),
+        None => AllTicked::of(query.all(JOB)),
+    };
+    for seen in ticked {
         match state.unchanged(&seen).await? {
             Ok(stored) => shown.push(stored),
             Err(why) => refused.push(why),
@@ -76,13 +100,14 @@ pub(crate) async fn ask(
 /// `POST /staff/approve`: approves each export that is still as it was seen.
 pub(crate) async fn approve(
     State(state): State<Admin>,
-    StaffForm(PageStaff(username), form): StaffForm<PageStaff>,
+    StaffForm(PageStaff(username), AllTicked(ticked)): StaffForm<PageStaff, AllTicked>,
 ) -> Result<Response, PageError> {
-    let (mut approved, mut refused) = (Vec::new(), Vec::new());
+    let (mut approved, mut refused, mut fields) = (Vec::new(), Vec::new(), Vec::new());
     let now = state.clock.now();
     // Each approval has an entry of its own.
     state.viewed_list(&username, std::iter::empty()).await?;
-    for seen in seen(&form.0) {
+    for seen in ticked {
+        fields.push((JOB, format!("{}.{}", seen.id, seen.version)));
         match state.approve_seen(&seen, &username).await {
             Ok(Ok(stored)) => approved.push(QueueRow::new(&stored, &state.settings, now)?),
             Ok(Err(why)) => refused.push(why),
@@ -97,17 +122,8 @@ pub(crate) async fn approve(
     let count = approved.len().to_string();
     let title = request_context::words().text("several-done-title", &[("count", &count)]);
     let status = if approved.is_empty() { StatusCode::CONFLICT } else { StatusCode::OK };
-    Ok(html(status, &SeveralDonePage { username, title, approved, refused }))
-}
-
-/// Reads the exports that the fields name, each once, in their order. Other values are ignored.
-fn seen(fields: &[(String, String)]) -> Vec<Ticked> {
-    let seen = fields.iter().filter(|(name, _)| name == JOB).filter_map(|(_, value)| {
-        let (id, version) = value.rsplit_once('.')?;
-        Some(Ticked { id: JobId::parse(id).ok()?, version: version.parse().ok()? })
-    });
-    let mut known = BTreeSet::new();
-    seen.filter(|seen| known.insert(seen.id.clone())).take(MAX_JOBS).collect()
+    let here = format!("/staff/approve?{}", serde_urlencoded::to_string(fields).map_err(Error::internal)?);
+    Ok(html(status, &SeveralDonePage { username, here, title, approved, refused }))
 }
 
 impl Admin {

@@ -17,7 +17,7 @@ use domain::sensitive::Sensitive;
 use http::StatusCode;
 use platform::exports::{NewExport, patient_of_job, start_as};
 use web::describe::Parameter;
-use web::extract::{Form, PatientPath, Query, field};
+use web::extract::{Fields, Form, PatientPath, Query};
 use web::pages::{FieldProblem, Message, PatientRow, StartOf, StartPage, Tick};
 use web::request_context;
 use web::respond::{PageError, html, see_other};
@@ -137,7 +137,7 @@ impl Admin {
             Some(typed) => (typed, Said { message: Some("staff-kept"), ..Said::default() }),
             None => {
                 let parts = PARTS.iter().map(|name| ((*name).to_owned(), "on".to_owned()));
-                (parts.chain([self.new_number()]).collect(), Said::default())
+                (parts.collect::<Fields>().with(NUMBER, self.new_number()), Said::default())
             }
         };
         Ok(html(StatusCode::OK, &page(username, target, &fields, said)))
@@ -171,7 +171,7 @@ impl Admin {
         let Some(choices) = choices.filter(|_| problems.is_empty() && !stays) else {
             self.viewed_form(&username, &target).await?;
             let said = Said { problems, ..Said::default() };
-            return Ok(html(status, &page(username, target, &form.0, said)));
+            return Ok(html(status, &page(username, target, form.fields(), said)));
         };
         let event = target.event(&username, Action::ExportStarted).of_job(&number);
         let receiver = form.get(RECEIVER).trim();
@@ -205,8 +205,7 @@ impl Admin {
             return Ok(self.to_job(job.id()));
         }
         self.viewed_form(&username, &target).await?;
-        let others = form.0.into_iter().filter(|(name, _)| name != NUMBER);
-        let fields: Vec<_> = others.chain([self.new_number()]).collect();
+        let fields = form.fields().without(&[NUMBER]).with(NUMBER, self.new_number());
         let said = Said { started: Some(format!("/staff/jobs/{}", job.id())), ..Said::default() };
         Ok(html(StatusCode::CONFLICT, &page(username, target, &fields, said)))
     }
@@ -215,9 +214,9 @@ impl Admin {
         see_other(&self.settings.url(&format!("/staff/jobs/{number}")))
     }
 
-    /// The field of the form with the number of a new export.
-    fn new_number(&self) -> (String, String) {
-        (NUMBER.to_owned(), self.random.job(self.clock.now()).to_string())
+    /// Returns the number of a new export.
+    fn new_number(&self) -> String {
+        self.random.job(self.clock.now()).to_string()
     }
 
     async fn viewed_form(&self, username: &str, target: &Target) -> Result<()> {
@@ -307,16 +306,15 @@ fn read(form: &Form) -> (Option<Choices>, Vec<FieldProblem>) {
         problems.push(FieldProblem { field: "part-visits".to_owned(), text });
         return (None, problems);
     }
-    let mut fields: Vec<_> =
-        form.0.iter().filter(|(name, _)| !OTHERS.contains(&name.as_str())).cloned().collect();
+    let mut fields = form.fields().without(&OTHERS);
     for group in RecordGroup::ALL {
         let name = format!("parameters.{}", group.key());
-        if fields.iter().any(|(field, _)| *field == format!("{name}.enabled")) {
+        if fields.find(&format!("{name}.enabled")).is_some() {
             fields.extend([FROM, TO].map(|end| (format!("{name}.{end}"), form.get(end).to_owned())));
         }
     }
-    let choices = from_form(&fields, &[]).ok();
-    // The boxes are those of the page, so that only the order of the days can be wrong beside what is said already.
+    let choices = from_form(fields.pairs(), &[]).ok();
+    // The boxes are those of the page. Apart from the problems found above, only the order of the days can be wrong.
     if choices.is_none() && problems.is_empty() {
         let text = words.text("wrong-order", &[("part", &words.text("start-days", &[]))]);
         problems.push(FieldProblem { field: FROM.to_owned(), text });
@@ -357,14 +355,14 @@ struct Said {
     started: Option<String>,
 }
 
-fn page(username: String, target: Target, fields: &[(String, String)], said: Said) -> StartPage {
+fn page(username: String, target: Target, fields: &Fields, said: Said) -> StartPage {
     let words = request_context::words();
-    let text = |name: &str| field(fields, name).unwrap_or_default().to_owned();
+    let text = |name: &str| fields.get(name).to_owned();
     let tick = |kind: &str, key: &str, name: String| Tick {
         id: format!("{kind}-{key}"),
         label: words.text(&format!("{kind}-{key}"), &[]),
         hint: words.text(&format!("{kind}-{key}-hint"), &[]),
-        ticked: field(fields, &name).is_some(),
+        ticked: fields.find(&name).is_some(),
         name,
     };
     let part = |group: RecordGroup| tick("part", group.key(), format!("parameters.{}.enabled", group.key()));

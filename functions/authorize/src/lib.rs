@@ -1,6 +1,6 @@
 //! The SMART authorization server (contract, section 5; SMART App Launch 2.2; RFC 6749, 7009, 7636, 7662).
 //!
-//! - [`launch`]: `/auth/authorize` checks and stores an app's request;
+//! - [`launch`]: `/auth/authorize` checks and stores an app's request; [`parameters`]: what the request contains;
 //! - [`login`]: the sign-in of the patient;
 //! - [`consent`]: the patient's decision, which creates an authorization code;
 //! - [`token`]: `/auth/token` exchanges codes and refresh tokens for access tokens and ID tokens;
@@ -17,6 +17,7 @@ mod consent;
 mod introspect;
 mod launch;
 mod login;
+mod parameters;
 mod request;
 mod token;
 mod userinfo;
@@ -56,20 +57,21 @@ fn declared() -> Routes<Authorize> {
     let authorize = ("Checks an app's request and sends the patient to sign in", &[302][..]);
     let userinfo = ("Returns the claims about the user of the token", &[200][..]);
     Routes::new().below(Below::Root, |at| {
-        at.get("/auth/authorize", Access::AppRedirect, authorize, launch::by_query)
-            .reading(&launch::PARAMETERS)
-            .post("/auth/authorize", Access::AppRedirect, authorize, launch::by_form)
+        at.get("/auth/authorize", Access::AppRedirect, authorize, launch::authorize)
+            .reading(&parameters::PARAMETERS)
+            .post("/auth/authorize", Access::AppRedirect, authorize, launch::authorize)
             .taking(FORM)
-            .reading(&launch::PARAMETERS.map(in_body))
+            .reading(&parameters::PARAMETERS.map(in_body))
             .get("/patient-login", page, ("Shows the patient's sign-in page", &[200]), login::show)
             .reading(&login::PURPOSE)
             .reading(&[login::FROM, login::SAVED])
             .returning(&[described::page(200)])
-            .post("/patient-login", page, ("Signs a patient in", &[303]), login::submit)
+            .post("/patient-login", page, ("Signs a patient in", &[200, 303]), login::submit)
             .taking(FORM)
             .reading(&login::PURPOSE.map(in_body))
             .reading(&login::CREDENTIALS)
-            .reading(&[in_body(login::SAVED)])
+            .reading(&[in_body(login::SAVED), login::STAY, login::SAID])
+            .returning(&[described::page(200)])
             .post("/patient-logout", Access::SignIn, ("Signs a patient out", &[303]), login::leave)
             .get("/authorize-app", page, ("Shows the consent page", &[200]), consent::show)
             .reading(&[consent::REQUEST])
@@ -202,13 +204,8 @@ pub(crate) struct RefreshGrant {
     used: bool,
 }
 
-/// Returns the first parameter that an OAuth request repeats, which is an error (RFC 6749, 3.1 and 3.2). Only `resource` and `audience`
-/// may be repeated (RFC 8707; RFC 8693).
-pub(crate) fn repeated(fields: &[(String, String)]) -> Option<&str> {
-    let mut seen = std::collections::HashSet::new();
-    let names = fields.iter().map(|(name, _)| name.as_str());
-    names.filter(|name| !matches!(*name, "resource" | "audience")).find(|name| !seen.insert(*name))
-}
+/// The parameters that an OAuth request may repeat (RFC 8707; RFC 8693). Repeating any other one is an error (RFC 6749, 3.1 and 3.2).
+pub(crate) const MAY_REPEAT: [&str; 2] = ["resource", "audience"];
 
 /// The lifetime of a request that waits for the patient.
 pub(crate) const REQUEST_LIFETIME: SignedDuration = SignedDuration::from_mins(15);

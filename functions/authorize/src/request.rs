@@ -9,8 +9,8 @@ use web::describe::Parameter;
 use web::extract::Form;
 use web::respond::{OAuthError, PageError};
 
+use crate::MAY_REPEAT;
 use crate::basic::Basic;
-use crate::repeated;
 
 /// The fields by which a client authenticates in the form (RFC 6749, 2.3; RFC 7523, 2.2).
 pub(crate) const CLIENT: [Parameter; 4] = [
@@ -68,7 +68,7 @@ impl<S: Send + Sync> FromRequest<S> for OAuthRequest {
         let fields = Form::from_request(Request::from_parts(parts, body), &())
             .await
             .map_err(|PageError(error)| error)?;
-        if repeated(&fields.0).is_some() {
+        if fields.fields().repeated(&MAY_REPEAT).is_some() {
             return Err(invalid_request("a parameter is given more than once"));
         }
         Ok(Self { fields, basic, bearer })

@@ -12,7 +12,7 @@ use domain::sensitive::Sensitive;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use web::extract::field;
+use web::extract::Fields;
 
 use crate::Customize;
 use crate::typed_date::TypedDate;
@@ -34,19 +34,24 @@ pub(crate) struct Draft {
     /// The content for which the patient ticked the box of the permission: see [`crate::view::agreement`].
     #[serde(default)]
     pub(crate) agreed: Option<String>,
-    /// The app's URL to which the patient was redirected after sending.
+    /// The app's URL of the export that was started last.
     #[serde(default)]
     pub(crate) returned: Option<Returned>,
 }
 
-/// The app's URL to which a form was redirected after sending. A second click leads there as well, for a short time.
+/// The app's URL to which a form redirects after sending. A second click leads there as well, for a short time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Returned {
     pub(crate) to: String,
+    /// The time until which a click leads there: [`NOT_YET`] until the first one did.
     pub(crate) until: Timestamp,
 }
 
-/// The time after sending in which a second click leads to where the first one did.
+/// The end of a [`Returned`] to which the patient was not redirected yet, because the export could not be started, or because the request
+/// was interrupted. The URL is kept as long as the draft.
+const NOT_YET: Timestamp = Timestamp::MAX;
+
+/// The time after sending in which a second click redirects to the same page as the first one.
 pub(crate) const REPEAT: SignedDuration = SignedDuration::from_mins(1);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,18 +85,18 @@ impl Default for Draft {
     }
 }
 
-pub(crate) fn is_ticked(fields: &[(String, String)], name: &str) -> bool {
-    matches!(field(fields, name), Some("on" | "true"))
+pub(crate) fn is_ticked(fields: &Fields, name: &str) -> bool {
+    matches!(fields.find(name), Some("on" | "true"))
 }
 
 /// Returns a field's text with `\n` as the line end and without white space at the end.
-fn text(fields: &[(String, String)], name: &str) -> String {
-    field(fields, name).unwrap_or_default().replace("\r\n", "\n").trim_end().to_owned()
+fn text(fields: &Fields, name: &str) -> String {
+    fields.get(name).replace("\r\n", "\n").trim_end().to_owned()
 }
 
 impl Draft {
     /// Reads the parts from the fields of step 1.
-    pub(crate) fn parts_of(fields: &[(String, String)]) -> BTreeMap<RecordGroup, PartDraft> {
+    pub(crate) fn parts_of(fields: &Fields) -> BTreeMap<RecordGroup, PartDraft> {
         let part = |group: RecordGroup| {
             let path = format!("parameters.{}", group.key());
             PartDraft {
@@ -105,7 +110,7 @@ impl Draft {
     }
 
     /// Reads the topics from the fields of step 2.
-    pub(crate) fn topics_of(fields: &[(String, String)]) -> BTreeMap<Sensitive, TopicDraft> {
+    pub(crate) fn topics_of(fields: &Fields) -> BTreeMap<Sensitive, TopicDraft> {
         let topic = |topic: Sensitive| {
             let path = format!("authorizations.{}", topic.key());
             let text =
@@ -146,7 +151,42 @@ impl Draft {
         self.topics.values().any(|topic| topic.ticked)
     }
 
-    /// Returns the app's URL to which a click just before has redirected.
+    /// Claims the draft for the export with this id, if it is not claimed yet. The app's URL then belongs to the claimed export, so that
+    /// the next copy begins without it. Returns whether the draft was changed.
+    pub(crate) fn claim(&mut self, job: &JobId) -> bool {
+        let is_new = self.sent.is_none();
+        self.sent.get_or_insert_with(|| job.clone());
+        let to = self.redirect.take();
+        let is_changed = is_new || to.is_some();
+        if is_changed {
+            self.returned = to.map(|to| Returned { to, until: NOT_YET });
+        }
+        is_changed
+    }
+
+    /// Records that the patient is redirected to the app's URL of this export. Returns whether it is the first time.
+    pub(crate) fn mark_returned(&mut self, job: &JobId, until: Timestamp) -> bool {
+        let is_sent = self.sent.as_ref() == Some(job);
+        let Some(returned) = self.returned.as_mut().filter(|returned| is_sent && returned.until == NOT_YET)
+        else {
+            return false;
+        };
+        returned.until = until;
+        true
+    }
+
+    /// Takes the app's URL for another copy. If the patient was not redirected to that of the copy before, it is taken too.
+    pub(crate) fn take_redirect(&mut self) -> Option<String> {
+        let before = self.returned.take().filter(|returned| returned.until == NOT_YET);
+        self.redirect.take().or_else(|| before.map(|returned| returned.to))
+    }
+
+    /// Returns the app's URL to which sending the form redirects.
+    pub(crate) fn leads_to(&self, now: Timestamp) -> Option<&str> {
+        self.redirect.as_deref().or_else(|| self.returned_to(now))
+    }
+
+    /// Returns the app's URL to which a click just before has redirected, or to which it would have redirected if it had succeeded.
     pub(crate) fn returned_to(&self, now: Timestamp) -> Option<&str> {
         self.returned.as_ref().filter(|returned| now < returned.until).map(|returned| returned.to.as_str())
     }

@@ -5,7 +5,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use domain::audit::{Action, Actor, Event};
 use domain::choices::Choices;
-use domain::choices::reading::{from_form, from_parameters, to_parameters};
+use domain::choices::reading::{from_parameters, to_parameters};
 use domain::error::{Error, NO_PATIENT, Result};
 use domain::ids::{JobId, PatientId};
 use domain::job::Job;
@@ -22,17 +22,18 @@ use platform::exports::{NewExport, patient_of_job, start};
 use settings::{Client, OWN_PAGES};
 use web::ApiError;
 use web::ehi_slot::acquire_ehi;
-use web::extract::{Form, PatientPath, Query, SameSiteForm, field};
+use web::extract::{PatientPath, Query, SameSiteForm};
 use web::pages::GonePage;
 use web::patient_session::{current_patient, glimpse_patient, sign_out};
 use web::request_context;
 use web::respond::{PageError, found, html, see_other};
 use web::session::Cookies;
 
-use crate::draft::{Draft, REPEAT, Returned};
+use crate::draft::{Draft, REPEAT};
 use crate::form_location::{FormLocation, Step, path, receiver};
 use crate::sent::saved_page;
-use crate::steps::{Next, Sent};
+use crate::steps::Next;
+use crate::submitted::SentChoices;
 use crate::view::Shows;
 use crate::{Customize, allowed_return};
 
@@ -134,26 +135,26 @@ pub(crate) async fn submit(
     patient: Result<PatientPath, ApiError>,
     cookies: Cookies,
     query: Query,
-    form: Result<SameSiteForm, PageError>,
+    form: Result<SameSiteForm<SentChoices>, PageError>,
 ) -> Result<Response, PageError> {
     let named = patient.ok().map(|PatientPath(patient)| patient);
-    let is_end = form.as_ref().is_ok_and(|SameSiteForm(Form(fields))| field(fields, "go") == Some("end"));
+    let is_end = form.as_ref().is_ok_and(|SameSiteForm(sent)| sent.is_end());
     if is_end && glimpse_patient(&cookies, &*state.expiring, &state.settings).await?.is_some() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let Some(patient) = state.signed_in(named.clone(), &cookies).await? else {
-        let fields = form.map(|SameSiteForm(Form(fields))| fields).unwrap_or_default();
-        return Ok(state.signed_out_of_portal(named, &fields, &query, base).await?);
+        let sent = form.map(|SameSiteForm(sent)| sent).unwrap_or_default();
+        return Ok(state.signed_out_of_portal(named, &sent, &query, base).await?);
     };
-    let SameSiteForm(Form(fields)) = form?;
-    let client = state.client(field(&fields, "client_id").or(query.get("client_id")))?;
-    let redirect = field(&fields, "redirect").filter(|text| !text.is_empty());
+    let SameSiteForm(form) = form?;
+    let client = state.client(form.client_id().or(query.get("client_id")))?;
+    let redirect = form.redirect().filter(|text| !text.is_empty());
     let redirect = redirect.map(|text| allowed_return(text, Some(client))).transpose()?;
     let summary = patient_of_job(&*state.records, &patient, &state.settings, state.clock.now()).await?;
     let summary = summary.ok_or(NO_PATIENT)?;
-    let Some(sent) = Sent::of(&fields) else {
+    let Some(sent) = form.step() else {
         // This is a one-page form.
-        let choices = from_form(&fields, &["client_id", "redirect"])?;
+        let choices = form.choices(&["client_id", "redirect"])?;
         let job = state.begin(base, client, summary, &choices, None).await?;
         let receipt = || state.sent_page(&job, format!("/my/exports/{}", job.id()));
         return Ok(redirect.map_or_else(receipt, |redirect| Ok(see_other(&redirect)))?);
@@ -169,15 +170,14 @@ pub(crate) async fn submit(
             Ok(response)
         }
         Next::Send(choices, draft) => {
-            let (job, is_new) = state.begin_once(base, client, summary, &choices, &location).await?;
-            if !is_new {
-                let draft = state.draft(&location.draft).await?;
-                let again = state.settings.url(&again(&job, client));
-                return Ok(see_other(draft.returned_to(state.clock.now()).unwrap_or(&again)));
-            }
-            let receipt = state.settings.url(&receipt(&job, client));
-            let returned = draft.returned_to(state.clock.now());
-            Ok(see_other(draft.redirect.as_deref().or(returned).unwrap_or(&receipt)))
+            let (job, is_new) =
+                state.begin_once(base, client, summary, &choices, (&location, &draft)).await?;
+            let shown = if is_new { receipt(&job, client) } else { again(&job, client) };
+            let to = match client.id.as_str() {
+                OWN_PAGES => None,
+                _ => state.return_to(&location, &job).await?,
+            };
+            Ok(see_other(&to.unwrap_or_else(|| state.settings.url(&shown))))
         }
     }
 }
@@ -194,12 +194,12 @@ impl Customize {
     async fn signed_out_of_portal(
         &self,
         patient: Option<PatientId>,
-        fields: &[(String, String)],
+        sent: &SentChoices,
         query: &Query,
         base: Base,
     ) -> Result<Response> {
         const UNAUTHORIZED: Error = Error::Unauthorized("sign in as the patient first");
-        let (Some(patient), Some(sent)) = (patient, Sent::of(fields)) else { return Err(UNAUTHORIZED) };
+        let (Some(patient), Some(sent)) = (patient, sent.step()) else { return Err(UNAUTHORIZED) };
         let Ok(client) = self.client(query.get("client_id")) else { return Err(UNAUTHORIZED) };
         let unnamed = PatientSummary::new(patient, "");
         let kept =
@@ -207,41 +207,44 @@ impl Customize {
         kept.ok_or(UNAUTHORIZED)
     }
 
-    /// Starts the export of a draft once, even if the patient clicks twice. Returns the job's id, and whether the job is new.
+    /// Starts the export of a draft once, even if the patient clicks twice. Returns the job's id, and whether the job is new. If the export
+    /// cannot be started, the draft can be sent again, and keeps the app's URL.
     async fn begin_once(
         &self,
         base: Base,
         client: &Client,
         summary: PatientSummary,
         choices: &Choices,
-        location: &FormLocation,
+        (location, draft): (&FormLocation, &Draft),
     ) -> Result<(JobId, bool)> {
-        let id = self.random.job(self.clock.now());
-        let mut earlier = None;
-        let until = self.after(REPEAT)?;
-        let claim = |draft: &mut Draft| {
-            earlier.clone_from(&draft.sent);
-            draft.sent.get_or_insert_with(|| id.clone());
-            if earlier.is_none() {
-                // The next copy begins without the address that this one returns to.
-                draft.returned = draft.redirect.take().map(|to| Returned { to, until });
-            }
-            earlier.is_none()
-        };
-        self.change_draft(&location.draft, claim).await?;
-        if let Some(earlier) = &earlier
+        if let Some(earlier) = &draft.sent
             && self.jobs.get(earlier).await?.is_some()
         {
             return Ok((earlier.clone(), false));
         }
         // If the claimed job does not exist, the request that made the claim was interrupted or failed. The job gets the claimed id.
-        let id = earlier.unwrap_or(id);
+        let id = draft.sent.clone().unwrap_or_else(|| self.random.job(self.clock.now()));
+        let claim = |claimed: &mut Draft| claimed.sent == draft.sent && claimed.claim(&id);
+        let claimed = self.change_draft(&location.draft, claim).await?.sent;
+        // Another click may have claimed the draft in the meantime.
+        let id = match claimed.filter(|claimed| *claimed != id) {
+            Some(other) if self.jobs.get(&other).await?.is_some() => return Ok((other, false)),
+            other => other.unwrap_or(id),
+        };
         match self.begin(base, client, summary, choices, Some(id.clone())).await {
             Ok(_) => Ok((id, true)),
             // Of two clicks, the other one has started the export in the meantime.
             Err(Error::Conflict(_)) => Ok((id, false)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns the app's URL to which the patient is redirected after sending, if there is one. It is kept for a short time, for a second
+    /// click.
+    async fn return_to(&self, location: &FormLocation, job: &JobId) -> Result<Option<String>> {
+        let until = self.after(REPEAT)?;
+        let draft = self.change_draft(&location.draft, |draft| draft.mark_returned(job, until)).await?;
+        Ok(draft.returned_to(self.clock.now()).map(str::to_owned))
     }
 
     /// Starts the export.

@@ -2,7 +2,7 @@
 
 use domain::choices::Choices;
 use domain::error::Result;
-use web::extract::field;
+use web::extract::Fields;
 use web::request_context;
 
 use crate::Customize;
@@ -23,21 +23,21 @@ pub(crate) enum Next {
 
 /// The request that a step sends.
 pub(crate) struct Sent<'f> {
-    fields: &'f [(String, String)],
+    fields: &'f Fields,
     pub(crate) step: Step,
     pub(crate) go: &'f str,
 }
 
 impl<'f> Sent<'f> {
     /// Reads the step and the button; `None` for a one-page form, which has neither.
-    pub(crate) fn of(fields: &'f [(String, String)]) -> Option<Self> {
-        let step = Step::parse(field(fields, "step")?)?;
+    pub(crate) fn of(fields: &'f Fields) -> Option<Self> {
+        let step = Step::parse(fields.find("step")?)?;
         let usual = if step == Step::Check { "send" } else { "next" };
-        Some(Self { fields, step, go: field(fields, "go").unwrap_or(usual) })
+        Some(Self { fields, step, go: fields.find("go").unwrap_or(usual) })
     }
 
     pub(crate) fn token(&self) -> &'f str {
-        field(self.fields, "token").unwrap_or_default()
+        self.fields.get("token")
     }
 
     /// Returns the tag of the language that the button chooses.
@@ -46,7 +46,7 @@ impl<'f> Sent<'f> {
     }
 
     fn version(&self) -> &'f str {
-        field(self.fields, "version").unwrap_or_default()
+        self.fields.get("version")
     }
 }
 
@@ -60,7 +60,7 @@ impl Customize {
             .change_draft(&location.draft, |draft| {
                 if draft.sent.is_some() && sent.step == Step::Parts && sent.version() == "0" {
                     // The patient requests another copy.
-                    *draft = Draft { redirect: draft.redirect.take(), ..Draft::default() };
+                    *draft = Draft { redirect: draft.take_redirect(), ..Draft::default() };
                 }
                 let is_seen = version(draft, sent.step) == sent.version();
                 match sent.step {

@@ -2,7 +2,7 @@
 
 use domain::choices::Day;
 use serde::{Deserialize, Serialize};
-use web::extract::field;
+use web::extract::Fields;
 
 /// The years that a record can have; other years are typing mistakes.
 const YEARS: std::ops::RangeInclusive<u16> = 1800..=2199;
@@ -17,12 +17,11 @@ pub(crate) struct TypedDate {
 
 impl TypedDate {
     /// Reads the fields `PATH.month`, `PATH.day` and `PATH.year`, or the single field `PATH` that a one-page form sends.
-    pub(crate) fn of_fields(fields: &[(String, String)], path: &str) -> Self {
-        if let Some(whole) = field(fields, path) {
+    pub(crate) fn of_fields(fields: &Fields, path: &str) -> Self {
+        if let Some(whole) = fields.find(path) {
             return Self::of_text(whole);
         }
-        let text =
-            |unit: &str| field(fields, &format!("{path}.{unit}")).unwrap_or_default().trim().to_owned();
+        let text = |unit: &str| fields.get(&format!("{path}.{unit}")).trim().to_owned();
         Self { month: text("month"), day: text("day"), year: text("year") }
     }
 

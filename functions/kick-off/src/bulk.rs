@@ -46,12 +46,13 @@ pub(crate) async fn export(
     group: Result<GroupPath, ApiError>,
     request: Unread<KickoffRequest>,
 ) -> Result<Response, ApiError> {
+    let own = own_patient(&caller, operation)?;
+    let coverage = coverage(&caller, operation)?;
+    // The token is checked first, so that the status for a caller without access does not depend on the id of a group.
     let group = match operation.level {
         ExportLevel::Group => Some(group?.0),
         ExportLevel::System | ExportLevel::Patient => None,
     };
-    let own = own_patient(&caller, operation)?;
-    let coverage = coverage(&caller, operation)?;
     // The body is read only if the token covers at least one type.
     let KickoffRequest { query, headers, parameters } = request.read().await?;
     let compiled = state.compile(operation, &caller, &coverage, own.as_ref(), &parameters, &headers)?;
@@ -60,7 +61,7 @@ pub(crate) async fn export(
     // The URL includes the query; the parameters of a body are not part of it (Bulk Data 3.0, `request`).
     let url = state.settings.url(&format!("{}/{place}{query}", operation.dialect.base.path()));
     let new = state.new_export(caller.owner(), ExportRequest { url, ..export });
-    let content = format!("{:?}", parameters.0);
+    let content = parameters.content();
     let started = state.begin_once(new, headers.idempotency_key.as_deref(), &content);
     let job = Box::pin(started).await?;
     web::request_context::started(job.id());

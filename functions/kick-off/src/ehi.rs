@@ -36,12 +36,12 @@ impl FromRequest<()> for EhiKickoff {
         let (mut parts, body) = request.into_parts();
         let query = Query::from_request_parts(&mut parts, state).await?;
         // `_format` is FHIR's parameter for the format of the response.
-        if let Some((name, _)) = query.0.iter().find(|(name, _)| name != "_format") {
+        if let Some(name) = query.fields().names().find(|name| *name != "_format") {
             let text = format!("'{}' is not a parameter of this operation", short(name));
             return Err(Error::invalid(text).into());
         }
         let idempotency_key = idempotency_key(&parts)?;
-        let choices = match Content::from_request(Request::from_parts(parts, body), state).await? {
+        let choices = match Content::of(Request::from_parts(parts, body)).await? {
             Content::Empty => None,
             Content::Json(parameters) => {
                 domain::choices::reading::from_parameters(&parameters).map_err(Error::from)?

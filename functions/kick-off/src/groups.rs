@@ -83,12 +83,13 @@ fn filter_of(search: &str, state: &KickOff) -> Result<Option<TypeFilter>> {
 /// Returns a page of groups without their members. The query can have search parameters, such as `name=diabetes`. Unknown parameters are
 /// ignored, as FHIR requires, and are not part of the `self` link.
 pub(crate) async fn list(
+    base: Base,
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
     query: Query,
-    uri: http::Uri,
 ) -> Result<Response, ApiError> {
     let coverage = check(&caller)?;
+    let here = state.settings.url(&format!("{}/Group", base.path()));
     let page = page_number(&query)?;
     let search = search(&query)?;
     let filter = filter_of(&search, &state)?;
@@ -112,7 +113,7 @@ pub(crate) async fn list(
         }
         total += 1;
         if is_wanted {
-            let url = state.settings.url(&format!("{}/{id}", uri.path()));
+            let url = format!("{here}/{id}");
             let resource = without_members(group);
             bytes += resource.to_string().len() as u64;
             if bytes > state.settings.max_direct_bytes {
@@ -129,7 +130,7 @@ pub(crate) async fn list(
         let query: Vec<_> =
             [Some(search.clone()).filter(|search| !search.is_empty()), page].into_iter().flatten().collect();
         let mark = if query.is_empty() { "" } else { "?" };
-        state.settings.url(&format!("{}{mark}{}", uri.path(), query.join("&")))
+        format!("{here}{mark}{}", query.join("&"))
     };
     let mut links = vec![json!({ "relation": "self", "url": url((page > 0).then_some(page)) })];
     if total > wanted.end {
@@ -143,7 +144,7 @@ pub(crate) async fn list(
 
 /// Returns the query's search parameters for groups, urlencoded.
 fn search(query: &Query) -> Result<String> {
-    let known = query.0.iter().filter(|(name, value)| {
+    let known = query.fields().pairs().iter().filter(|(name, value)| {
         let name = name.split(':').next().unwrap_or_default();
         !value.is_empty() && table::find("Group", name).is_some()
     });
@@ -194,10 +195,11 @@ impl KickOff {
 pub(crate) async fn read(
     State(state): State<KickOff>,
     Bearer(caller): Bearer,
-    GroupPath(id): GroupPath,
+    group: Result<GroupPath, ApiError>,
     query: Query,
 ) -> Result<Response, ApiError> {
     let coverage = check(&caller)?;
+    let GroupPath(id) = group?;
     let (text, group) = state.group(&id).await?.ok_or(NO_GROUP)?;
     if !is_visible(&group.resource, &coverage) {
         return Err(NO_GROUP.into());

@@ -68,11 +68,12 @@ fn declared(shortcuts: &[SandboxShortcut]) -> Routes<KickOff> {
         }
     }
     for dialect in Dialect::all() {
+        let list = async move |state, bearer, query| groups::list(dialect.base, state, bearer, query).await;
         routes = routes.below(Below::Base(dialect.base), |at| {
             let at = bulk_exports(at, "/$export", dialect, ExportLevel::System);
             let at = bulk_exports(at, "/Patient/$export", dialect, ExportLevel::Patient);
             bulk_exports(at, "/Group/{group}/$export", dialect, ExportLevel::Group)
-                .get("/Group", Access::Client, ("Searches Groups", &[200]), groups::list)
+                .get("/Group", Access::Client, ("Searches Groups", &[200]), list)
                 .reading(&groups::searched())
                 .returning(&[fhir(200, "Groups")])
                 .get("/Group/{group}", Access::Client, ("Returns a Group", &[200]), groups::read)

@@ -7,7 +7,7 @@ use domain::error::{Error, Result};
 use serde_json::Value;
 use web::ApiError;
 use web::describe::{FORMAT, Kind, Parameter};
-use web::extract::{Content, Query};
+use web::extract::{Content, Fields, Query};
 
 /// The maximum number of parameters other than `patient`.
 const MAX_PARAMETERS: usize = 100;
@@ -81,7 +81,7 @@ pub(crate) fn declared() -> Vec<Parameter> {
 
 /// The parameters of the request, in order.
 #[derive(Debug)]
-pub(crate) struct KickoffParameters(pub(crate) Vec<(String, String)>);
+pub(crate) struct KickoffParameters(Fields);
 
 /// Reads the query of a GET, or the query and the body of a POST.
 impl<S: Send + Sync> FromRequest<S> for KickoffParameters {
@@ -89,24 +89,25 @@ impl<S: Send + Sync> FromRequest<S> for KickoffParameters {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let mut pairs = Query::from_request_parts(&mut parts, &()).await?.0;
+        let mut fields = Query::from_request_parts(&mut parts, &()).await?.fields().clone();
         if !parts.method.is_safe() {
-            match Content::from_request(Request::from_parts(parts, body), &()).await? {
+            match Content::of(Request::from_parts(parts, body)).await? {
                 Content::Empty => {}
-                Content::Json(parameters) => pairs.extend(of_parameters(&parameters)?),
+                Content::Json(parameters) => fields.extend(of_parameters(&parameters)?),
                 Content::Form(_) => {
                     let text = "the body must be a FHIR Parameters resource".to_owned();
                     return Err(Error::UnsupportedMediaType(text).into());
                 }
             }
         }
-        Ok(Self::checked(pairs)?)
+        Ok(Self::checked(fields)?)
     }
 }
 
 impl KickoffParameters {
     /// Refuses too many parameters and values that are too long.
-    fn checked(pairs: Vec<(String, String)>) -> Result<Self> {
+    fn checked(fields: Fields) -> Result<Self> {
+        let pairs = fields.pairs();
         let (patients, others): (Vec<_>, Vec<_>) = pairs.iter().partition(|(name, _)| name == "patient");
         if others.len() > MAX_PARAMETERS || patients.len() > MAX_PATIENTS {
             return Err(Error::invalid(format!(
@@ -117,13 +118,13 @@ impl KickoffParameters {
             Some((name, _)) => {
                 Err(Error::invalid(format!("'{}' has more than {MAX_VALUE} bytes", short(name))))
             }
-            None => Ok(Self(pairs)),
+            None => Ok(Self(fields)),
         }
     }
 
     /// Returns all values of a parameter.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0.all(name)
     }
 
     /// Returns the values of a parameter that may be repeated or separated by commas.
@@ -140,13 +141,18 @@ impl KickoffParameters {
         }
     }
 
+    /// Returns all names and values as a text, by which a repeated request is recognized.
+    pub(crate) fn content(&self) -> String {
+        format!("{:?}", self.0.pairs())
+    }
+
     /// Returns whether a parameter is present.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, _)| key == name)
+        self.0.find(name).is_some()
     }
 
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str()).filter(|name| {
+        self.0.names().filter(|name| {
             // `_format` is a parameter of FHIR for the format of the response, which is always JSON.
             *name != "_format" && find(name).is_none()
         })

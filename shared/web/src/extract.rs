@@ -1,5 +1,7 @@
 //! Extractors, which read requests into typed values, with size limits and errors that say what is wrong.
 
+mod fields;
+
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use settings::Settings;
 
+pub use self::fields::Fields;
 use crate::describe::ParameterIn;
 use crate::request_context;
 use crate::respond::{ApiError, PageError};
@@ -32,17 +35,22 @@ pub async fn read_body(body: Body, limit: usize) -> Result<Bytes> {
     }
 }
 
-/// A body, parsed according to its content type.
+/// A body, parsed according to its content type. It is no extractor: a type that a handler takes reads it.
 #[derive(Debug)]
 pub enum Content {
     Empty,
     Json(Value),
-    Form(Vec<(String, String)>),
+    Form(Form),
 }
 
 impl Content {
-    /// Reads JSON, FHIR JSON or a form; any other type is an error with status 415. Invalid JSON and a member that is given twice are
-    /// errors with status 400.
+    /// Reads the body of a request: JSON, FHIR JSON or a form; any other type is an error with status 415. Invalid JSON and a member that
+    /// is given twice are errors with status 400.
+    pub async fn of(request: Request) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        Self::read(&parts.headers, body).await
+    }
+
     async fn read(headers: &HeaderMap, body: Body) -> Result<Self> {
         let bytes = read_body(body, MAX_BODY).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -53,9 +61,8 @@ impl Content {
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
             "application/x-www-form-urlencoded" => {
-                let fields = serde_urlencoded::from_bytes(&bytes)
-                    .map_err(|_| Error::invalid("the body is not a form"))?;
-                Ok(Self::Form(fields))
+                let fields = Fields::decode(&bytes);
+                Ok(Self::Form(Form(fields.ok_or_else(|| Error::invalid("the body is not a form"))?)))
             }
             "application/json" | "application/fhir+json" | "text/json" => {
                 let value = super::unique_json::parse(&bytes);
@@ -65,15 +72,6 @@ impl Content {
             }
             _ => Err(Error::UnsupportedMediaType("the body must be JSON or a urlencoded form".to_owned())),
         }
-    }
-}
-
-impl<S: Send + Sync> FromRequest<S> for Content {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        Ok(Self::read(&parts.headers, body).await?)
     }
 }
 
@@ -112,70 +110,92 @@ impl<S: Send + Sync, T> FromRequest<S> for Unread<T> {
 }
 
 /// The fields of a page's form.
-#[derive(Debug)]
-pub struct Form(pub Vec<(String, String)>);
+#[derive(Debug, Default)]
+pub struct Form(Fields);
 
 impl Form {
     /// Returns the first value of a field, if there is one.
     pub fn find(&self, name: &str) -> Option<&str> {
         request_context::reads(ParameterIn::Body, name);
-        field(&self.0, name)
+        self.0.find(name)
     }
 
     /// Returns the first value of a field; empty if there is none.
     pub fn get(&self, name: &str) -> &str {
         self.find(name).unwrap_or_default()
     }
+
+    /// Returns all values of a field.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        request_context::reads(ParameterIn::Body, name);
+        self.0.all(name)
+    }
+
+    /// Returns all fields, for a type that reads them by rules of its own.
+    pub fn fields(&self) -> &Fields {
+        &self.0
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = PageError;
 
+    /// Reads a urlencoded form; any other body is an error with status 415.
     async fn from_request(request: Request, _: &S) -> Result<Self, PageError> {
-        let (parts, body) = request.into_parts();
-        Ok(Self(read_form(&parts.headers, body).await?))
+        match Content::of(request).await? {
+            Content::Form(form) => Ok(form),
+            Content::Empty => Ok(Self::default()),
+            Content::Json(_) => {
+                Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned()).into())
+            }
+        }
     }
 }
 
 /// A form that a page of this server or of an allowed origin sends: see [`Origin`].
 #[derive(Debug)]
-pub struct SameSiteForm(pub Form);
+pub struct SameSiteForm<T = Form>(pub T);
 
-impl<S> FromRequest<S> for SameSiteForm
+impl<S, T> FromRequest<S> for SameSiteForm<T>
 where
     S: Send + Sync,
+    T: From<Form>,
     Arc<Settings>: FromRef<S>,
 {
     type Rejection = PageError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
         Origin::of(request.headers(), &Arc::<Settings>::from_ref(state)).check()?;
-        Form::from_request(request, state).await.map(Self)
+        Form::from_request(request, state).await.map(|form| Self(T::from(form)))
     }
-}
-
-/// Reads the fields of a urlencoded form; any other body is an error with status 415.
-async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<(String, String)>> {
-    match Content::read(headers, body).await? {
-        Content::Form(fields) => Ok(fields),
-        Content::Empty => Ok(Vec::new()),
-        Content::Json(_) => Err(Error::UnsupportedMediaType("the body must be a urlencoded form".to_owned())),
-    }
-}
-
-/// Returns the first value of a form or query field.
-pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 /// The fields of the query, in order.
 #[derive(Debug, Default)]
-pub struct Query(pub Vec<(String, String)>);
+pub struct Query(Fields);
 
 impl Query {
+    /// Returns the first value of a field, if there is one.
     pub fn get(&self, name: &str) -> Option<&str> {
         request_context::reads(ParameterIn::Query, name);
-        field(&self.0, name)
+        self.0.find(name)
+    }
+
+    /// Returns all values of a field.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        request_context::reads(ParameterIn::Query, name);
+        self.0.all(name)
+    }
+
+    /// Returns all fields, for a type that reads them by rules of its own.
+    pub fn fields(&self) -> &Fields {
+        &self.0
+    }
+}
+
+impl From<Fields> for Query {
+    fn from(fields: Fields) -> Self {
+        Self(fields)
     }
 }
 
@@ -184,9 +204,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
-        Ok(Self(
-            serde_urlencoded::from_str(query).map_err(|_| Error::invalid("the query is not urlencoded"))?,
-        ))
+        let fields = Fields::decode(query.as_bytes());
+        Ok(Self(fields.ok_or_else(|| Error::invalid("the query is not urlencoded"))?))
     }
 }
 

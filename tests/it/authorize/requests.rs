@@ -41,16 +41,26 @@ async fn repeated_parameters_are_an_error(world: World) {
             .map_or("x".to_owned(), |(_, value)| value.clone());
         fields.retain(|(known, _)| *known != name);
         fields.extend([(name, value.clone()), (name, value)]);
-        let location = world.get(&authorize_path(&fields)).send().await.location();
-        assert_eq!(parameter(&location, "error").as_deref(), Some("invalid_request"), "{name}");
-        let state = (name != "state").then_some("xyz");
-        assert_eq!(parameter(&location, "state").as_deref(), state, "{name}");
+        for call in [world.get(&authorize_path(&fields)), world.post("/auth/authorize").form(&fields)] {
+            let location = call.send().await.location();
+            assert_eq!(parameter(&location, "error").as_deref(), Some("invalid_request"), "{name}");
+            let state = (name != "state").then_some("xyz");
+            assert_eq!(parameter(&location, "state").as_deref(), state, "{name}");
+        }
     }
     for name in ["client_id", "redirect_uri"] {
         let mut fields = Launch::new("app").fields();
         fields.push((name, fields.iter().find(|(known, _)| *known == name).expect("there").1.clone()));
-        let response = world.get(&authorize_path(&fields)).send().await;
-        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{name}");
+        for call in [world.get(&authorize_path(&fields)), world.post("/auth/authorize").form(&fields)] {
+            assert_eq!(call.send().await.status, StatusCode::BAD_REQUEST, "{name}");
+        }
+    }
+    // These may be repeated (RFC 8707; RFC 8693).
+    for name in ["resource", "audience"] {
+        let mut fields = Launch::new("app").fields();
+        fields.extend([(name, "a".to_owned()), (name, "b".to_owned())]);
+        let location = world.get(&authorize_path(&fields)).send().await.location();
+        assert!(location.contains("/patient-login?request="), "{name}: {location}");
     }
     for path in ["/auth/token", "/auth/introspect", "/auth/revoke"] {
         let fields = [("grant_type", "refresh_token"), ("token", "a"), ("token", "b"), ("client_id", "app")];

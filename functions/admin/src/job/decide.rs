@@ -12,7 +12,7 @@ use platform::exports::{delete as delete_for_now, restore};
 use platform::telemetry::staff_action;
 use web::caller::living;
 use web::describe::Parameter;
-use web::extract::{Form, Query, field};
+use web::extract::{Fields, Form, Query};
 use web::pages::FieldProblem;
 use web::pages::job::{ApprovePage, Decided, DeletePage, OTHER, RejectPage};
 use web::receiver::receiver;
@@ -51,7 +51,7 @@ pub(crate) async fn ask_reject(page: ExportPage, query: Query) -> Result<Respons
 }
 
 pub(crate) async fn reject(StaffForm(page, form): StaffForm<ExportPage>) -> Result<Response, PageError> {
-    let (seen, typed) = (Seen::of(&form)?, Typed::of(&form.0));
+    let (seen, typed) = (Seen::of(&form)?, Typed::of(form.fields()));
     if form.find(STAY.name).is_some() {
         return page.reject_again(seen, typed, (StatusCode::OK, Said::default())).await;
     }
@@ -75,8 +75,8 @@ struct Typed {
 }
 
 impl Typed {
-    fn of(fields: &[(String, String)]) -> Self {
-        let text = |name| field(fields, name).unwrap_or_default().to_owned();
+    fn of(fields: &Fields) -> Self {
+        let text = |name| fields.get(name).to_owned();
         Self { because: text(BECAUSE.name), reason: text(REASON.name) }
     }
 }

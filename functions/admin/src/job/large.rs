@@ -9,7 +9,7 @@ use domain::header::Attachment;
 use domain::ids::Attempt;
 use domain::ports::jobs::StoredJob;
 use http::StatusCode;
-use web::extract::{Query, UploadPath, field};
+use web::extract::{Query, UploadPath};
 use web::pages::Message;
 use web::pages::job::{AttachPage, SendPage, UploadPage};
 use web::respond::{FormRedirect, PageError, html, see_other};
@@ -17,7 +17,7 @@ use web::respond::{FormRedirect, PageError, html, see_other};
 use super::attach::NAME;
 use super::export_page::ExportPage;
 use crate::direct::{FORM, copies_prefix};
-use crate::kept::StaffForm;
+use crate::kept::{STAY, StaffForm};
 use crate::seen::{STALE, Seen};
 
 pub(crate) async fn ask(page: ExportPage, query: Query) -> Result<Response, PageError> {
@@ -26,12 +26,18 @@ pub(crate) async fn ask(page: ExportPage, query: Query) -> Result<Response, Page
     }
     let kept = page.state.kept(&query, &page.username).await?;
     let message = kept.as_ref().map(|_| Message::of_catalogue("staff-kept", &[]));
-    let name = kept.and_then(|kept| field(&kept, NAME.name).map(str::to_owned)).unwrap_or_default();
+    let name = kept.map(|kept| kept.get(NAME.name).to_owned()).unwrap_or_default();
     Ok(html(StatusCode::OK, &page.name_page(name).saying(message)))
 }
 
 pub(crate) async fn begin(StaffForm(page, form): StaffForm<ExportPage>) -> Result<Response, PageError> {
     let name = form.get(NAME.name).trim();
+    if form.find(STAY.name).is_some() {
+        if let Err(error) = page.state.attachable(&page.id).await {
+            return page.back(Err(error)).await;
+        }
+        return Ok(html(StatusCode::OK, &page.name_page(name.to_owned())));
+    }
     if name.is_empty() {
         return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page.name_page(String::new()).without_name()));
     }

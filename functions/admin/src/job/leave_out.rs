@@ -7,14 +7,15 @@ use domain::ports::jobs::StoredJob;
 use domain::redaction::{MAX_REASON, Redacted, Redaction};
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
-use web::extract::{Query, field};
+use web::extract::Query;
 use web::pages::job::LeaveOutPage;
 use web::pages::{FieldProblem, Message};
 use web::request_context;
-use web::respond::{PageError, html};
+use web::respond::{PageError, html, status_of};
 
 use super::export_page::{ExportPage, Said, changed};
 use super::page::Shown;
+use super::refusal::Refusal;
 use super::rows::name_of;
 use super::target::{LineOf, Target};
 use crate::api::REASON;
@@ -62,14 +63,12 @@ pub(crate) async fn ask(page: ExportPage, query: Query) -> Result<Response, Page
     match (shown, kept) {
         (Ok(shown), None) => Ok(html(StatusCode::OK, &shown)),
         (Ok(shown), Some(typed)) => {
-            let reason = field(&typed, REASON.name).unwrap_or_default().to_owned();
+            let reason = typed.get(REASON.name).to_owned();
             let Said { message, problems } = Said::message("staff-kept");
             Ok(html(StatusCode::OK, &shown.again(message, problems, reason)))
         }
         (Err(error), None) => page.back(Err(error)).await,
-        (Err(error), Some(typed)) => {
-            page.back_with(error, field(&typed, REASON.name).unwrap_or_default()).await
-        }
+        (Err(error), Some(typed)) => page.back_with(error, typed.get(REASON.name)).await,
     }
 }
 
@@ -90,9 +89,30 @@ pub(crate) async fn leave_out(StaffForm(page, form): StaffForm<ExportPage>) -> R
         Err(Error::Conflict(_)) if page.has_left_out(&target, form.find(SHOWN.name), reason).await? => {
             page.back(Ok(())).await
         }
-        Err(Error::Conflict(_)) => page.ask_again(&target, seen, reason, changed()).await,
-        done => page.back(done).await,
+        Err(error) => match asked_again(&error) {
+            Some(why) => page.ask_again(&target, seen, reason, why).await,
+            None => page.back(Err(error)).await,
+        },
+        Ok(()) => page.back(Ok(())).await,
     }
+}
+
+/// Returns the status and the message of the form that is shown again after an error; `None` if the form cannot be shown.
+fn asked_again(error: &Error) -> Option<(StatusCode, Said)> {
+    let status = status_of(error);
+    let said = match (Refusal::of_error(error), error) {
+        (Some(refusal @ Refusal::LongReason), _) => {
+            Said::problem(FieldProblem { field: REASON.name.to_owned(), text: refusal.in_words() })
+        }
+        (Some(refusal), _) => Said { message: Some(refusal.message()), ..Said::default() },
+        (None, Error::Conflict(_) | Error::NotFound(_)) => return Some(changed()),
+        (None, error) if status.is_server_error() => {
+            tracing::error!(error = %error, cause = error.causes(), "something could not be left out of an export");
+            Said::message(if matches!(error, Error::Unavailable(_)) { "error-503" } else { "error-500" })
+        }
+        (None, _) => return None,
+    };
+    Some((status, said))
 }
 
 fn wrong_reason(reason: &str) -> Option<String> {
@@ -151,7 +171,15 @@ impl ExportPage {
                 let shown = Shown { problem, message: Some(message), ..Shown::default() };
                 Ok(self.state.page(&self.id, self.username, shown).await?)
             }
-            error => self.back(Err(error)).await,
+            error => match Refusal::of_error(&error).filter(|_| !reason.is_empty()) {
+                Some(refusal) => {
+                    let values = [("why", &*refusal.in_words()), ("reason", reason)];
+                    let message = Some(Message::of_catalogue("leave-out-refused", &values));
+                    let shown = Shown { problem: Some(error), message, ..Shown::default() };
+                    Ok(self.state.page(&self.id, self.username, shown).await?)
+                }
+                None => self.back(Err(error)).await,
+            },
         }
     }
 
@@ -160,6 +188,9 @@ impl ExportPage {
     async fn leave_out_page(&self, stored: &StoredJob, target: &Target) -> Result<LeaveOutPage> {
         let Self { state, username, .. } = self;
         let username = username.clone();
+        if let Some(refusal) = stored.job.summary().and_then(Refusal::of_export) {
+            return Err(refusal.error());
+        }
         match target {
             Target::Document(attachment) => {
                 let name = attachment.url_name();
@@ -174,6 +205,9 @@ impl ExportPage {
                 }
                 state.viewed_part(&stored.job, "question", &username).await?;
                 let line = state.line_at(&named, *at).await?;
+                if let Some(refusal) = Refusal::of_line(&stored.job, &named, &line) {
+                    return Err(refusal.error());
+                }
                 // A line can be exported and be no JSON for the pages, such as one with half of an emoji.
                 let resource = line.text.as_ref().and_then(|text| serde_json::from_slice(text).ok());
                 let name = name_of(resource.as_ref(), &named);
