@@ -1,10 +1,15 @@
 //! A client has a limited number of unfinished EHI exports of a patient, and can repeat a kick-off with an `Idempotency-Key`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use domain::error::{Error, Result, Store};
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
+use platform::Platform;
 use serde_json::{Value, json};
+use tests::hooked::{Hook, Hooked, Made};
 use tests::{ANNA, BRUNO, Call, TestResponse, World, settings, text};
 
 use crate::browsing::Browser;
@@ -157,8 +162,44 @@ async fn each_abandoned_form_gives_way_once() {
     world.advance(3_600);
     let token = world.token(ANNA).await;
     let responses = join_all((0..20).map(|_| status_of(&world, &token, ANNA))).await;
-    assert_eq!(responses.iter().filter(|status| **status == 202).count(), 2, "{responses:?}");
-    assert!(responses.iter().all(|status| matches!(status, 202 | 409 | 429)), "{responses:?}");
+    let count = |expected: u16| responses.iter().filter(|status| **status == expected).count();
+    assert_eq!((count(202), count(429)), (2, 18), "{responses:?}");
+}
+
+/// Lets another request win whenever an export is changed: every second call for jobs, because the only slot is read before.
+#[derive(Default)]
+struct LostRaces(AtomicUsize);
+
+impl Hook for LostRaces {
+    fn follows(&self, store: Store) -> bool {
+        store == Store::Database
+    }
+
+    async fn call<T: Send>(&self, _: Made, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        match self.0.fetch_add(1, Ordering::SeqCst) % 2 {
+            0 => call.await,
+            _ => Err(Error::conflict("another request has changed the export")),
+        }
+    }
+}
+
+/// A kick-off that loses all its races is over the limit: the status is the same as for one that loses none.
+#[tokio::test]
+async fn a_kick_off_that_loses_every_abandoned_form_to_others_is_over_the_limit() -> tests::Result {
+    let world = World::with("sandbox = true\nmax_running_exports = 1", &ehi::defaults::sample_records());
+    let abandoned = kick_off(&world, &world.token(ANNA).await, ANNA).await.job();
+    world.advance(3_600);
+    let token = world.token(ANNA).await;
+    let hook = Arc::new(LostRaces::default());
+    let hooked = Hooked { inner: Arc::new(world.platform().clone()), hook: hook.clone() };
+    let app = web::host::host(ehi::server::routers(&hooked)?, hooked.context());
+    let request = world.post(&format!("/fhir/Patient/{ANNA}/$ehi-export")).bearer(&token);
+    let refused = request.send_over(app).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "1"));
+    assert!(refused.outcome().contains("started at the same time; try again"), "{}", refused.outcome());
+    assert_eq!(hook.0.load(Ordering::SeqCst), 20, "ten attempts");
+    assert_eq!(state_of(&world, &abandoned).await, 202, "the form is still there");
+    Ok(())
 }
 
 /// A backend service exports many patients at once.

@@ -14,9 +14,11 @@ use crate::audit::Audit;
 const ABANDONED: &str = "abandoned";
 /// The maximum number of attempts while other requests take the slots that became free.
 const RACES: u32 = 10;
+/// The `Retry-After` when all attempts were in vain, in seconds. The other requests are over by then.
+const AFTER_RACES: u64 = 1;
 
 /// Acquires a slot for the EHI export of this owner and patient. Returns [`Error::TooMany`] if none of the exports that hold the
-/// `limit` slots may give way.
+/// `limit` slots may give way, and if other requests at the same time take each slot that becomes free.
 pub async fn acquire_ehi(
     slots: &ExportSlots<'_>,
     of: (&Owner, &PatientId),
@@ -37,5 +39,6 @@ pub async fn acquire_ehi(
             Err(error) => return Err(error),
         }
     }
-    Err(Error::conflict("too many exports of this patient are started at the same time; try again"))
+    let text = "too many exports of this patient are started at the same time; try again".to_owned();
+    Err(Error::TooMany { text, retry_after: AFTER_RACES })
 }
