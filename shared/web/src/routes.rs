@@ -25,7 +25,7 @@ use crate::request_context;
 pub enum Access {
     /// Everyone.
     Public,
-    /// People who sign in or out: everyone, with or without a cookie.
+    /// Everyone who signs in or out, with or without a cookie.
     SignIn,
     /// The bearer of the owner's token: 401 without a token, 404 with the token of another owner.
     Owner,

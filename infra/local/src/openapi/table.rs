@@ -28,7 +28,7 @@ pub fn table() -> String {
 fn caller(access: Access) -> &'static str {
     match access {
         Access::Public => "everyone",
-        Access::SignIn => "staff who sign in or out",
+        Access::SignIn => "everyone who signs in or out",
         Access::Owner => "the owner's token",
         Access::OwnerOrSigned => "the owner's token, or a signed URL of the export",
         Access::OwnerOrStaff => "the owner's token, or staff",
