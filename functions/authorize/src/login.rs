@@ -17,7 +17,7 @@ use settings::SignInMethod;
 use web::describe::Parameter;
 use web::extract::{Query, SameSiteForm};
 use web::own_page::is_own_page;
-use web::pages::PatientLoginPage;
+use web::pages::{PatientLoginPage, SIGN_IN_WRONG};
 use web::patient_session::{sign_in, sign_out};
 use web::request_context;
 use web::respond::{PageError, html, see_other};
@@ -40,6 +40,13 @@ pub(crate) const CREDENTIALS: [Parameter; 3] = [
     Parameter::field("password", "The password of the account"),
     Parameter::field("patient", "In a sandbox: the id of the chosen patient"),
 ];
+
+/// The button for another language.
+pub(crate) const STAY: Parameter =
+    Parameter::field("stay", "The button for another language, which shows the page again");
+/// What the page sends with this button.
+pub(crate) const SAID: Parameter =
+    Parameter::field("said", "The message that the page shows again in another language");
 
 /// The pages of patients, to which one of them is redirected after signing in.
 const PAGES_OF_PATIENTS: [&str; 4] = ["/my", "/jobs", "/fhir", "/4_0_0"];
@@ -71,6 +78,20 @@ pub(crate) async fn submit(
     let (request, next) = (form.get("request"), form.get("next"));
     let pending = state.check_purpose(request, next).await?;
     let username = form.get("username");
+    let words = request_context::words();
+    let page = PatientLoginPage {
+        request: request.to_owned(),
+        next: next.to_owned(),
+        app: pending.as_ref().map(|(_, pending)| state.app_name(pending)),
+        was_saved: !form.get("saved").is_empty(),
+        username: username.to_owned(),
+        ..PatientLoginPage::default()
+    };
+    if form.find(STAY.name).is_some() {
+        let is_wrong = form.get(SAID.name) == SIGN_IN_WRONG;
+        let error = is_wrong.then(|| words.text(SIGN_IN_WRONG, &[]));
+        return Ok(state.page(StatusCode::OK, PatientLoginPage { error, is_wrong, ..page }).await?);
+    }
     let patient = match state.settings.sandbox {
         true => state.picked(form.get("patient")).await,
         false => state.by_password(username, form.get("password")).await,
@@ -80,12 +101,14 @@ pub(crate) async fn submit(
         let actor = account.map_or_else(Actor::unknown, |account| Actor::patient(&account.patient));
         state.audit.record(Event::new(actor, Action::SignInFailed).with(Outcome::Refused)).await?;
     }
-    let words = request_context::words();
+    let is_wrong = matches!(patient, Ok(None)) && !state.settings.sandbox;
     let mut wait = None;
     let (status, error) = match patient {
         Ok(Some(patient)) => return state.begin_session(patient, &cookies, (request, next), pending).await,
-        Ok(None) if state.settings.sandbox => (StatusCode::UNAUTHORIZED, words.text("pick-wrong", &[])),
-        Ok(None) => (StatusCode::UNAUTHORIZED, words.text("sign-in-wrong", &[])),
+        Ok(None) => {
+            let key = if is_wrong { SIGN_IN_WRONG } else { "pick-wrong" };
+            (StatusCode::UNAUTHORIZED, words.text(key, &[]))
+        }
         Err(Error::Throttled { retry_after }) => {
             wait = Some(retry_after);
             let seconds = words.number(retry_after);
@@ -93,15 +116,7 @@ pub(crate) async fn submit(
         }
         Err(error) => return Err(error.into()),
     };
-    let page = PatientLoginPage {
-        request: request.to_owned(),
-        next: next.to_owned(),
-        app: pending.map(|(_, pending)| state.app_name(&pending)),
-        was_saved: !form.get("saved").is_empty(),
-        username: username.to_owned(),
-        error: Some(error),
-        ..PatientLoginPage::default()
-    };
+    let page = PatientLoginPage { error: Some(error), is_wrong, ..page };
     let mut response = state.page(status, page).await?;
     response.headers_mut().extend(wait.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
     Ok(response)

@@ -84,7 +84,7 @@ impl Customize {
                     is_missing.then(|| problem("agree".to_owned(), words.text("agree-missing", &[])));
                 let form = self.frame(location, draft, step, shows, missing.into_iter().collect(), &words)?;
                 let response = html(status, &self.check_page(form, location, draft, &words)?);
-                Ok(match draft.redirect.as_deref().and_then(FormRedirect::app) {
+                Ok(match draft.leads_to(self.clock.now()).and_then(FormRedirect::app) {
                     Some(redirect) => redirect.add_to(response),
                     None => response,
                 })
@@ -205,7 +205,7 @@ fn parts_page(form: FormFrame, location: &FormLocation, draft: &Draft, words: &W
         for_whom: words.text("parts-for", &[("name", &location.patient)]),
         note_hint: words
             .text(if location.review { "note-hint" } else { "note-hint-unread" }, &[("limit", &limit)]),
-        none_chosen: form.problems.iter().any(|problem| problem.field == "part-visits"),
+        none_chosen: form.problem_at("part-visits"),
         parts: draft.parts.iter().map(|(group, part)| part_card(*group, part, &form, words)).collect(),
         form,
     }

@@ -121,8 +121,7 @@ async fn around(State(host): State<Host>, mut request: Request, next: Next) -> R
     // No handler runs for a preflight request, or for a method that the path does not have.
     let takes_cookie = observed.took_cookie || cors::takes_cookie(uri.path());
     if response.extensions().get::<Shown>().is_some() {
-        let context =
-            RequestContext::new(request_id.clone(), None, reader.clone()).for_staff(observed.roles.take());
+        let context = RequestContext::new(request_id.clone(), None, reader.clone()).with_person_of(&observed);
         (response, _) = context.during(async { wanted.rendered(response) }).await;
     }
     let form_redirect = response.extensions_mut().remove::<FormRedirect>();

@@ -19,6 +19,7 @@ use serde_json::json;
 use settings::{Settings, SignInMethod};
 
 pub use self::sign_ins::sign_in_lasts;
+use crate::request_context::{self, Person};
 use crate::respond::PageError;
 use crate::session::{
     Cookies, LIFETIME, LONGEST, PATIENT, PatientSession, begin_with_key, end, find, key_of, prolong,
@@ -71,6 +72,7 @@ async fn current_with_key(
 ) -> Result<Option<SignedIn>> {
     let Some((key, entry)) = find(PATIENT, cookies, expiring).await? else { return Ok(None) };
     let Some(session) = lasting(entry.read()?, expiring, settings).await? else { return Ok(None) };
+    record(&session);
     prolong(PATIENT, &key, &entry, expiring, clock).await?;
     Ok(Some(SignedIn { session, key }))
 }
@@ -82,7 +84,15 @@ pub async fn glimpse_patient(
     settings: &Settings,
 ) -> Result<Option<PatientSession>> {
     let Some((_, entry)) = find(PATIENT, cookies, expiring).await? else { return Ok(None) };
-    lasting(entry.read()?, expiring, settings).await
+    let session = lasting(entry.read()?, expiring, settings).await?;
+    Ok(session.inspect(record))
+}
+
+/// Records the patient for the header of the page.
+fn record(session: &PatientSession) {
+    let PatientSession { patient, name, .. } = session;
+    let name = if name.is_empty() { patient.to_string() } else { name.clone() };
+    request_context::person(Person::Patient(name));
 }
 
 /// Returns the session, or `None` if the patient has signed out everywhere since it began, or could no longer sign in the same way.

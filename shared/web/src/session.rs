@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use settings::{SameSite, Settings, SignInMethod, StaffAccount};
 
+use crate::request_context::{self, Person};
 use crate::respond::ApiError;
 pub use crate::rules::LIFETIME;
 use crate::rules::OTHER_ORIGIN;
@@ -69,8 +70,11 @@ pub async fn current_staff(
     let session: Option<StaffSession> = current(STAFF, cookies, expiring, clock).await?;
     let Some(session) = session else { return Ok(None) };
     let account = settings.staff.iter().find(|account| account.username == session.username);
-    let account = account.filter(|account| same_secret(&account.digest(), &session.account));
-    Ok(account.map(|account| (session.username, account.roles.clone())))
+    let Some(account) = account.filter(|account| same_secret(&account.digest(), &session.account)) else {
+        return Ok(None);
+    };
+    request_context::person(Person::Staff(session.username.clone()));
+    Ok(Some((session.username, account.roles.clone())))
 }
 
 /// A patient who is signed in.
@@ -127,7 +131,7 @@ pub(crate) async fn begin_with_key(
     (clock, random): (&dyn Clock, &dyn Random),
     settings: &Settings,
 ) -> Result<(HeaderValue, String)> {
-    super::request_context::cookie();
+    request_context::cookie();
     let (secret, now) = (random.secret(), clock.now());
     let (key, expires_at) = (fingerprint(&secret), now.saturating_add(LIFETIME).map_err(Error::internal)?);
     let mut value = serde_json::to_value(session)?;
@@ -277,7 +281,7 @@ impl Cookies {
 
     /// Returns the value of a cookie. After a cookie was read, the cross-origin rules for cookies apply to the response.
     fn get(&self, name: &str) -> Option<&str> {
-        super::request_context::cookie();
+        request_context::cookie();
         let cookies = self.0.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
         cookies
             .filter_map(|cookie| cookie.trim().split_once('='))

@@ -80,8 +80,9 @@ pub struct Reader {
     pub language: Language,
     /// The path of the request, below the prefix.
     pub path: String,
-    /// The path and query of a link that shows this page again, without the choice of a language; `None` if the method of the request
-    /// is not safe.
+    /// The path and query of the request, without the choice of a language.
+    pub address: String,
+    /// The same as a link that shows this page again; `None` if the method of the request is not safe.
     pub here: Option<String>,
 }
 
@@ -92,8 +93,9 @@ impl Reader {
             .or_else(|| of_cookie(headers))
             .or_else(|| Language::preferred(headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?))
             .unwrap_or(Language::ENGLISH);
-        let here = method.is_safe().then(|| here(uri));
-        Self { site, language, path: uri.path().to_owned(), here }
+        let address = address(uri);
+        let here = method.is_safe().then(|| address.clone());
+        Self { site, language, path: uri.path().to_owned(), address, here }
     }
 
     pub fn words(&self) -> Words {
@@ -103,7 +105,8 @@ impl Reader {
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { site: Arc::default(), language: Language::ENGLISH, path: "/".to_owned(), here: None }
+        let [path, address] = ["/"; 2].map(str::to_owned);
+        Self { site: Arc::default(), language: Language::ENGLISH, path, address, here: None }
     }
 }
 
@@ -124,7 +127,7 @@ fn of_cookie(headers: &HeaderMap) -> Option<Language> {
 
 /// Returns the path and query without the language, and without the code of a form's link, which must not be part of another link.
 /// Leading slashes that would make browsers read the path as another host are removed.
-fn here(uri: &Uri) -> String {
+fn address(uri: &Uri) -> String {
     let path = uri.path().trim_start_matches(['/', '\\']);
     let mut query = form_urlencoded::Serializer::new(String::new());
     let all = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());

@@ -100,8 +100,9 @@ impl AuditPage {
 }
 
 impl AuditPage {
-    fn is_wrong(&self, field: &str) -> bool {
-        self.problems.iter().any(|problem| problem.field == field)
+    /// Returns the message at a field of the filter.
+    fn problem_at(&self, field: &str) -> Option<&str> {
+        FieldProblem::at(&self.problems, field)
     }
 }
 

@@ -4,6 +4,7 @@ use askama::Template;
 use domain::error::Error;
 use domain::roles::Role;
 use http::StatusCode;
+use url::form_urlencoded::{self, Serializer};
 
 use crate::pages::filters;
 use crate::request_context;
@@ -46,6 +47,8 @@ pub struct ErrorPage {
     request: Option<String>,
     link: String,
     link_words: &'static str,
+    /// The path of another page that helps, and the key of its text.
+    also: Option<(&'static str, &'static str)>,
 }
 
 impl ErrorPage {
@@ -60,7 +63,9 @@ impl ErrorPage {
         };
         let seconds = wait.map(Wait::seconds).unwrap_or_default();
         let (time, seconds) = (words.wait(seconds), words.number(seconds));
-        let (link, link_words) = next_step(status, &reader.path);
+        let (link, link_words) = next_step(status, &reader);
+        // The patient can cancel a copy there.
+        let also = (status == 429 && is_form(&reader.path)).then_some(("/my", "my-copies"));
         // For these statuses the text of the error repeats the title.
         let has_details = !matches!(status, 401 | 404 | 405 | 429 | 500..);
         // The details are for developers, and only in English. Patients need not read another language.
@@ -75,6 +80,7 @@ impl ErrorPage {
             request: request_context::request_id(),
             link,
             link_words,
+            also,
         }
     }
 }
@@ -84,7 +90,12 @@ fn is_of_patients(path: &str) -> bool {
     matches!(path, "/my" | "/patient-login" | "/patient-logout" | "/authorize-app" | "/auth/authorize")
         || path.starts_with("/my/")
         || path.starts_with("/jobs/")
-        || path.ends_with("/customize")
+        || is_form(path)
+}
+
+/// Returns whether a path is the one of a patient's form.
+fn is_form(path: &str) -> bool {
+    path.ends_with("/customize")
 }
 
 /// Returns the keys of the title, and of what the reader can do.
@@ -110,9 +121,11 @@ fn messages(status: u16, text: &str, reader: &Reader) -> (String, String) {
 }
 
 /// Returns the path of the page's link, and the key of its text.
-fn next_step(status: u16, path: &str) -> (String, &'static str) {
+fn next_step(status: u16, reader: &Reader) -> (String, &'static str) {
     let roles = request_context::current_roles();
+    let path = reader.path.as_str();
     let (link, words) = match status {
+        429 if is_form(path) => return (last_step(&reader.address), "back-to-form"),
         // Other members of staff than reviewers may not see the list of exports.
         403 | 404 | 409 if path.starts_with("/staff") && !roles.has(Role::Reviewer) && !roles.is_empty() => {
             match roles.has(Role::Auditor) {
@@ -122,14 +135,23 @@ fn next_step(status: u16, path: &str) -> (String, &'static str) {
         }
         401 | 403 if path.starts_with("/staff") && roles.is_empty() => ("/staff/login", "sign-in"),
         413 if matches!(path, "/patient-login" | "/staff/login") => (path, "sign-in"),
-        429 if path.ends_with("/customize") => ("/my", "my-copies"),
-        413 if path.ends_with("/customize") => (path, "error-413-form"),
+        // The form has what was saved before.
+        413 | 500.. if is_form(path) => (reader.address.as_str(), "back-to-form"),
         413 if path.starts_with("/staff/jobs/") => (export_page(path), "back"),
         403 | 404 | 409 | 413 if path.starts_with("/staff") => ("/staff", "back"),
         403 | 404 | 409 | 413 if path.starts_with("/my/") => ("/my", "my-copies"),
         _ => ("/", "home"),
     };
     (link.to_owned(), words)
+}
+
+/// Returns the address of the last step of a patient's form, from an address of this form.
+fn last_step(form: &str) -> String {
+    const OF_STEP: [&str; 3] = ["step", "show", "redirect"];
+    let (path, query) = form.split_once('?').unwrap_or((form, ""));
+    let others = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !OF_STEP.contains(&&**name));
+    let query = Serializer::new(String::new()).extend_pairs(others).append_pair("step", "check").finish();
+    format!("{path}?{query}")
 }
 
 /// Returns the path of the page of an export, from the path of something on it.

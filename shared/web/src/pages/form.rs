@@ -13,6 +13,13 @@ pub struct FieldProblem {
     pub text: String,
 }
 
+impl FieldProblem {
+    /// Returns the message at a field.
+    pub(crate) fn at<'p>(problems: &'p [Self], field: &str) -> Option<&'p str> {
+        problems.iter().find(|problem| problem.field == field).map(|problem| problem.text.as_str())
+    }
+}
+
 /// The elements that the three steps have in common.
 #[derive(Debug, Clone)]
 pub struct FormFrame {
@@ -38,7 +45,7 @@ pub struct FormFrame {
 impl FormFrame {
     /// Returns the message at a field.
     pub fn problem_at(&self, field: &str) -> Option<String> {
-        self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.text.clone())
+        FieldProblem::at(&self.problems, field).map(str::to_owned)
     }
 }
 
@@ -49,7 +56,8 @@ pub struct PartsPage {
     pub form: FormFrame,
     pub for_whom: String,
     pub note_hint: String,
-    pub none_chosen: bool,
+    /// The message if no part is ticked.
+    pub none_chosen: Option<String>,
     pub parts: Vec<PartCard>,
 }
 

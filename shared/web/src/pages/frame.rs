@@ -6,9 +6,9 @@ use domain::roles::{Role, Roles};
 use words::{Language, Words};
 
 use crate::assets::Asset;
-use crate::request_context;
+use crate::request_context::{self, Person};
 use crate::rules::LIFETIME;
-use crate::site::{LANGUAGE, Site};
+use crate::site::{LANGUAGE, Reader, Site};
 
 /// The name under which a template finds the frame.
 pub(crate) const FRAME: &str = "frame";
@@ -18,9 +18,13 @@ pub(crate) const FRAME: &str = "frame";
 pub(crate) struct Frame {
     site: Arc<Site>,
     words: Words,
+    /// The path and query of the request.
+    address: String,
+    /// The same as a link that shows this page again; `None` for the response to a form.
     here: Option<String>,
     /// The roles of the reader, if the reader is a member of staff.
     roles: Roles,
+    person: Option<Person>,
 }
 
 /// A link that shows a page in another language.
@@ -34,8 +38,9 @@ impl Frame {
     /// Returns the frame for the reader of the current response.
     pub(crate) fn current() -> Self {
         let reader = request_context::reader();
-        let roles = request_context::current_roles();
-        Self { words: reader.words(), site: reader.site, here: reader.here, roles }
+        let (roles, person) = (request_context::current_roles(), request_context::current_person());
+        let (words, Reader { site, address, here, .. }) = (reader.words(), reader);
+        Self { site, words, address, here, roles, person }
     }
 
     /// Returns whether the reader may review exports.
@@ -113,6 +118,25 @@ impl Frame {
     /// Returns links to this page in the other languages; empty if a link cannot show the page.
     pub(crate) fn other_languages(&self) -> Vec<LanguageLink> {
         self.here.as_ref().map(|here| self.languages_at(here)).unwrap_or_default()
+    }
+
+    /// Returns the path and query of the request.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns links to this page in the other languages. If the page is the response to a form, the links lead to `page` instead.
+    pub(crate) fn languages_or(&self, page: &str) -> Vec<LanguageLink> {
+        self.languages_at(self.here.as_deref().unwrap_or(page))
+    }
+
+    /// Returns the name of the person who is signed in, and the path to which the button for signing out is sent. Returns `None` if
+    /// the request was handled without reading a session.
+    pub(crate) fn person(&self) -> Option<(&str, &'static str)> {
+        match self.person.as_ref()? {
+            Person::Patient(name) => Some((name, "/patient-logout")),
+            Person::Staff(name) => Some((name, "/staff/logout")),
+        }
     }
 
     /// Returns links to a page in the other languages.

@@ -23,7 +23,7 @@ pub use self::queue::{
     Due, QueuePage, QueueRow, Refused, SeveralDonePage, SeveralPage, Tab, state as staff_state,
 };
 pub use self::settings::SettingsPage;
-pub use self::staff::StaffLoginPage;
+pub use self::staff::{SIGN_IN_WRONG, StaffLoginPage};
 pub use self::zip::{ZipHead, ZipKind, ZipRow, ZipRows, ZipSection, ZipTail};
 
 use self::frame::filters;
@@ -68,6 +68,8 @@ pub struct PatientLoginPage {
     pub can_sign_in: bool,
     pub username: String,
     pub error: Option<String>,
+    /// Whether the error is [`SIGN_IN_WRONG`].
+    pub is_wrong: bool,
     pub patients: Vec<PatientSummary>,
     pub from: String,
     pub more: Option<String>,

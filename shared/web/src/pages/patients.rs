@@ -215,6 +215,6 @@ impl StartPage {
     }
 
     fn problem_at(&self, field: &str) -> Option<&str> {
-        self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.text.as_str())
+        FieldProblem::at(&self.problems, field)
     }
 }

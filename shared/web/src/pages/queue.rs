@@ -46,6 +46,11 @@ impl QueuePage {
     fn has_ticks(&self) -> bool {
         self.rows.iter().any(|row| row.can_be_ticked)
     }
+
+    /// Returns the message at a field of the filters.
+    fn problem_at(&self, field: &str) -> Option<&str> {
+        FieldProblem::at(&self.problems, field)
+    }
 }
 
 /// A tab with the number of its exports.
@@ -185,6 +190,8 @@ pub struct SeveralPage {
 #[template(path = "staff_several_done.html")]
 pub struct SeveralDonePage {
     pub username: String,
+    /// The path and query of the page that asks about the same exports, and says of each that it is approved.
+    pub here: String,
     pub title: String,
     pub approved: Vec<QueueRow>,
     pub refused: Vec<Refused>,

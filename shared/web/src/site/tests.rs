@@ -31,7 +31,7 @@ fn the_link_to_the_same_page_has_neither_language_nor_code() {
         assert_eq!(reader(uri, "", "").here.as_deref(), Some(here), "{uri}");
     }
     let posted = Reader::of(Arc::default(), &http::Method::POST, &Uri::from_static("/x"), &HeaderMap::new());
-    assert_eq!(posted.here, None);
+    assert_eq!((posted.here, posted.address.as_str()), (None, "/x"));
 }
 
 #[test]

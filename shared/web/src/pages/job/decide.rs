@@ -103,7 +103,7 @@ impl RejectPage {
     pub const FIRST_REASON: &str = "because-identity";
 
     fn problem_at(&self, field: &str) -> Option<&str> {
-        problem_at(&self.problems, field)
+        FieldProblem::at(&self.problems, field)
     }
 
     /// Returns the address of the form.
@@ -136,11 +136,6 @@ impl DeletePage {
         );
         Self { username, decided, undo }
     }
-}
-
-/// Returns the message at a field.
-fn problem_at<'p>(problems: &'p [FieldProblem], field: &str) -> Option<&'p str> {
-    problems.iter().find(|problem| problem.field == field).map(|problem| problem.text.as_str())
 }
 
 /// Asks for the reason before a resource or a document is left out.
@@ -212,7 +207,7 @@ impl LeaveOutPage {
     }
 
     fn problem_at(&self, field: &str) -> Option<&str> {
-        problem_at(&self.problems, field)
+        FieldProblem::at(&self.problems, field)
     }
 
     /// Returns the address of the form.

@@ -38,6 +38,11 @@ impl UploadPage {
         Self { message, ..self }
     }
 
+    /// Returns the address of the form.
+    fn action(&self) -> String {
+        format!("{}/upload", self.path)
+    }
+
     /// Says that there is no name.
     #[must_use]
     pub fn without_name(self) -> Self {
