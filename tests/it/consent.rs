@@ -4,7 +4,9 @@ use tests::{ANNA, Launch, World, parameter, settings};
 
 /// Every scope that the consent page must describe, and other spellings of the same scopes.
 const SCOPES: &str = "openid fhirUser profile launch/patient patient/$ehi-export patient/*.rs patient/*.read patient/Observation.rs \
-                      patient/Observation.read patient/Condition.r online_access offline_access";
+                      patient/Observation.read patient/Condition.r patient/Goal.rs patient/ExplanationOfBenefit.rs \
+                      patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory \
+                      online_access offline_access";
 
 /// Returns the scopes of the consent page of an app that asks for all these scopes.
 async fn consent_lines(world: &World, launch: &Launch, language: &str) -> (Vec<String>, String) {
@@ -36,8 +38,11 @@ async fn the_consent_page_has_each_known_scope_once_and_in_words() {
         "Know who you are",
         "Know whose record this is",
         "Read your health record",
+        "Read your goals",
         "Read your illnesses",
+        "Read your insurance payments",
         "Read your test results and measures",
+        "Read a part of your test results and measures: only lab tests",
         "Get a copy of your record; you choose the parts",
         "Do this while you are signed in",
         "Do this later too, until you stop it in \"Apps with access\"",
@@ -47,7 +52,10 @@ async fn the_consent_page_has_each_known_scope_once_and_in_words() {
         "Saber de quién es el historial",
         "Leer su historial médico",
         "Leer su información: enfermedades",
+        "Leer su información: metas",
+        "Leer su información: pagos del seguro",
         "Leer su información: resultados de pruebas y medidas",
+        "Leer una parte de su información (resultados de pruebas y medidas): solo análisis de laboratorio",
         "Obtener una copia de su historial; usted elige las partes",
         "Hacerlo mientras su sesión esté abierta",
         "Hacerlo también después, hasta que lo detenga en \"Aplicaciones con acceso\"",

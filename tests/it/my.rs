@@ -11,6 +11,7 @@ mod left_out;
 mod names;
 mod prepared;
 mod rejected;
+mod type_names;
 pub(crate) mod zip;
 
 use http::StatusCode;

@@ -89,7 +89,7 @@ fn resources(lake: &Path) -> Vec<Value> {
 }
 
 /// Returns both samples, each with a name.
-fn samples() -> Vec<(&'static str, Vec<Value>)> {
+pub(crate) fn samples() -> Vec<(&'static str, Vec<Value>)> {
     vec![
         ("shipped", resources(&ehi::defaults::sample_records())),
         ("`ehi sample`", resources(sample(12, 1).path())),

@@ -36,9 +36,11 @@ impl Maker {
         archive.begin("index.html", Some(0), true);
         archive.write(&rendered(&self.head(facts))?).await?;
         for (kind, of_kind) in facts {
+            let (title, is_named) = type_name(kind, &self.words);
             let section = ZipSection {
                 kind: kind.clone(),
-                title: self.kind_title(kind),
+                title,
+                is_named,
                 lead: self.lead(of_kind),
                 files: self.data_of(kind).map(|named| data_path(&named.name)).collect(),
                 columns: ["date", "what", "value", "id"].map(|column| self.text(&format!("zip-{column}"))),
@@ -61,19 +63,16 @@ impl Maker {
         self.words.text(key, &[])
     }
 
-    fn kind_title(&self, kind: &str) -> String {
-        match type_name(kind, &self.words) {
-            name if name.is_empty() => kind.to_owned(),
-            name => name,
-        }
-    }
-
     fn head(&self, facts: &BTreeMap<String, Facts>) -> ZipHead {
-        let kinds = facts.iter().map(|(kind, of_kind)| ZipKind {
-            kind: kind.clone(),
-            title: self.kind_title(kind),
-            count: self.words.number(of_kind.count),
-            days: self.days(of_kind),
+        let kinds = facts.iter().map(|(kind, of_kind)| {
+            let (title, is_named) = type_name(kind, &self.words);
+            ZipKind {
+                kind: kind.clone(),
+                title,
+                is_named,
+                count: self.words.number(of_kind.count),
+                days: self.days(of_kind),
+            }
         });
         ZipHead {
             language: self.words.language.tag(),

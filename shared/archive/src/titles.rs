@@ -10,8 +10,10 @@ pub fn days_in_words(first: &str, last: &str, words: &Words) -> String {
     words.text("check-from-to", &[("from", &words.partial(first)), ("to", &words.partial(last))])
 }
 
-/// The word of patients for a type of resources; empty if there is none but the name of the type.
-pub fn type_name(kind: &str, words: &Words) -> String {
+/// Returns the words that patients use for a type of resources, and whether they are about this type only. The types that are in no
+/// patient's record have the same words.
+pub fn type_name(kind: &str, words: &Words) -> (String, bool) {
     let key = format!("kind-{kind}");
-    if words.has(&key) { words.text(&key, &[]) } else { String::new() }
+    let is_named = words.has(&key);
+    (words.text(if is_named { &key } else { "kind-other" }, &[]), is_named)
 }

@@ -56,8 +56,8 @@ pub fn compile(search: &str, now: Timestamp) -> Result<TypeFilter, String> {
     Ok(TypeFilter { resource_type: resource_type.to_owned(), tests })
 }
 
-/// Percent-decodes a text. A `+` stays, because it is part of times.
-fn decoded(text: &str) -> String {
+/// Percent-decodes a name or a value of a search. A `+` stays, because it is part of times.
+pub fn decoded(text: &str) -> String {
     let escaped = text.replace('+', "%2B");
     url::form_urlencoded::parse(format!("v={escaped}").as_bytes())
         .next()

@@ -140,7 +140,7 @@ pub struct FileLink {
 
 /// The number of entries of one type.
 pub struct ContentRow {
-    /// The name of the type for patients; may be empty.
+    /// The name of the type for patients.
     pub name: String,
     /// The FHIR type.
     pub kind: String,

@@ -23,6 +23,8 @@ pub struct ZipKind {
     /// The FHIR type.
     pub kind: String,
     pub title: String,
+    /// Whether no other type has this title.
+    pub is_named: bool,
     pub count: String,
     pub days: String,
 }
@@ -33,6 +35,8 @@ pub struct ZipKind {
 pub struct ZipSection {
     pub kind: String,
     pub title: String,
+    /// Whether no other type has this title.
+    pub is_named: bool,
     pub lead: String,
     pub files: Vec<String>,
     pub columns: [String; 4],
