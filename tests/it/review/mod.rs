@@ -7,6 +7,7 @@ mod forms;
 mod inside;
 pub(crate) mod left_out;
 mod preview;
+mod refused;
 mod second_click;
 
 use http::StatusCode;

@@ -51,17 +51,7 @@ impl Cut {
 
     /// Returns the attachments of the record that the line names by their URLs, each once.
     pub(super) fn attachments(&self, job: &JobId) -> Vec<RecordAttachment> {
-        let marker = format!("/jobs/{job}/download/attachments/");
-        let behind = memchr::memmem::find_iter(&self.line, marker.as_bytes())
-            .map(|found| &self.line[found + marker.len()..]);
-        let name = |bytes: &[u8]| {
-            let end = memchr::memchr2(b'"', b'?', bytes).unwrap_or(bytes.len());
-            RecordAttachment::parse(std::str::from_utf8(&bytes[..end]).ok()?)
-        };
-        let mut named: Vec<_> = behind.filter_map(name).collect();
-        named.sort_by_key(RecordAttachment::url_name);
-        named.dedup_by_key(|attachment| attachment.url_name());
-        named
+        attachments_in(&self.line, job)
     }
 
     /// Returns what was removed, or [`NO_FILE`] if no line begins at the offset.
@@ -76,6 +66,21 @@ impl Cut {
             id: head.id.map(str::to_owned),
         })
     }
+}
+
+/// Returns the attachments of the record that a line of the job names by their URLs, each once.
+pub(super) fn attachments_in(line: &[u8], job: &JobId) -> Vec<RecordAttachment> {
+    let marker = format!("/jobs/{job}/download/attachments/");
+    let behind =
+        memchr::memmem::find_iter(line, marker.as_bytes()).map(|found| &line[found + marker.len()..]);
+    let name = |bytes: &[u8]| {
+        let end = memchr::memchr2(b'"', b'?', bytes).unwrap_or(bytes.len());
+        RecordAttachment::parse(std::str::from_utf8(&bytes[..end]).ok()?)
+    };
+    let mut named: Vec<_> = behind.filter_map(name).collect();
+    named.sort_by_key(RecordAttachment::url_name);
+    named.dedup_by_key(|attachment| attachment.url_name());
+    named
 }
 
 #[cfg(test)]

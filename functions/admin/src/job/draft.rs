@@ -6,9 +6,6 @@ use domain::manifest::{ExportTotals, Names, StoredManifest};
 
 use super::target::LineOf;
 
-/// The largest file that is written again within a request.
-pub(super) const MAX_REWRITTEN: u64 = 128 * 1024 * 1024;
-
 /// A redaction that is being written.
 pub(super) struct Draft<'a> {
     pub(super) job: &'a JobId,

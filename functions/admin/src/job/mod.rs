@@ -23,6 +23,7 @@ mod lines;
 mod opened;
 pub(crate) mod page;
 mod redact;
+mod refusal;
 pub(crate) mod rows;
 mod sniff;
 mod target;
@@ -158,9 +159,15 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         )
         .reading(&[KEPT])
         .returning(&[described::page(200)])
-        .post("/staff/jobs/{job}/upload", of_staff, back("Begins the upload of such a file"), large::begin)
+        .post(
+            "/staff/jobs/{job}/upload",
+            of_staff,
+            back_or_again("Begins the upload of such a file"),
+            large::begin,
+        )
         .taking(FORM)
-        .reading(&[attach::NAME])
+        .reading(&[attach::NAME, STAY])
+        .returning(&[described::page(200)])
         .get(
             "/staff/jobs/{job}/upload/{upload}",
             of_staff,

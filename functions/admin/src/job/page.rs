@@ -3,7 +3,7 @@
 use axum::response::Response;
 use domain::error::{Error, NO_JOB, Result};
 use domain::ids::JobId;
-use domain::job::JobState;
+use domain::job::{Job, JobState};
 use domain::ports::jobs::StoredJob;
 use web::caller::living;
 use web::describe::{Kind, Parameter};
@@ -17,6 +17,7 @@ use web::respond::{PageError, html, see_other};
 
 use super::export_page::{ExportPage, UNDO_ENDED, status};
 use super::opened::Place;
+use super::refusal::Refusal;
 use crate::Admin;
 use crate::review::PERMISSION_OVER;
 use crate::seen::STALE;
@@ -94,6 +95,7 @@ impl Admin {
                 files_from: shown.files_from,
                 documents: self.document_rows(&stored, shown.documents_from, &opened).await?,
                 attached: Self::attached_rows(&stored, &opened),
+                not_left_out: not_left_out(&stored),
                 full_at: opened.full_at(),
                 app,
                 due_days: self.settings.pages.due_days,
@@ -106,8 +108,18 @@ impl Admin {
     }
 }
 
-/// A problem in the reader's language, if the catalogues have a message for it; otherwise in English.
+/// Returns in words why nothing can be left out of an export in review.
+fn not_left_out(stored: &StoredJob) -> Option<String> {
+    let in_review = Some(&stored.job).filter(|job| job.state() == JobState::InReview);
+    let totals = in_review.and_then(Job::summary)?;
+    Refusal::of_export(totals).map(Refusal::in_words)
+}
+
+/// Returns a problem in the reader's language, if the catalogues have a message for it; otherwise in English.
 fn in_words(problem: &Error, stored: &StoredJob) -> Message {
+    if let Some(refusal) = Refusal::of_error(problem) {
+        return refusal.message();
+    }
     let words = request_context::words();
     let decided = match stored.job.state() {
         JobState::Complete => Some("job-decided-approved"),

@@ -26,26 +26,16 @@ use web::request_context;
 
 use super::cut::Cut;
 use super::documents::DOCUMENT;
-use super::draft::{Draft, MAX_REWRITTEN};
+use super::draft::Draft;
 use super::inside::copies_prefix;
-use super::rows::is_left_out_by_line;
+use super::refusal::Refusal;
 use super::target::{LineOf, Target};
 use super::urls::Unserved;
 use crate::Admin;
 use crate::seen::{STALE, Seen};
 
-/// The most pages of a manifest that are written again.
-const MAX_PAGES: u32 = 8;
-
 /// A file that does not exist, in the audit trail.
 const NO_SUCH_PART: &str = "file";
-
-fn full(summary: &ExportTotals) -> Error {
-    Error::invalid(format!(
-        "{} things were left out already, and no more fit with their reasons: reject the export instead",
-        summary.redactions.len()
-    ))
-}
 
 /// What was left out, the keys of the objects that contain it, and the attachments that the line names.
 type CutLine = ((Redacted, Vec<String>), Vec<RecordAttachment>);
@@ -96,14 +86,16 @@ impl Admin {
             Err(error) => {
                 // The change can be stored although the store reports a conflict, if its first response was lost.
                 let now = self.jobs.get(id).await?;
+                // The totals of the draft name the earlier manifest until the new one is written.
+                let written = manifest_prefix(id, &draft.attempt);
                 let names_draft = |stored: &StoredJob| {
-                    stored.job.summary().is_some_and(|summary| summary.manifest == draft.summary.manifest)
+                    stored.job.summary().is_some_and(|summary| summary.manifest == written)
                 };
                 if now.as_ref().is_some_and(names_draft) {
                     return Ok(());
                 }
                 self.files.remove_prefix(&draft.prefix()).await?;
-                self.files.remove_prefix(&manifest_prefix(id, &draft.attempt)).await?;
+                self.files.remove_prefix(&written).await?;
                 Err(if matches!(error, Error::Conflict(_)) { Error::conflict(STALE) } else { error })
             }
         }
@@ -131,8 +123,8 @@ impl Admin {
                 found => documents.push(found?),
             }
         }
-        if !draft.summary.has_room_for(1 + documents.len(), reason) {
-            return Err(full(&draft.summary));
+        if let Some(refusal) = Refusal::of_reason(&draft.summary, 1 + documents.len(), reason) {
+            return Err(refusal.error());
         }
         let names: Vec<_> = std::iter::once(&what)
             .chain(documents.iter().map(|(what, _)| what))
@@ -167,14 +159,11 @@ impl Admin {
         summary: &ExportTotals,
         stored: &StoredJob,
     ) -> Result<Draft<'a>> {
-        if !summary.has_room_for(1, "") {
-            return Err(full(summary));
+        if let Some(refusal) = Refusal::of_export(summary) {
+            return Err(refusal.error());
         }
         if summary.pages == 0 {
             return Err(NO_FILE);
-        }
-        if summary.pages > MAX_PAGES {
-            return Err(Error::TooLarge("the export has too many files to leave something out".to_owned()));
         }
         let mut pages = Vec::new();
         for page in 0..summary.pages {
@@ -188,17 +177,11 @@ impl Admin {
     async fn without_line(&self, draft: &mut Draft<'_>, line: &LineOf) -> Result<CutLine> {
         let (page, index) = draft.position(line).ok_or(NO_FILE)?;
         let named = draft.pages[page].files[index].clone();
-        if !is_left_out_by_line(&named) {
-            return Err(Error::invalid("the lines of this file are notices about the export: they stay"));
-        }
         if named.file.sha256 != line.sha256 {
             return Err(Error::conflict(STALE));
         }
-        if named.file.size > MAX_REWRITTEN {
-            return Err(Error::TooLarge(format!(
-                "the file has more than {} MB and cannot be written again here: reject the export, so that it is made without what must not be in it",
-                MAX_REWRITTEN / 1024 / 1024
-            )));
+        if let Some(refusal) = Refusal::of_file(&named) {
+            return Err(refusal.error());
         }
         let key = draft.key(&format!("{}.ndjson", named.file.resource_type));
         let (file, what, attachments) = self.rewrite(&named.file, line.at, key, draft.job).await?;

@@ -1,7 +1,6 @@
 //! The resources of a file, 50 a page, and one of them.
 
 use axum::response::Response;
-use domain::chunk::Purpose;
 use domain::error::{NO_FILE, Result};
 use domain::job::{Job, JobState};
 use domain::manifest::{NamedFile, Names};
@@ -17,6 +16,7 @@ use web::respond::{PageError, html};
 use super::export_page::ExportPage;
 use super::fields::{self, Main};
 use super::lines::{self, Line};
+use super::refusal::Refusal;
 use crate::Admin;
 
 pub(crate) const PLACE: [Parameter; 3] = [
@@ -96,13 +96,15 @@ impl Admin {
         let (json, is_json_cut) = fields::shorten(&text, MAX_JSON);
         let (all, is_cut) = resource.as_ref().map(fields::all).unwrap_or_default();
         let job = format!("/staff/jobs/{}", stored.job.id());
-        let can_leave_out = stored.job.state() == JobState::InReview && is_left_out_by_line(named);
+        let refusal = Refusal::of_line(&stored.job, named, &line);
+        let can_leave_out = stored.job.state() == JobState::InReview && refusal.is_none();
         let page = ResourcePage {
             username,
             title: name_of(resource.as_ref(), named),
             file: format!("{job}/files/{}?at={at}", named.name),
             leave_out: can_leave_out
                 .then(|| format!("{job}/leave-out?file={}&at={at}&hash={}", named.name, named.file.sha256)),
+            not_left_out: refusal.map(Refusal::in_words),
             job,
             main: resource.as_ref().map(|resource| Main::of(resource).rows()).unwrap_or_default(),
             all,
@@ -114,15 +116,7 @@ impl Admin {
     }
 }
 
-/// Whether staff can leave out single lines of a file: its lines are resources, and not notices about the export.
-pub(super) fn is_left_out_by_line(named: &NamedFile) -> bool {
-    match named.file.purpose {
-        Purpose::Output | Purpose::Documents => true,
-        Purpose::Blocks | Purpose::Deleted | Purpose::Error => false,
-    }
-}
-
-/// `Type/id`, or only the type if the resource has no id.
+/// Returns `Type/id`, or only the type if the resource has no id.
 pub(super) fn name_of(resource: Option<&Value>, named: &NamedFile) -> String {
     let id = resource.and_then(|resource| resource.get("id")?.as_str());
     let resource_type = &named.file.resource_type;

@@ -9,8 +9,8 @@ use fhir::attachments::{LinkedAttachment, Replacement, linked_attachments, rewri
 use fhir::spelling::plainly;
 use storage::packs;
 
-use super::draft::{Draft, MAX_REWRITTEN};
-use super::rows::is_left_out_by_line;
+use super::draft::Draft;
+use super::refusal::{MAX_REWRITTEN, Refusal, is_left_out_by_line};
 use crate::Admin;
 
 /// The names in URLs of the documents that are left out.
@@ -88,10 +88,7 @@ impl Admin {
         unserved: &Unserved<'_>,
     ) -> Result<OutputFile> {
         if file.size > MAX_REWRITTEN {
-            return Err(Error::TooLarge(
-                "a file that names the document is too large to be written again here: reject the export, so that it is made without what must not be in it"
-                    .to_owned(),
-            ));
+            return Err(Refusal::LargeFileOfDocument.error());
         }
         let (mut lines, mut writer) = (self.lines_of(file).await?, self.files.create(&key).await?);
         let (mut size, mut hash) = (0, digest::Context::new(&digest::SHA256));

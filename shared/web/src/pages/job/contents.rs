@@ -97,6 +97,8 @@ pub struct ResourcePage {
     pub file: String,
     /// The path of the page that asks for confirmation before the resource is left out; `None` if it cannot be left out.
     pub leave_out: Option<String>,
+    /// Why the resource cannot be left out of the export, which is in review.
+    pub not_left_out: Option<String>,
     pub main: Vec<FieldRow>,
     pub all: Vec<FieldRow>,
     /// Whether fields are missing or shortened.
