@@ -125,6 +125,29 @@ async fn a_file_that_is_too_large_is_refused_by_the_server() {
     assert!(page.has("button", "Attach").await, "the file can be chosen again");
 }
 
+/// 413: a browser sends all of a file before it reads the response. The server reads only a part of it, and the page is shown all the
+/// same.
+#[in_browser]
+async fn a_file_of_two_gigabytes_gets_the_page_that_names_the_limits() {
+    let site = Site::with("sandbox = true\nlimits = { drain_bytes = 1000000 }").await;
+    let browser = Browser::open().await;
+    let page = browser.page(Look::DESK, Script::Off).await;
+    let review = site.in_review().await;
+    site.sign_staff_in(&page).await;
+    page.open(&site.at(&format!("/staff/jobs/{}", review.id))).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let video = directory.path().join("video.mp4");
+    // The file has no bytes on the disk.
+    std::fs::File::create(&video).and_then(|file| file.set_len(2 * 1024 * 1024 * 1024)).expect("written");
+    page.choose_file(&video).await;
+    page.leads(page.click("button", "Attach")).await;
+    assert_eq!(page.status().await, 413, "{}", page.text().await);
+    assert!(page.heading().await.contains("Anna Lindqvist"), "{}", page.heading().await);
+    let limits = "Nothing was attached. At most 5 files at a time, 10 MB each.";
+    assert!(page.text().await.contains(limits), "{}", page.text().await);
+    assert!(page.has("button", "Attach").await, "another file can be chosen");
+}
+
 /// 429: a service has as many exports as it may have.
 #[in_browser]
 async fn too_many_requests_get_a_page() {

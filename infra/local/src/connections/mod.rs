@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -147,8 +148,12 @@ impl Future for ResponseFuture {
     type Output = Result<Response<Download>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(response) = ready!(Pin::new(&mut self.routed).poll(context));
+        let Ok(mut response) = ready!(Pin::new(&mut self.routed).poll(context));
         let connection = self.connection.take();
+        // The connection cannot be used again, because the rest of the body is read and dropped until the client closes it.
+        if connection.as_ref().is_some_and(|connection| connection.has_unread_body()) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         Poll::Ready(Ok(response.map(|body| Download::new(body, connection))))
     }
 }

@@ -36,8 +36,8 @@ impl Watched {
         done
     }
 
-    /// Reads and drops the rest of a refused body. If the server closed the connection at once, a reset could prevent the client from
-    /// receiving the response (RFC 9112, 9.6).
+    /// Reads and drops the rest of a refused body, until the client closes the connection or a limit is reached. If the server closed the
+    /// connection at once, a reset could prevent the client from receiving the response (RFC 9112, 9.6).
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut scratch = [0; 8 * 1024];
         while self.drain > 0 && self.connection.has_unread_body() {
@@ -48,6 +48,7 @@ impl Watched {
             if length == 0 {
                 break;
             }
+            self.connection.moved();
             self.drain = self.drain.saturating_sub(length);
         }
         Poll::Ready(Ok(()))

@@ -12,8 +12,6 @@ use tokio::time::Instant;
 
 /// The time without any byte after which a connection with a request may be closed for a new one.
 const STALLED_MS: u64 = 5_000;
-/// The maximum time for reading the rest of a refused body.
-const DRAIN_MS: u64 = 10_000;
 /// The time after which a full table searches again for connections to close.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -79,6 +77,7 @@ impl Connection {
     pub(super) fn request_begins(&self) {
         self.restart();
         self.busy.store(true, Relaxed);
+        self.body_open.store(false, Relaxed);
     }
 
     pub(super) fn response_ends(&self) {
@@ -145,7 +144,10 @@ impl Connection {
         let age = now.saturating_sub(self.since.load(Relaxed));
         let silence = now.saturating_sub(self.moved.load(Relaxed));
         if self.draining.load(Relaxed) {
-            return (age > DRAIN_MS).then_some("drain_bytes");
+            if silence > limits.upload_idle_seconds * 1_000 {
+                return Some("upload_idle_seconds");
+            }
+            return (age > limits.body_seconds * 1_000).then_some("body_seconds");
         }
         if self.write_blocked.load(Relaxed) {
             return (silence > limits.download_idle_seconds * 1_000).then_some("download_idle_seconds");

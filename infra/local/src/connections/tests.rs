@@ -123,7 +123,39 @@ async fn a_refused_body_is_drained_so_that_the_response_is_seen() {
     stream.write_all(&vec![b'x'; length]).await.expect("the whole body is taken");
     let mut received = Vec::new();
     stream.read_to_end(&mut received).await.expect("read");
-    assert!(received.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&received));
+    let received = String::from_utf8_lossy(&received);
+    assert!(
+        received.starts_with("HTTP/1.1 413") && received.contains("\r\nconnection: close\r\n"),
+        "{received}"
+    );
+}
+
+/// A body that was read leaves the connection open for the next request.
+#[tokio::test]
+async fn only_after_a_refused_body_the_response_announces_that_the_connection_closes() {
+    let served = start(Limits::default()).await;
+    let read = "POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody";
+    let refused = "POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody";
+    let received = until_closed(&served, &format!("{read}{read}{refused}")).await;
+    let responses: Vec<_> = received.split("HTTP/1.1 ").skip(1).collect();
+    let closes: Vec<_> = responses.iter().map(|response| response.contains("connection: close")).collect();
+    assert_eq!(closes, [false, false, true], "{received}");
+}
+
+#[tokio::test]
+async fn a_refused_body_that_takes_too_long_is_not_read_to_its_end() {
+    let served = start(Limits { upload_idle_seconds: 60, ..short_limits() }).await;
+    let mut stream = connect(&served).await;
+    stream
+        .write_all(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n")
+        .await
+        .expect("sent");
+    let sends = async {
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(8), sends).await.expect("the connection is closed in time");
 }
 
 #[tokio::test]

@@ -52,6 +52,38 @@ fn each_phase_has_its_limit() {
 }
 
 #[test]
+fn the_rest_of_a_refused_body_has_the_time_of_a_body() {
+    let limits = Limits::default();
+    let table = table(16);
+    let place = table.enter();
+    let connection = &place.connection;
+    let broken = |seconds| connection.broken_limit(at(&table, seconds), &limits);
+    connection.request_begins();
+    connection.body_begins();
+    connection.response_ends();
+    at(&table, 100);
+    connection.drains();
+    assert_eq!((broken(130), broken(131)), (None, Some("upload_idle_seconds")));
+    for second in 131..160 {
+        at(&table, second);
+        connection.drains();
+        connection.moved();
+    }
+    assert_eq!((broken(160), broken(161)), (None, Some("body_seconds")));
+}
+
+#[test]
+fn a_request_without_a_body_has_no_unread_body() {
+    let table = table(16);
+    let place = table.enter();
+    place.connection.request_begins();
+    place.connection.body_begins();
+    assert!(place.connection.has_unread_body());
+    place.connection.request_begins();
+    assert!(!place.connection.has_unread_body());
+}
+
+#[test]
 fn the_most_silent_connections_are_closed_but_not_one_with_a_request() {
     let table = table(3);
     let (first, working, last) = (table.enter(), table.enter(), table.enter());
