@@ -1,7 +1,7 @@
 //! A browser without scripts that uses the pages of a form: it keeps a cookie, fills in fields and presses buttons.
 
 use http::StatusCode;
-use tests::{TestResponse, World};
+use tests::{Call, TestResponse, World};
 
 /// A browser at a form: its cookie and its current page.
 pub(crate) struct Browser<'w> {
@@ -65,6 +65,11 @@ impl<'w> Browser<'w> {
 
     /// Returns the response to a button, with the page's fields and some of them changed; an empty value unticks a box.
     pub(crate) async fn submit(&self, go: &str, changes: &[(&str, &str)]) -> TestResponse {
+        self.request(go, changes).send().await
+    }
+
+    /// Returns the request of [`Self::submit`].
+    pub(crate) fn request(&self, go: &str, changes: &[(&str, &str)]) -> Call<'w> {
         let page = self.page.text();
         let mut fields = fields_of(&page);
         fields.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
@@ -73,7 +78,7 @@ impl<'w> Browser<'w> {
         fields.push(("go".to_owned(), go.to_owned()));
         let action = page.split("method=\"post\" action=\"").nth(1).expect("a form");
         let action = action.split('"').next().unwrap_or_default().to_owned();
-        self.world.post(&action).header("cookie", &self.cookie).form(&fields).send().await
+        self.world.post(&action).header("cookie", &self.cookie).form(&fields)
     }
 
     /// Presses a button and follows the redirect to the next page.
@@ -102,4 +107,27 @@ pub(crate) fn stops(html: &str) -> usize {
         matches!(name, "a" | "button" | "input" | "select" | "textarea" | "summary") && !is_skipped
     };
     tags.filter(is_stop).count()
+}
+
+/// Checks that a page names a mistake in its title, in its summary and at the field. The message at the field has this id. Returns its text.
+pub(crate) fn assert_mistake(page: &TestResponse, field: &str, message: &str) -> String {
+    let html = page.text();
+    assert!(html.contains("<title>Error: "), "{html}");
+    let inner = |begin: &str, end: &str| {
+        let (_, rest) = html.split_once(begin).unwrap_or_else(|| panic!("no {begin}: {html}"));
+        rest.split_once(end).expect("an end").0.to_owned()
+    };
+    let summary = inner(&format!("<a href=\"#{field}\">"), "</a>");
+    let said = inner(&format!("<span class=\"error\" id=\"{message}\">"), "</span>");
+    assert_eq!(summary, said, "{html}");
+    let tag = html.split('<').find(|tag| tag.contains(&format!(" id=\"{field}\""))).expect("the field");
+    let tag = tag.split('>').next().unwrap_or_default();
+    assert!(tag.contains(" aria-invalid=\"true\""), "{tag}");
+    let (_, described) = tag.split_once(" aria-describedby=\"").expect("a description");
+    let described: Vec<_> = described.split('"').next().unwrap_or_default().split(' ').collect();
+    assert!(described.contains(&message), "{tag}");
+    for id in described {
+        assert_eq!(html.matches(&format!(" id=\"{id}\"")).count(), 1, "{id}: {html}");
+    }
+    unescape(&said)
 }

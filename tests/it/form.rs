@@ -1,6 +1,7 @@
 //! The patient's form in three steps, used by a browser without scripts.
 
 mod kept;
+mod refused;
 mod second_click;
 mod signed_out;
 mod unread;
@@ -9,7 +10,7 @@ mod without_job;
 use http::StatusCode;
 use tests::{ANNA, BASE_URL, BRUNO, World, both_hosts, reference};
 
-use crate::browsing::{Browser, fields_of, stops};
+use crate::browsing::{Browser, assert_mistake, fields_of, stops};
 
 pub(crate) async fn link_of(world: &World, token: &str) -> (String, String) {
     let response =
@@ -90,9 +91,10 @@ async fn every_mistake_is_reported_and_all_input_is_kept() {
     let mut browser = Browser::open(&world, &link).await;
     browser.press("none", &[]).await;
     browser.press("next", &[]).await;
-    assert!(
-        browser.shows(PARTS) && browser.shows("Choose at least one part.") && browser.shows("role=\"alert\"")
-    );
+    assert!(browser.shows(PARTS) && browser.shows("role=\"alert\""));
+    let message = assert_mistake(&browser.page, "part-visits", "parts-error");
+    assert_eq!(message, "Choose at least one part.");
+    assert_eq!(browser.page.text().matches("<div class=\"card wrong\">").count(), 1);
     let note = "n".repeat(520);
     let wrong = [
         ("parameters.labs.enabled", "on"),

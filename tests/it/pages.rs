@@ -1,5 +1,9 @@
 //! The common parts of all pages: files, policy, languages, errors.
 
+mod person;
+mod sign_in;
+mod switch;
+
 use http::{Method, StatusCode};
 use platform::Platform;
 use tests::{ANNA, BASE_URL, Launch, TestResponse, World, both_hosts, parameter};

@@ -10,7 +10,7 @@ use super::{page, signed_in};
 use crate::audit::program::open;
 
 /// Changes the state database directly, while the server runs.
-fn change(state: &Path, statements: &str) {
+pub(crate) fn change(state: &Path, statements: &str) {
     Connection::open(state.join("state.sqlite"))
         .and_then(|database| database.execute_batch(statements))
         .expect("changed");

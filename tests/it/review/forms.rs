@@ -6,6 +6,7 @@ use tests::{ANNA, World, both_hosts};
 use super::left_out::ask;
 use super::{decide, hidden, page};
 use crate::admin::in_review;
+use crate::browsing::assert_mistake;
 use crate::started::{unchanged_form, with_texts};
 
 #[both_hosts]
@@ -31,14 +32,24 @@ async fn a_mistake_is_in_the_title_in_the_summary_and_at_its_field(world: World)
         (world.post(&start).cookie(&staff).form(&of_start).send().await, "from", "from-error"),
     ] {
         assert!(refused.status.is_client_error(), "{}", refused.text());
-        let text = refused.text();
-        assert!(text.contains("<title>Error: "), "{text}");
-        let field_at = text.find(&format!("id=\"{field}\"")).expect("the field");
-        assert!(text.contains(&format!("<a href=\"#{field}\">")), "{text}");
-        let tag = text[field_at..].split('>').next().unwrap_or_default();
-        assert!(tag.contains("aria-invalid=\"true\""), "{tag}");
-        assert!(tag.contains(&format!("aria-describedby=\"{described}\"")), "{tag}");
-        assert!(text.contains(&format!("id=\"{described}\"")), "{text}");
+        assert_mistake(&refused, field, described);
+    }
+    let upload = format!("/staff{job}/upload");
+    let unnamed = world.post(&upload).cookie(&staff).form(&[("name", " ")]).send().await;
+    assert!(unnamed.status.is_client_error(), "{}", unnamed.text());
+    assert_mistake(&unnamed, "name", "name-error");
+    for (path, fields) in [
+        (
+            "/staff/audit?patient=Anna%20Lindqvist&from=2020-13-99&until=never",
+            &["patient", "from", "until"][..],
+        ),
+        ("/staff?from=2020-13-99&to=never", &["from", "to"]),
+    ] {
+        let shown = world.get(path).cookie(&staff).send().await;
+        for field in fields {
+            let message = assert_mistake(&shown, field, &format!("{field}-error"));
+            assert!(message.contains("this is not"), "{message}");
+        }
     }
 }
 
@@ -56,9 +67,13 @@ async fn another_language_keeps_what_was_typed(world: World) {
     let (fields, form) = unchanged_form(&world, &staff, &start).await;
     let of_start = with_texts(fields, &[("receiver", "typed words"), ("stay", "1")]);
     let of_start: Vec<_> = of_start.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    for (shown, fields) in
-        [(question, of_question), (page(&world, &staff, &reject).await, of_reject.to_vec()), (form, of_start)]
-    {
+    let upload = page(&world, &staff, &format!("/staff{job}/upload")).await;
+    for (shown, fields) in [
+        (question, of_question),
+        (page(&world, &staff, &reject).await, of_reject.to_vec()),
+        (form, of_start),
+        (upload, vec![("name", "typed words"), ("stay", "1")]),
+    ] {
         // The button of the language sends the form.
         let (_, button) = shown.split_once("formaction=\"").expect("a button");
         let address = button.split('"').next().unwrap_or_default().replace("&#38;", "&");
