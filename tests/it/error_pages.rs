@@ -53,7 +53,7 @@ fn app(world: &World, faults: Arc<Faults>) -> Router {
     web::host::host(ehi::server::routers(&faulty).expect("its ports"), faulty.context())
 }
 
-/// Check 39: 403, 409 and 413.
+/// Check 39, for the statuses 403, 409 and 413.
 #[tokio::test]
 async fn refusals_are_pages_for_browsers() {
     let world = World::new();
@@ -103,7 +103,7 @@ async fn a_request_of_an_app_that_is_over_leads_back_to_the_app() {
     assert_page(&page, page.status, "Please start again in your app", "/");
 }
 
-/// Check 39: 429, 500 and 503.
+/// Check 39, for the statuses 429, 500 and 503.
 #[tokio::test]
 async fn limits_and_faults_are_pages_for_browsers() {
     let world = World::new();
