@@ -10,6 +10,7 @@ mod pump;
 mod reverse_proxy;
 mod sam;
 mod sam_local;
+mod scratch;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use std::process::{Command, ExitCode};
 
 use self::emulator::{Deployed, Emulator};
 use self::sam::Mode;
+use self::scratch::Scratch;
 
 const USAGE: &str = "cargo xtask COMMAND
 
@@ -60,9 +62,18 @@ fn build() -> Result<(), String> {
     sam::build(Mode::Release).map(drop)
 }
 
-/// Builds the `ehi` program for the tests.
+/// Builds the `ehi` program without optimisation.
 fn build_program() -> Result<(), String> {
     run(cargo(&["build", "--workspace", "--all-features", "--locked", "--bin", "ehi"]))
+}
+
+/// Builds the tests, and the `ehi` program from the same crates: with an example, cargo chooses the features of dependencies as it does
+/// for tests. Without it, nearly all crates would be compiled a second time.
+fn build_tests() -> Result<(), String> {
+    run(test_binaries())?;
+    let program =
+        ["build", "--workspace", "--all-features", "--locked", "--bin", "ehi", "--example", "hello"];
+    run(cargo(&program))
 }
 
 fn check() -> Result<(), String> {
@@ -127,12 +138,11 @@ fn browser(arguments: &[String]) -> Result<(), String> {
 /// the settings of the tests. The other has no running workers and is for the tests of the adapters.
 fn hosts(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
-    build_program()?;
     let template = sam::build(Mode::Debug)?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
     // The deployment and the compiler run in parallel, because each of them mostly uses one core.
     let (emulator, served, adapters) = std::thread::scope(|threads| {
-        let compiled = threads.spawn(|| run(test_binaries()));
+        let compiled = threads.spawn(build_tests);
         let deployed = deploy_for_tests(&template);
         compiled.join().map_err(|_| "the compiler was not started".to_owned())??;
         deployed
@@ -162,6 +172,10 @@ fn hosts(arguments: &[String]) -> Result<(), String> {
     command.env("EHI_TEST_BARE_URL", format!("http://127.0.0.1:{}", adapters.proxy));
     command.env("EHI_TEST_BARE_LOGS", adapters.output("LogGroupName")?);
     load_sample(&emulator, &served)?;
+    let scratch = Scratch::new();
+    if let Some(scratch) = &scratch {
+        scratch.point(&mut command);
+    }
     run(command)
 }
 
