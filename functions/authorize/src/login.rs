@@ -88,9 +88,9 @@ pub(crate) async fn submit(
         ..PatientLoginPage::default()
     };
     if form.find(STAY.name).is_some() {
-        let is_wrong = form.get(SAID.name) == SIGN_IN_WRONG;
-        let error = is_wrong.then(|| words.text(SIGN_IN_WRONG, &[]));
-        return Ok(state.page(StatusCode::OK, PatientLoginPage { error, is_wrong, ..page }).await?);
+        let said = Some(SIGN_IN_WRONG).filter(|wrong| form.get(SAID.name) == *wrong);
+        let error = said.map(|wrong| words.text(wrong, &[]));
+        return Ok(state.page(StatusCode::OK, PatientLoginPage { error, said, ..page }).await?);
     }
     let patient = match state.settings.sandbox {
         true => state.picked(form.get("patient")).await,
@@ -101,13 +101,13 @@ pub(crate) async fn submit(
         let actor = account.map_or_else(Actor::unknown, |account| Actor::patient(&account.patient));
         state.audit.record(Event::new(actor, Action::SignInFailed).with(Outcome::Refused)).await?;
     }
-    let is_wrong = matches!(patient, Ok(None)) && !state.settings.sandbox;
-    let mut wait = None;
+    let (mut wait, mut said) = (None, None);
     let (status, error) = match patient {
         Ok(Some(patient)) => return state.begin_session(patient, &cookies, (request, next), pending).await,
+        Ok(None) if state.settings.sandbox => (StatusCode::UNAUTHORIZED, words.text("pick-wrong", &[])),
         Ok(None) => {
-            let key = if is_wrong { SIGN_IN_WRONG } else { "pick-wrong" };
-            (StatusCode::UNAUTHORIZED, words.text(key, &[]))
+            said = Some(SIGN_IN_WRONG);
+            (StatusCode::UNAUTHORIZED, words.text(SIGN_IN_WRONG, &[]))
         }
         Err(Error::Throttled { retry_after }) => {
             wait = Some(retry_after);
@@ -116,7 +116,7 @@ pub(crate) async fn submit(
         }
         Err(error) => return Err(error.into()),
     };
-    let page = PatientLoginPage { error: Some(error), is_wrong, ..page };
+    let page = PatientLoginPage { error: Some(error), said, ..page };
     let mut response = state.page(status, page).await?;
     response.headers_mut().extend(wait.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
     Ok(response)

@@ -68,8 +68,8 @@ pub struct PatientLoginPage {
     pub can_sign_in: bool,
     pub username: String,
     pub error: Option<String>,
-    /// Whether the error is [`SIGN_IN_WRONG`].
-    pub is_wrong: bool,
+    /// The key of the error, if the page can show it again in another language.
+    pub said: Option<&'static str>,
     pub patients: Vec<PatientSummary>,
     pub from: String,
     pub more: Option<String>,
