@@ -53,7 +53,9 @@ fn numbers(comment: &str) -> Vec<usize> {
     let Some(rest) = comment.strip_prefix("Check ").or_else(|| comment.strip_prefix("Checks ")) else {
         return Vec::new();
     };
-    let words = rest.split_whitespace().map(|word| word.trim_end_matches([',', '.', ':']));
+    // Numbers behind a colon are not those of checks.
+    let rest = rest.split(':').next().unwrap_or_default();
+    let words = rest.split_whitespace().map(|word| word.trim_end_matches([',', '.']));
     words
         .take_while(|word| *word == "and" || word.parse::<usize>().is_ok())
         .filter_map(|word| word.parse().ok())
@@ -102,6 +104,6 @@ fn tests_and_the_checks_in_their_comments_are_found() {
     assert_eq!(names, ["a::b::one", "a::b::two"]);
     assert_eq!(numbers(&found[0].comment), [3, 4, 5]);
     assert_eq!(numbers(&found[1].comment), [] as [usize; 0]);
-    assert_eq!((numbers(" Check 18: x"), numbers(" Checks that 1")), (vec![18], Vec::new()));
+    assert_eq!((numbers(" Check 18: 403 and 5."), numbers(" Checks that 1")), (vec![18], Vec::new()));
     assert_eq!((module("my/zip.rs"), module("audit/mod.rs")), ("my::zip".to_owned(), "audit".to_owned()));
 }
