@@ -1,5 +1,6 @@
 //! The audit trail: what is recorded, who may read it, and how it is verified.
 
+mod actions;
 mod chain;
 mod disclosures;
 mod events;

@@ -1,4 +1,4 @@
-//! A copy that staff started: its pages do not say that the patient, or an app, chose what is in it.
+//! A copy whose choices were made by staff or by an app: its pages do not say that the patient chose what is in it.
 
 use tests::{ANNA, World, both_hosts};
 
@@ -62,4 +62,57 @@ async fn the_account_of_a_form_that_staff_filled_in_does_not_blame_the_patient(w
     let shown = page(&world, &session, &job.replace("/jobs", "/my/exports")).await;
     assert!(shown.contains("Private topic that was not chosen: HIV"), "{shown}");
     assert!(!shown.contains("you did not tick"), "{shown}");
+}
+
+/// An app may make the choices with its token, in a request of its own or with the one that starts the export.
+#[both_hosts]
+async fn the_account_of_choices_of_an_app_does_not_blame_the_patient(world: World) {
+    let token = world.token(ANNA).await;
+    let session = signed_in(&world, ANNA).await;
+    let staff = world.staff().await;
+    let copy_of = |job: &str| job.replace("/jobs", "/my/exports");
+    let job = world.kick_off(&token, "/auto-approve", ANNA).await;
+    let choices = serde_json::json!({
+        "parameters": { "labs": { "enabled": true, "from": "2030-01-01", "notes": "the last ones" }, "visits": { "enabled": true } },
+        "authorizations": { "hiv": { "value": true } },
+    });
+    let chosen = world.post(&job).bearer(&token).json(&choices).send().await;
+    assert_eq!(chosen.status, http::StatusCode::OK, "{}", chosen.text());
+    let shown = page(&world, &session, &copy_of(&job)).await;
+    assert!(!shown.contains("that you ticked"), "{shown}");
+    world.work().await;
+    let shown = page(&world, &session, &copy_of(&job)).await;
+    for expected in [
+        "Private topic that was not chosen: Sexual assault",
+        "This part was not chosen",
+        "It is outside the dates that were chosen",
+    ] {
+        assert!(shown.contains(expected), "{expected}: {shown}");
+    }
+    for blame in ["you did not tick", "You did not tick", "that you chose"] {
+        assert!(!shown.contains(blame), "{blame}: {shown}");
+    }
+    let take_back = format!("{}/take-back", copy_of(&job));
+    for (language, said) in [
+        ("en", "The app chose private topics for this copy, and told us that you allow them."),
+        ("es", "La aplicación eligió temas privados para esta copia y nos dijo que usted los permite."),
+    ] {
+        let asks = page(&world, &session, &format!("{take_back}?lang={language}")).await;
+        assert!(asks.contains(said), "{asks}");
+    }
+    let of_staff = review::page(&world, &staff, &format!("/staff{job}?lang=en")).await;
+    assert!(of_staff.contains("Note: “the last ones”"), "{of_staff}");
+    let parameters = serde_json::json!({
+        "resourceType": "Parameters",
+        "parameter": [{
+            "name": "parameters",
+            "part": [{ "name": "labs", "part": [{ "name": "enabled", "valueBoolean": true }] }],
+        }],
+    });
+    let path = format!("/auto-approve/fhir/Patient/{ANNA}/$ehi-export");
+    let started = world.post(&path).bearer(&token).json(&parameters).send().await;
+    assert_eq!(started.status, http::StatusCode::ACCEPTED, "{}", started.text());
+    world.work().await;
+    let shown = page(&world, &session, &format!("{}?lang=en", copy_of(&started.job()))).await;
+    assert!(shown.contains("This part was not chosen"), "{shown}");
 }
