@@ -10,6 +10,7 @@ use domain::ids::JobId;
 use domain::job::{Job, JobState};
 use domain::manifest::StoredManifest;
 use futures_util::FutureExt;
+use serde_json::Value;
 
 use super::functions::{Function, Functions};
 use super::platform::{consumer, platform, random};
@@ -20,24 +21,27 @@ use crate::ledger;
 /// One patient per chunk.
 const SETTINGS: &str = "sandbox = true\nchunk_bytes = 1";
 
+/// All patients in one chunk, which takes few requests.
+const ONE_CHUNK: &str = "sandbox = true\nchunk_bytes = 1000000000";
+
 /// Stores a small lake with everything that a system export can have.
 fn lake(simulation: &Simulation, patients: usize) {
     let directory = tempfile::tempdir().expect("a directory");
     crate::lake::write_many(directory.path(), patients);
     simulation.store_directory(directory.path());
     // Listings then have several pages with a few keys each.
-    simulation.page(4);
+    simulation.page(if patients > 4 { 4 } else { 2 });
 }
 
-async fn begun(simulation: &Simulation) -> JobId {
-    let platform = platform(&Client::new(simulation, Stage::Outside), SETTINGS, random(1)).await;
+async fn begun(simulation: &Simulation, settings: &str) -> JobId {
+    let platform = platform(&Client::new(simulation, Stage::Outside), settings, random(1)).await;
     begin(&platform, new_system_export()).await.id().clone()
 }
 
-fn workers(simulation: &Simulation, concurrency: usize) -> Arc<Functions> {
-    let make = Arc::new(|client: Client, number: u64| {
+fn workers(simulation: &Simulation, settings: &'static str, concurrency: usize) -> Arc<Functions> {
+    let make = Arc::new(move |client: Client, number: u64| {
         async move {
-            let platform = platform(&client, SETTINGS, random(100 + number)).await;
+            let platform = platform(&client, settings, random(100 + number)).await;
             consumer(&platform, export_generator::worker(&platform).expect("its ports"))
         }
         .boxed()
@@ -47,15 +51,21 @@ fn workers(simulation: &Simulation, concurrency: usize) -> Arc<Functions> {
 }
 
 /// Runs workers until the job is no longer active; returns the job, and the number of workers that died.
-async fn worked(simulation: &Simulation, id: &JobId, concurrency: usize) -> Result<(Job, u64), String> {
+async fn worked(simulation: &Simulation, id: &JobId, workers: &Arc<Functions>) -> Result<(Job, u64), String> {
     let is_over = |simulation: &Simulation| simulation.job(id).is_some_and(|job| !job.is_active());
-    let workers = workers(simulation, concurrency);
     workers.run_until(is_over).await?;
     let died = workers.invocations().values().map(|invocations| invocations.died).sum();
     simulation.job(id).map(|job| (job, died)).ok_or_else(|| "the job is gone".to_owned())
 }
 
-/// Returns every line of every file in the manifest, each after the name of the list that its file is in.
+/// Returns the deletions in a Bundle: how many a Bundle has depends on the chunks.
+fn deletions(bundle: &str) -> Vec<String> {
+    let bundle: Value = serde_json::from_str(bundle).expect("a Bundle");
+    let entries = bundle["entry"].as_array().expect("entries");
+    entries.iter().map(|entry| format!("deleted {entry}")).collect()
+}
+
+/// Returns every line of every file in the manifest, each after the name of the list that its file is in, and every deletion.
 fn lines(simulation: &Simulation, job: &Job) -> Vec<String> {
     let summary = job.summary().unwrap_or_else(|| panic!("{:?}: {:?}", job.state(), job.header().history));
     let at = |place: u64| usize::try_from(place).expect("it fits");
@@ -76,7 +86,10 @@ fn lines(simulation: &Simulation, job: &Job) -> Vec<String> {
                 Purpose::Deleted => "deleted",
                 Purpose::Error => "error",
             };
-            lines.extend(text.lines().map(|line| format!("{list} {line}")));
+            match list {
+                "deleted" => lines.extend(text.lines().flat_map(deletions)),
+                _ => lines.extend(text.lines().map(|line| format!("{list} {line}"))),
+            }
         }
     }
     lines.sort();
@@ -86,7 +99,7 @@ fn lines(simulation: &Simulation, job: &Job) -> Vec<String> {
 /// The result of an export.
 #[derive(Debug)]
 pub struct Exported {
-    /// Every line of every file, each after the name of the list that its file is in.
+    /// Every line of every file, each after the name of the list that its file is in, and every deletion.
     pub lines: Vec<String>,
     /// The number of workers' requests, and how many of them were struck.
     pub requests: u64,
@@ -104,13 +117,28 @@ pub struct Exported {
 /// Exports a lake of `patients` patients with `concurrency` workers under these faults. Returns an error if the export does not
 /// complete. The rules of its ledger are checked.
 pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exported, String> {
+    export_with(SETTINGS, patients, concurrency, faults)
+}
+
+/// Returns the lines that every export of a lake of `patients` patients must have. They do not depend on the chunks, so this export
+/// has only one.
+pub fn expected_lines(patients: usize) -> Result<Vec<String>, String> {
+    export_with(ONE_CHUNK, patients, 1, Faults::None).map(|exported| exported.lines)
+}
+
+fn export_with(
+    settings: &'static str,
+    patients: usize,
+    concurrency: usize,
+    faults: Faults,
+) -> Result<Exported, String> {
     run(async {
         let simulation = Simulation::new();
         lake(&simulation, patients);
-        let id = begun(&simulation).await;
+        let id = begun(&simulation, settings).await;
         simulation.set_faults(faults);
         let begun = simulation.clock().elapsed();
-        let worked = worked(&simulation, &id, concurrency).await;
+        let worked = worked(&simulation, &id, &workers(&simulation, settings, concurrency)).await;
         let took = simulation.clock().elapsed().saturating_sub(begun);
         let victim = simulation.victim();
         let (job, died) = worked.map_err(|problem| format!("{victim}: {problem}"))?;
@@ -119,7 +147,7 @@ pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exp
         if job.state() != JobState::Complete {
             return Err(format!("{victim}: {:?}: {:?}", job.state(), job.header().history));
         }
-        let platform = platform(&Client::new(&simulation, Stage::Outside), SETTINGS, random(2)).await;
+        let platform = platform(&Client::new(&simulation, Stage::Outside), settings, random(2)).await;
         ledger::check_all(&platform, &ledger::Checked::default()).await;
         let throttled = simulation.meter(Meter::throttled);
         Ok(Exported { lines: lines(&simulation, &job), requests, struck, victim, died, throttled, took })
