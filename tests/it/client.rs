@@ -225,35 +225,52 @@ fn an_interrupted_local_export_leaves_no_records_behind() -> tests::Result {
     Ok(())
 }
 
+/// Exports from a directory without records, which are loaded as soon as the export waits for them.
+fn export_of_an_empty_directory(directory: &Path, arguments: &[&str], waits: &str) -> tests::Result {
+    let input = directory.join("Patient.ndjson");
+    std::fs::write(&input, "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n")?;
+    let records = directory.join("records");
+    std::fs::create_dir(&records)?;
+    let mut command = ehi();
+    command.arg("export").args(arguments).arg("--records").arg(&records);
+    command.arg("--out").arg(directory.join("out")).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let first = lines.next().expect("a line");
+    assert!(
+        first.contains("has no directory 'Patient'") && first.contains("ehi load INPUT --into"),
+        "{first}"
+    );
+    assert!(lines.any(|line| line.contains(waits)), "{arguments:?}");
+    let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&records));
+    assert!(loaded.status.success(), "{}", printed(&loaded));
+    let rest: Vec<_> = lines.collect();
+    assert!(child.wait()?.success(), "{rest:?}");
+    assert!(rest.iter().any(|line| line.starts_with("Exported 1 resources")), "{rest:?}");
+    Ok(())
+}
+
 /// Records may be loaded while an export waits for them. The export tells the user so.
 #[test]
 fn an_export_of_an_empty_directory_waits_and_tells_the_user_what_to_do() -> tests::Result {
+    let directories = [tempfile::tempdir()?, tempfile::tempdir()?];
+    // Both exports wait for seconds, so they run at the same time.
+    std::thread::scope(|threads| {
+        let of_patient = threads.spawn(|| {
+            let arguments = ["--patient", "a"];
+            let done = export_of_an_empty_directory(directories[0].path(), &arguments, "trying again in");
+            done.map_err(|problem| format!("{problem:?}"))
+        });
+        let waits = "status from the server: waiting for the store since";
+        let of_all = export_of_an_empty_directory(directories[1].path(), &["--bulk"], waits);
+        assert_eq!(of_patient.join().expect("no panic"), Ok(()));
+        of_all
+    })
+}
+
+#[test]
+fn a_server_without_records_tells_the_user_what_to_do() -> tests::Result {
     let directory = tempfile::tempdir()?;
-    let input = directory.path().join("Patient.ndjson");
-    std::fs::write(&input, "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n")?;
-    for (name, more, waits) in [
-        ("patient", &["--patient", "a"][..], "trying again in"),
-        ("bulk", &["--bulk"], "status from the server: waiting for the store since"),
-    ] {
-        let records = directory.path().join(name);
-        std::fs::create_dir(&records)?;
-        let mut command = ehi();
-        command.arg("export").args(more).arg("--records").arg(&records);
-        command.arg("--out").arg(directory.path().join(format!("out-{name}"))).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
-        let first = lines.next().expect("a line");
-        assert!(
-            first.contains("has no directory 'Patient'") && first.contains("ehi load INPUT --into"),
-            "{first}"
-        );
-        assert!(lines.any(|line| line.contains(waits)), "{name}");
-        let loaded = run(ehi().arg("load").arg(&input).arg("--into").arg(&records));
-        assert!(loaded.status.success(), "{}", printed(&loaded));
-        let rest: Vec<_> = lines.collect();
-        assert!(child.wait()?.success(), "{rest:?}");
-        assert!(rest.iter().any(|line| line.starts_with("Exported 1 resources")), "{rest:?}");
-    }
     let state = directory.path().join("state");
     let empty = directory.path().join("empty");
     std::fs::create_dir(&empty)?;
