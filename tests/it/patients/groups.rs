@@ -258,6 +258,12 @@ async fn a_group_that_is_too_large_for_a_page_is_listed_with_the_reason() {
             world.post(&path).cookie(&staff).form::<&str, &str>(&[]).send().await,
         ] {
             assert_eq!(response.status, StatusCode::PAYLOAD_TOO_LARGE, "{id}");
+            // In another language, the page of a GET is the same as the response to the form.
+            assert!(
+                response.text().contains(&format!("href=\"{path}?lang=es\"")),
+                "{id}: {}",
+                response.text()
+            );
             assert!(response.text().contains(&format!("$export of Group/{id}")), "{}", response.text());
         }
     }

@@ -83,6 +83,11 @@ pub(super) async fn a_large_file_is_attached_on_the_pages(world: World) {
         let attached = world.post(&address).cookie(&staff).form(&fields).send().await;
         let expected = if fields[0].1 == "0" { StatusCode::CONFLICT } else { StatusCode::SEE_OTHER };
         assert_eq!(attached.status, expected, "{}", attached.text());
+        if expected == StatusCode::CONFLICT {
+            let (_, path) = address.split_once("/staff/").expect("a page of staff");
+            let switch = format!("/staff/{path}?lang=es\"");
+            assert!(attached.text().contains(&switch), "{switch}: {}", attached.text());
+        }
     }
     let shown = page(&world, &staff, &format!("/staff{job}")).await;
     assert_eq!(shown.matches("<span class=\"unseen\"> scan.pdf</span></button>").count(), 1, "{shown}");
