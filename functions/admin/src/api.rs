@@ -49,11 +49,7 @@ pub(crate) const LIST: [Parameter; 4] = [
     Parameter::query("_count", "The number of jobs on a page").of(Kind::Integer),
     Parameter::query("page", "The page token from the link to a page"),
 ];
-pub(crate) const REASON: Parameter =
-    Parameter::field("reason", "The reason for the rejection, which the client receives");
 pub(crate) const ATTACHMENTS: Parameter = Parameter::field("attachments", "The files").of(Kind::Files);
-pub(crate) const NAMES: Parameter =
-    Parameter::field("params", "The names of the files to remove").of(Kind::Texts);
 
 /// The API that a request uses. Both have the same handlers.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,19 @@ use domain::error::Error;
 use serde::Deserialize;
 use serde_json::Value;
 use web::ApiError;
+use web::describe::{Kind, Parameter};
 use web::extract::Content;
 
-use crate::api::{NAMES, REASON};
-use crate::login::CREDENTIALS;
+pub(crate) const CREDENTIALS: [Parameter; 2] = [
+    Parameter::field("username", "The name of the account"),
+    Parameter::field("password", "The password of the account"),
+];
+
+pub(crate) const REASON: Parameter =
+    Parameter::field("reason", "The reason for the rejection, which the client receives");
+
+pub(crate) const NAMES: Parameter =
+    Parameter::field("params", "The names of the files to remove").of(Kind::Texts);
 
 /// `{"username", "password"}` as JSON or a form. What the body does not have is empty.
 pub(crate) struct Credentials {

@@ -67,7 +67,7 @@ fn declared() -> Routes<Admin> {
         .below(Below::Root, |at| {
             at.post("/admin/login", sign_in, with_job("Signs staff in"), login::by_api)
                 .taking(JSON_OR_FORM)
-                .reading(&login::CREDENTIALS)
+                .reading(&bodies::CREDENTIALS)
                 .returning(&[json(200, "SignedIn")])
                 .get("/admin/logout", sign_in, with_job("Signs staff out"), login::logout)
                 .that_acts()
@@ -90,7 +90,7 @@ fn declared() -> Routes<Admin> {
                 .returning(&[json(200, "Job")])
                 .post("/admin/jobs/{job}/reject", staff, with_job("Rejects an export"), api::reject)
                 .taking(JSON_OR_FORM)
-                .reading(&[api::REASON])
+                .reading(&[bodies::REASON])
                 .returning(&[json(200, "Job")])
                 .post(
                     "/admin/jobs/{job}/add-files",
@@ -108,7 +108,7 @@ fn declared() -> Routes<Admin> {
                     api::remove_files,
                 )
                 .taking(JSON)
-                .reading(&[api::NAMES])
+                .reading(&[bodies::NAMES])
                 .returning(&[json(200, "Job")])
                 .post(
                     "/admin/jobs/{job}/uploads",
@@ -209,7 +209,7 @@ fn declared() -> Routes<Admin> {
                 .returning(&[described::page(200)])
                 .post("/staff/login", sign_in, back_or_again("Signs staff in"), login::by_page)
                 .taking(FORM)
-                .reading(&login::CREDENTIALS)
+                .reading(&bodies::CREDENTIALS)
                 .reading(&login::HIDDEN)
                 .reading(&[login::STAY, login::SAID])
                 .returning(&[described::page(200)])

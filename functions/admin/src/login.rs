@@ -21,11 +21,6 @@ use web::{ApiError, request_context};
 use crate::Admin;
 use crate::bodies::Credentials;
 
-pub(crate) const CREDENTIALS: [Parameter; 2] = [
-    Parameter::field("username", "The name of the account"),
-    Parameter::field("password", "The password of the account"),
-];
-
 pub(crate) const NEXT: Parameter = Parameter::query(
     "next",
     "The page of this server to which the member of staff is redirected after signing in",

@@ -20,7 +20,7 @@ use web::request_context;
 use web::respond::{PageError, html, see_other};
 
 use super::export_page::{ExportPage, Said, UNDO_ENDED, changed};
-use crate::api::REASON;
+use crate::bodies::REASON;
 use crate::kept::{STAY, StaffForm};
 use crate::review::Rejection;
 use crate::seen::{STALE, Seen};

@@ -18,7 +18,7 @@ use super::page::Shown;
 use super::refusal::Refusal;
 use super::rows::name_of;
 use super::target::{LineOf, Target};
-use crate::api::REASON;
+use crate::bodies::REASON;
 use crate::kept::{STAY, StaffForm};
 use crate::seen::{STALE, Seen};
 

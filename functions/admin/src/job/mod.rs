@@ -35,7 +35,7 @@ use web::routes::{Access, At, FORM, MULTIPART};
 
 use crate::kept::{KEPT, STAY};
 use crate::seen::VERSION;
-use crate::{Admin, api};
+use crate::{Admin, api, bodies};
 
 /// The routes of the pages.
 #[allow(
@@ -103,7 +103,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         )
         .taking(FORM)
         .reading(&leave_out::SENT)
-        .reading(&[leave_out::SHOWN, VERSION, api::REASON, STAY])
+        .reading(&[leave_out::SHOWN, VERSION, bodies::REASON, STAY])
         .returning(&[described::page(200)])
         .get(
             "/staff/jobs/{job}/approve",
@@ -125,7 +125,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .returning(&[described::page(200)])
         .post("/staff/jobs/{job}/reject", of_staff, back_or_again("Rejects an export"), decide::reject)
         .taking(FORM)
-        .reading(&[VERSION, decide::BECAUSE, api::REASON, STAY])
+        .reading(&[VERSION, decide::BECAUSE, bodies::REASON, STAY])
         .returning(&[described::page(200)])
         .get(
             "/staff/jobs/{job}/delete",
