@@ -1,4 +1,5 @@
 //! Authorizes callers to fill in the form of a job.
+#![expect(clippy::disallowed_types, reason = "an extractor")]
 
 use std::convert::Infallible;
 
