@@ -128,7 +128,10 @@ async fn a_group_that_exists_again_is_not_deleted() {
     let group = json!({ "resourceType": "Group", "id": "again", "type": "person", "actual": true, "member": member,
         "meta": { "lastUpdated": "2025-06-02" } });
     let mut resources = vec![
-        of_patient("ann", json!({ "resourceType": "Patient", "id": "ann", "meta": { "lastUpdated": "2020-01-01" } })),
+        of_patient(
+            "ann",
+            json!({ "resourceType": "Patient", "id": "ann", "meta": { "lastUpdated": "2020-01-01" } }),
+        ),
         ("Group/again.json".to_owned(), group),
     ];
     for id in ["again", "gone"] {
