@@ -104,10 +104,10 @@ async fn check_refusals(world: &World, job: &str) {
         of_export.map(str::to_owned).into_iter().chain(of_decision).chain([choices]).collect();
     let lists = ["GET /staff", "GET /admin/jobs", "GET /jobs"].map(str::to_owned);
     let trail = ["GET /staff/audit", "GET /admin/audit"].map(str::to_owned);
-    let settings = "GET /staff/settings".to_owned();
+    let settings = ["GET /staff/settings".to_owned()];
     let without_patient = |who: &str| match who {
-        "reviewer" => [&trail[..], std::slice::from_ref(&settings)].concat(),
-        "auditor" => [&lists[..], &[settings.clone()]].concat(),
+        "reviewer" => [&trail[..], &settings[..]].concat(),
+        "auditor" => [&lists[..], &settings[..]].concat(),
         _ => [&lists[..], &trail[..]].concat(),
     };
     let events = super::events(world, "action=access-refused&result=refused&_count=2000").await;

@@ -34,8 +34,9 @@ fn all_settings() -> String {
     let hash =
         security::passwords::hash("correct horse battery", &contract::SeededRandom::new(1)).expect("a hash");
     let key = tests::service::rsa_key_pem();
-    let text: String = example().lines().map(|line| format!("{}\n", setting(line).unwrap_or(line))).collect();
-    let text = text.replace("$argon2id$...", &hash);
+    let example = example();
+    let lines: Vec<_> = example.lines().map(|line| setting(line).unwrap_or(line)).collect();
+    let text = lines.join("\n").replace("$argon2id$...", &hash);
     text.replace("-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----", key.trim_end())
 }
 
