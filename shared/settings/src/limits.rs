@@ -59,7 +59,7 @@ limits! {
     body_bytes_per_second: 1_000, 1..=1_000_000, "Minimum average speed of an upload. A slow mobile connection is ten times as fast";
     upload_idle_seconds: 30, 1..=3_600, "Seconds for which a client may send nothing of a request's body";
     download_idle_seconds: 60, 1..=3_600, "Seconds for which a client may read nothing of its response. A client can continue a download with Range";
-    drain_bytes: 67_108_864, 0..=1_073_741_824, "Bytes of a refused body that are read and dropped, so that the client sees the response and not a reset connection. `body_seconds` and `upload_idle_seconds` limit the time";
+    drain_bytes: 67_108_864, 0..=1_073_741_824, "Bytes of a refused body that are read and dropped, so that the client sees the response and not a reset connection. `body_seconds` and `upload_idle_seconds` (here at most 10) limit the time";
     stop_seconds: 5, 0..=600, "Seconds that requests have to finish after SIGTERM";
     hashes_at_once: 2, 1..=64, "Maximum passwords and client secrets that are hashed at once, each with 19 MiB of memory and a core";
     hashes_waiting: 200, 1..=10_000, "Maximum log-ins that wait for their hash; more are refused (429)";

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 
 /// The time without any byte after which a connection with a request may be closed for a new one.
 const STALLED_MS: u64 = 5_000;
+/// The time without any byte after which the rest of a refused body is no longer awaited. The client may have sent the whole body already,
+/// and keep the connection open: without this limit, its slot would be occupied for `upload_idle_seconds`.
+const DRAIN_IDLE_MS: u64 = 10_000;
 /// The time after which a full table searches again for connections to close.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -144,7 +147,7 @@ impl Connection {
         let age = now.saturating_sub(self.since.load(Relaxed));
         let silence = now.saturating_sub(self.moved.load(Relaxed));
         if self.draining.load(Relaxed) {
-            if silence > limits.upload_idle_seconds * 1_000 {
+            if silence > DRAIN_IDLE_MS.min(limits.upload_idle_seconds * 1_000) {
                 return Some("upload_idle_seconds");
             }
             return (age > limits.body_seconds * 1_000).then_some("body_seconds");

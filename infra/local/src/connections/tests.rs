@@ -142,6 +142,31 @@ async fn only_after_a_refused_body_the_response_announces_that_the_connection_cl
     assert_eq!(closes, [false, false, true], "{received}");
 }
 
+/// The client has sent its whole body, sends nothing more and does not close the connection.
+#[tokio::test]
+async fn after_a_refused_body_a_silent_client_leaves_its_slot() {
+    let limits = Arc::new(Limits { body_seconds: 3_600, ..short_limits() });
+    let table = Arc::new(Table::new(16, limits));
+    let refuse = post(async || ApiError(Error::TooLarge("too large".to_owned())));
+    let app = Router::new().route("/refuse", refuse);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let mut stream = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+    let (accepted, peer) = listener.accept().await.expect("accepted");
+    let sweeping = tokio::spawn(sweep(table.clone()));
+    let serving = tokio::spawn(connection(accepted, peer, app, table.enter()));
+    stream
+        .write_all(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+        .await
+        .expect("sent");
+    let mut received = String::new();
+    stream.read_to_string(&mut received).await.expect("read");
+    assert!(received.starts_with("HTTP/1.1 413"), "{received}");
+    let closed = tokio::time::timeout(Duration::from_secs(8), serving).await;
+    closed.expect("the connection is closed in time").expect("no panic");
+    assert_eq!(table.len(), 0);
+    sweeping.abort();
+}
+
 #[tokio::test]
 async fn a_refused_body_that_takes_too_long_is_not_read_to_its_end() {
     let served = start(Limits { upload_idle_seconds: 60, ..short_limits() }).await;

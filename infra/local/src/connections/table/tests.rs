@@ -63,13 +63,31 @@ fn the_rest_of_a_refused_body_has_the_time_of_a_body() {
     connection.response_ends();
     at(&table, 100);
     connection.drains();
-    assert_eq!((broken(130), broken(131)), (None, Some("upload_idle_seconds")));
-    for second in 131..160 {
+    assert_eq!((broken(110), broken(111)), (None, Some("upload_idle_seconds")));
+    for second in 111..160 {
         at(&table, second);
         connection.drains();
         connection.moved();
     }
     assert_eq!((broken(160), broken(161)), (None, Some("body_seconds")));
+}
+
+/// The clients may have sent their whole bodies, and keep their connections open.
+#[test]
+fn the_rest_of_a_refused_body_is_awaited_for_ten_seconds_at_most() {
+    for (upload_idle_seconds, awaited) in [(3_600, 10), (30, 10), (10, 10), (4, 4)] {
+        let limits = Limits { upload_idle_seconds, ..Limits::default() };
+        let table = table(16);
+        let place = table.enter();
+        let connection = &place.connection;
+        connection.request_begins();
+        connection.body_begins();
+        connection.response_ends();
+        connection.drains();
+        let broken = |seconds| connection.broken_limit(at(&table, seconds), &limits);
+        let expected = (None, Some("upload_idle_seconds"));
+        assert_eq!((broken(awaited), broken(awaited + 1)), expected, "{upload_idle_seconds}");
+    }
 }
 
 #[test]
