@@ -93,6 +93,12 @@ impl Cleanup {
         for broken in &report.broken {
             tracing::error!(error = %broken, "the audit trail is broken: keep the store as it is, and run ehi audit verify");
         }
+        if report.newer > 0 {
+            tracing::warn!(
+                entries = report.newer,
+                "entries of the audit trail were written by a newer version of the server; they are not broken"
+            );
+        }
         for head in &report.heads {
             tracing::info!(head = %head, "newest entry of the audit trail");
         }

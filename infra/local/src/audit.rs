@@ -108,6 +108,10 @@ async fn verify_all(options: &Verify) -> Result<(), Failure> {
     }
     let chains = report.heads.len();
     eprintln!("{} entries in {chains} of {SHARDS} chains are valid.", report.entries);
+    if report.newer > 0 {
+        let newer = report.newer;
+        eprintln!("Written by a newer version of the server, and not listed by this one: {newer}.");
+    }
     Ok(())
 }
 

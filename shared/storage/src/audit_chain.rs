@@ -7,12 +7,13 @@
 //! whole chain. Comparison with [`Head`]s that are kept in another place detects both.
 
 use aws_lc_rs::digest;
-use domain::audit::{Entry, Event, Link, SHARDS};
+use domain::audit::{Action, Entry, Event, Link, SHARDS};
 use domain::clock::hex;
 use domain::error::{Error, Result};
 use domain::ports::audit::{AuditLog, Keys, StoredEntry};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The number of entries that are read at a time.
 const PAGE: usize = 1_000;
@@ -60,6 +61,25 @@ pub fn sealed(
 struct Chained {
     sequence: u64,
     kept_until: Timestamp,
+}
+
+/// Returns an entry in its canonical form, with its keys.
+fn known(text: &str) -> Option<(Entry, Keys)> {
+    let entry: Entry = serde_json::from_str(text).ok()?;
+    let keys = Keys::of(&entry);
+    (serde_json::to_string(&entry).ok()? == text).then_some((entry, keys))
+}
+
+/// Returns an entry with an action that this version does not know, and its keys. The action of the returned entry is another one.
+/// The canonical form is not checked, because entries of a newer version may have more fields.
+fn newer(text: &str) -> Option<(Entry, Keys)> {
+    let mut value: Value = serde_json::from_str(text).ok()?;
+    let action = value.get_mut("event")?.get_mut("action")?;
+    let name = action.as_str().filter(|name| Action::named(name).is_none())?.to_owned();
+    *action = Value::from(Action::SettingsChanged.name());
+    let entry: Entry = serde_json::from_value(value).ok()?;
+    let keys = Keys { action: name, ..Keys::of(&entry) };
+    Some((entry, keys))
 }
 
 fn whole_milliseconds(at: Timestamp) -> Result<Timestamp> {
@@ -140,12 +160,24 @@ pub struct Verifier<'e> {
     /// Whether the first entry may have any previous entry.
     begins_anywhere: bool,
     count: u64,
+    newer: u64,
+}
+
+/// The result of the verification of a chain that is not broken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// The newest entry; `None` if the chain is empty.
+    pub head: Option<Head>,
+    /// The number of entries.
+    pub entries: u64,
+    /// The number of those whose action this version does not know, because a newer version wrote them.
+    pub newer: u64,
 }
 
 impl<'e> Verifier<'e> {
     pub fn new(shard: u8, now: Timestamp, expected: &'e [Head]) -> Self {
         let expected = expected.iter().filter(|head| head.shard == shard).collect();
-        Self { shard, now, expected, last: None, begins_anywhere: false, count: 0 }
+        Self { shard, now, expected, last: None, begins_anywhere: false, count: 0, newer: 0 }
     }
 
     /// Creates a verifier for the end of a chain, which does not check the entries before.
@@ -160,14 +192,14 @@ impl<'e> Verifier<'e> {
     /// [`Broken`] with the number under which the store has the entry.
     pub fn next(&mut self, stored: &StoredEntry) -> Result<(), Broken> {
         let broken = |problem| Broken { shard: self.shard, sequence: stored.keys.sequence, problem };
-        let entry: Entry = serde_json::from_str(&stored.text).map_err(|_| broken(Problem::Unreadable))?;
-        if serde_json::to_string(&entry).ok().as_ref() != Some(&stored.text) {
-            return Err(broken(Problem::Unreadable));
-        }
         if hash_of(&stored.text) != stored.hash {
             return Err(broken(Problem::Changed));
         }
-        if Keys::of(&entry) != stored.keys || entry.shard != self.shard {
+        let canonical = known(&stored.text);
+        let is_newer = canonical.is_none();
+        let read = canonical.or_else(|| newer(&stored.text));
+        let (entry, keys) = read.ok_or_else(|| broken(Problem::Unreadable))?;
+        if keys != stored.keys || entry.shard != self.shard {
             return Err(broken(Problem::Misfiled));
         }
         self.link(&entry).map_err(broken)?;
@@ -183,6 +215,7 @@ impl<'e> Verifier<'e> {
         self.expected.retain(|known| known.sequence != head.sequence);
         self.last = Some(head);
         self.count += 1;
+        self.newer += u64::from(is_newer);
         Ok(())
     }
 
@@ -208,18 +241,18 @@ impl<'e> Verifier<'e> {
         }
     }
 
-    /// Ends the chain. Returns its head, unless it is empty, and the number of its entries.
+    /// Ends the chain.
     ///
     /// # Errors
     ///
     /// [`Broken`] if an expected entry is missing and has not expired.
-    pub fn end(self) -> Result<(Option<Head>, u64), Broken> {
+    pub fn end(self) -> Result<Verified, Broken> {
         let cut_off = self.expected.iter().find(|head| head.kept_until > self.now);
         match cut_off {
             Some(head) => {
                 Err(Broken { shard: self.shard, sequence: head.sequence, problem: Problem::CutOff })
             }
-            None => Ok((self.last, self.count)),
+            None => Ok(Verified { head: self.last, entries: self.count, newer: self.newer }),
         }
     }
 }
@@ -229,6 +262,8 @@ impl<'e> Verifier<'e> {
 pub struct Report {
     /// The number of entries that were read.
     pub entries: u64,
+    /// The number of entries whose action this version does not know, because a newer version wrote them. They are not broken.
+    pub newer: u64,
     /// The heads of the shards that have entries and are not broken.
     pub heads: Vec<Head>,
     /// The first broken entry of each broken shard.
@@ -274,11 +309,12 @@ pub async fn verify_newest(log: &dyn AuditLog, now: Timestamp, count: usize) -> 
 }
 
 impl Report {
-    fn add(&mut self, verified: Result<(Option<Head>, u64), Broken>) {
+    fn add(&mut self, verified: Result<Verified, Broken>) {
         match verified {
-            Ok((head, count)) => {
-                self.entries += count;
-                self.heads.extend(head);
+            Ok(verified) => {
+                self.entries += verified.entries;
+                self.newer += verified.newer;
+                self.heads.extend(verified.head);
             }
             Err(broken) => self.broken.push(broken),
         }

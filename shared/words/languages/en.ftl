@@ -794,6 +794,10 @@ audit-whole = { $count ->
     [one] The newest entry is whole: it was not changed or removed.
    *[other] The newest { $count } entries are whole: none was changed or removed.
 }
+audit-newer = { $count ->
+    [one] One entry was written by a newer version of this server. The list does not show it.
+   *[other] { $count } entries were written by a newer version of this server. The list does not show them.
+}
 audit-broken = The audit trail is broken. Somebody or something has changed it.
 audit-broken-entry = Chain { $chain }, entry { $entry }
 audit-broken-do = Keep the store as it is, and ask the operator to run “ehi audit verify”.

@@ -791,6 +791,10 @@ audit-whole = { $count ->
     [one] La entrada más reciente está íntegra: no se cambió ni se quitó.
    *[other] Las { $count } entradas más recientes están íntegras: ninguna se cambió ni se quitó.
 }
+audit-newer = { $count ->
+    [one] Una versión más reciente de este servidor escribió una entrada. La lista no la muestra.
+   *[other] Una versión más reciente de este servidor escribió { $count } entradas. La lista no las muestra.
+}
 audit-broken = El registro de auditoría está roto. Alguien o algo lo ha cambiado.
 audit-broken-entry = Cadena { $chain }, entrada { $entry }
 audit-broken-do = Deje el almacén como está y pida al operador que ejecute «ehi audit verify».

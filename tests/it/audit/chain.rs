@@ -4,7 +4,7 @@ use domain::audit::{Action, Actor, Entry, Event};
 use domain::ports::audit::{Keys, StoredEntry};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use storage::audit_chain::{Broken, Head, Problem, Verifier, sealed};
+use storage::audit_chain::{Broken, Head, Problem, Verified, Verifier, sealed};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -133,7 +133,7 @@ fn is_sound(made: &[StoredEntry], found: &[StoredEntry], now: Timestamp, expecte
 fn verified(found: &[StoredEntry], now: Timestamp, expected: &[Head]) -> Result<u64, Broken> {
     let mut verifier = Verifier::new(3, now, expected);
     found.iter().try_for_each(|stored| verifier.next(stored))?;
-    verifier.end().map(|(_, count)| count)
+    verifier.end().map(|verified| verified.entries)
 }
 
 fn head(stored: &StoredEntry) -> Head {
@@ -196,7 +196,12 @@ fn the_first_broken_entry_is_named() {
     assert_eq!(broken(&|found| drop(found.remove(2)), &[]), Err((4, Problem::Missing)));
     assert_eq!(broken(&|found| drop(found.remove(0)), &[]), Err((2, Problem::Missing)));
     assert_eq!(broken(&|found| found[2].text = found[3].text.clone(), &[]), Err((3, Problem::Changed)));
-    assert_eq!(broken(&|found| found[2].text += " ", &[]), Err((3, Problem::Unreadable)));
+    assert_eq!(broken(&|found| found[2].text += " ", &[]), Err((3, Problem::Changed)));
+    let spaced = |found: &mut Vec<StoredEntry>| {
+        found[2].text += " ";
+        found[2].hash = crypto::fingerprint(&found[2].text);
+    };
+    assert_eq!(broken(&spaced, &[]), Err((3, Problem::Unreadable)));
     assert_eq!(
         broken(&|found| found[2].keys.patient = Some("a".to_owned()), &[]),
         Err((3, Problem::Misfiled))
@@ -207,6 +212,46 @@ fn the_first_broken_entry_is_named() {
     assert_eq!(broken(&|found| found.truncate(4), &[]), Ok(4), "a chain alone does not show it");
     assert_eq!(broken(&|found| found.truncate(4), &all), Err((5, Problem::CutOff)));
     assert_eq!(broken(&Vec::clear, &all), Err((1, Problem::CutOff)));
+}
+
+/// Returns the same entry with an action that this version does not know, and its hash, as a newer version would write it.
+fn of_newer_version(stored: &StoredEntry) -> StoredEntry {
+    let text = stored.text.replace("record-viewed", "record-signed");
+    let keys = Keys { action: "record-signed".to_owned(), ..stored.keys.clone() };
+    StoredEntry { hash: crypto::fingerprint(&text), text, keys }
+}
+
+/// While a new version replaces this one, or after a return to this one, the chain has entries with actions that it does not know.
+#[test]
+fn an_entry_with_an_unknown_action_is_counted_and_only_broken_if_it_was_changed() {
+    let now = began() + HOUR;
+    let event = Event::new(Actor::staff("ann"), Action::RecordViewed);
+    let mut made = chain(&[(1, 90); 2]);
+    made[1] = of_newer_version(&made[1]);
+    made.push(sealed(3, made.last(), &event, (now, HOUR * 90)).expect("sealed"));
+    let verified = |change: &dyn Fn(&mut StoredEntry)| {
+        let mut found = made.clone();
+        change(&mut found[1]);
+        let mut verifier = Verifier::new(3, now, &[]);
+        found.iter().try_for_each(|stored| verifier.next(stored))?;
+        verifier.end()
+    };
+    let whole = Verified { head: Some(head(&made[2])), entries: 3, newer: 1 };
+    assert_eq!(verified(&|_| {}), Ok(whole));
+    let problem = |change: &dyn Fn(&mut StoredEntry)| {
+        verified(change).map_err(|broken| (broken.sequence, broken.problem))
+    };
+    let other = |stored: &StoredEntry| stored.text.replace("ann", "eve");
+    assert_eq!(problem(&|stored| stored.text = other(stored)), Err((2, Problem::Changed)));
+    assert_eq!(problem(&|stored| stored.hash = "0".repeat(64)), Err((2, Problem::Changed)));
+    let file = |stored: &mut StoredEntry| "sign-out".clone_into(&mut stored.keys.action);
+    assert_eq!(problem(&file), Err((2, Problem::Misfiled)));
+    let forge = |stored: &mut StoredEntry| {
+        stored.text = stored.text.replace("record-signed", "record-sealed");
+        stored.hash = crypto::fingerprint(&stored.text);
+        "record-sealed".clone_into(&mut stored.keys.action);
+    };
+    assert_eq!(problem(&forge), Err((3, Problem::Unlinked)));
 }
 
 #[test]

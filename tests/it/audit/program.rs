@@ -82,6 +82,41 @@ async fn the_program_verifies_and_exports() -> tests::Result {
     Ok(())
 }
 
+/// A newer version of the server has written an entry with an action that this version does not know.
+#[tokio::test]
+async fn an_entry_of_a_newer_version_is_named_and_raises_no_alarm() -> tests::Result {
+    let state = tempfile::tempdir()?;
+    let world = open(state.path(), "audit_retention_years = 100");
+    let (_, _, staff) = in_review(&world).await;
+    tampered(state.path(), "");
+    let database = Connection::open(state.path().join("audit.db"))?;
+    let newest = "SELECT sequence, action, entry FROM entries ORDER BY sequence DESC LIMIT 1";
+    let (sequence, action, text): (i64, String, String) =
+        database.query_row(newest, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let text = text.replacen(&format!("\"action\":\"{action}\""), "\"action\":\"of-the-future\"", 1);
+    let changed = database.execute(
+        "UPDATE entries SET entry = ?1, hash = ?2, action = 'of-the-future' WHERE sequence = ?3",
+        (&text, crypto::fingerprint(&text), sequence),
+    )?;
+    assert_eq!(changed, 1);
+    let page = world.get("/staff/audit").cookie(&staff).send().await.text();
+    assert!(page.contains("One entry was written by a newer version"), "{page}");
+    assert!(!page.contains("role=\"alert\""), "{page}");
+    let whole = audit(state.path(), &["verify"]);
+    assert!(whole.status.success(), "{}", printed(&whole));
+    assert!(printed(&whole).contains("and not listed by this one: 1."), "{}", printed(&whole));
+    // The hash shows a change of such an entry too.
+    tampered(state.path(), "UPDATE entries SET entry = replace(entry, 'of-the-future', 'of-the-past')");
+    let page = world.get("/staff/audit").cookie(&staff).send().await.text();
+    assert!(
+        page.contains("role=\"alert\"") && page.contains(&format!("Chain 0, entry {sequence}")),
+        "{page}"
+    );
+    let broken = audit(state.path(), &["verify"]);
+    assert!(printed(&broken).contains(&format!("entry {sequence}: its hash")), "{}", printed(&broken));
+    Ok(())
+}
+
 /// If an audit entry cannot be written, the server shows nothing and changes nothing.
 #[tokio::test]
 async fn nothing_is_shown_or_done_if_it_cannot_be_recorded() -> tests::Result {

@@ -86,8 +86,17 @@ pub struct AuditPage {
     pub next: Option<String>,
 }
 
-/// Logs that a list leaves an entry out because it cannot be read. Verification of the chain finds it as well.
+/// Logs that a list leaves an entry out because it cannot be read. Verification of the chain finds it as well. An action that this
+/// version does not know is no fault: a newer version wrote the entry.
 pub fn unreadable(keys: &Keys) {
+    if Action::named(&keys.action).is_none() {
+        tracing::warn!(
+            shard = keys.shard,
+            sequence = keys.sequence,
+            "an entry of the audit trail was written by a newer version of the server and is left out"
+        );
+        return;
+    }
     tracing::error!(
         shard = keys.shard,
         sequence = keys.sequence,

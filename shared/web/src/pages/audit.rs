@@ -20,6 +20,8 @@ pub struct AuditPage {
     pub rows: Vec<AuditRow>,
     /// The result of the check of the newest entries, as a sentence.
     pub chain: String,
+    /// A sentence about the entries of a newer version, if there are any.
+    pub newer: Option<String>,
     /// A sentence for each broken chain, with its first broken entry.
     pub broken: Vec<String>,
     /// The query of the next page.
@@ -91,6 +93,8 @@ impl AuditPage {
             outcomes: outcomes.collect(),
             rows: entries.iter().map(|entry| AuditRow::new(entry, &words)).collect(),
             chain: words.text("audit-whole", &[("count", &words.number(verified.entries))]),
+            newer: (verified.newer > 0)
+                .then(|| words.text("audit-newer", &[("count", &words.number(verified.newer))])),
             broken: broken.collect(),
             filter,
             older,
