@@ -31,6 +31,9 @@ pub(crate) struct Draft {
     /// The export that this draft started, for a form without a job.
     #[serde(default)]
     pub(crate) sent: Option<JobId>,
+    /// Whether the export `sent` was started. Without its job, it was then removed.
+    #[serde(default)]
+    pub(crate) is_started: bool,
     /// The content for which the patient ticked the box of the permission: see [`crate::view::agreement`].
     #[serde(default)]
     pub(crate) agreed: Option<String>,
@@ -79,6 +82,7 @@ impl Default for Draft {
             topics_version: 0,
             redirect: None,
             sent: None,
+            is_started: false,
             agreed: None,
             returned: None,
         }
@@ -151,11 +155,19 @@ impl Draft {
         self.topics.values().any(|topic| topic.ticked)
     }
 
-    /// Claims the draft for the export with this id, if it is not claimed yet. The app's URL then belongs to the claimed export, so that
-    /// the next copy begins without it. Returns whether the draft was changed.
+    /// Returns the id of the export for which the draft is claimed, if it is not known to be started.
+    pub(crate) fn claimed(&self) -> Option<&JobId> {
+        self.sent.as_ref().filter(|_| !self.is_started)
+    }
+
+    /// Claims the draft for the export with this id, if it is not claimed yet, or if its export was started before. The app's URL then
+    /// belongs to the claimed export, so that the next copy begins without it. Returns whether the draft was changed.
     pub(crate) fn claim(&mut self, job: &JobId) -> bool {
-        let is_new = self.sent.is_none();
-        self.sent.get_or_insert_with(|| job.clone());
+        let is_new = self.claimed().is_none() && self.sent.as_ref() != Some(job);
+        if is_new {
+            self.sent = Some(job.clone());
+            self.is_started = false;
+        }
         let to = self.redirect.take();
         let is_changed = is_new || to.is_some();
         if is_changed {
@@ -164,14 +176,17 @@ impl Draft {
         is_changed
     }
 
-    /// Records that the patient is redirected to the app's URL of this export. Returns whether it is the first time.
-    pub(crate) fn mark_returned(&mut self, job: &JobId, until: Timestamp) -> bool {
-        let is_sent = self.sent.as_ref() == Some(job);
-        let Some(returned) = self.returned.as_mut().filter(|returned| is_sent && returned.until == NOT_YET)
-        else {
+    /// Records that this export was started, and that the patient is redirected to its app's URL. Returns whether the draft was changed.
+    pub(crate) fn mark_started(&mut self, job: &JobId, until: Timestamp) -> bool {
+        if self.sent.as_ref() != Some(job) {
             return false;
-        };
-        returned.until = until;
+        }
+        let is_first = !self.is_started;
+        self.is_started = true;
+        match self.returned.as_mut().filter(|returned| returned.until == NOT_YET) {
+            Some(returned) => returned.until = until,
+            None => return is_first,
+        }
         true
     }
 

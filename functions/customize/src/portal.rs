@@ -26,7 +26,7 @@ use web::extract::{PatientPath, Query, SameSiteForm};
 use web::pages::GonePage;
 use web::patient_session::{current_patient, glimpse_patient, sign_out};
 use web::request_context;
-use web::respond::{PageError, found, html, see_other};
+use web::respond::{PageError, found, html, see_other, unkept};
 use web::session::Cookies;
 
 use crate::draft::{Draft, REPEAT};
@@ -86,17 +86,18 @@ pub(crate) async fn show(
         return Ok(saved_page(&location, until, state.settings.patients_can_sign_in()));
     }
     let mut draft = state.draft(&location.draft).await?;
-    // If the claimed job does not exist, the request that made the claim was interrupted, and the draft can still be sent.
-    let sent = match draft.sent.clone() {
-        Some(job) if state.jobs.get(&job).await?.is_some() => Some(job),
-        _ => None,
-    };
-    match sent {
-        Some(job) if !matches!(step, "" | "parts") => {
-            return Ok(see_other(&state.settings.url(&again(&job, client))));
+    if let Some(job) = draft.sent.clone() {
+        let is_there = state.jobs.get(&job).await?.is_some();
+        match (is_there, matches!(step, "" | "parts")) {
+            (true, false) => return Ok(see_other(&state.settings.url(&again(&job, client)))),
+            // The export was removed, and another copy begins with the first step.
+            (false, false) if draft.is_started => {
+                return Ok(see_other(&state.settings.url(&location.step(Step::Parts, &[]))));
+            }
+            // If the export was not started, the request that made the claim was interrupted, and the draft can still be sent.
+            (false, _) if !draft.is_started => {}
+            _ => draft = Draft::default(),
         }
-        Some(_) => draft = Draft::default(),
-        None => {}
     }
     let (step, shows) = (Step::parse(step).unwrap_or(Step::Parts), Shows::parse(query.get("show")));
     Ok(state.step_page(StatusCode::OK, &location, &draft, step, shows)?)
@@ -155,7 +156,10 @@ pub(crate) async fn submit(
     let Some(sent) = form.step() else {
         // This is a one-page form.
         let choices = form.choices(&["client_id", "redirect"])?;
-        let job = state.begin(base, client, summary, &choices, None).await?;
+        let job = match state.begin(base, client, summary, &choices, None).await {
+            Ok(job) => job,
+            Err(error) => return Ok(unkept(&error)),
+        };
         let receipt = || state.sent_page(&job, format!("/my/exports/{}", job.id()));
         return Ok(redirect.map_or_else(receipt, |redirect| Ok(see_other(&redirect)))?);
     };
@@ -170,16 +174,22 @@ pub(crate) async fn submit(
             Ok(response)
         }
         Next::Send(choices, draft) => {
-            let (job, is_new) =
-                state.begin_once(base, client, summary, &choices, (&location, &draft)).await?;
-            let shown = if is_new { receipt(&job, client) } else { again(&job, client) };
-            let to = match client.id.as_str() {
-                OWN_PAGES => None,
-                _ => state.return_to(&location, &job).await?,
-            };
+            let begun = state.begin_once(base, client, summary, &choices, (&location, draft)).await?;
+            let job = &begun.job;
+            let shown = if begun.is_new { receipt(job, client) } else { again(job, client) };
+            let to = state.return_to(&location, begun).await.filter(|_| client.id.as_str() != OWN_PAGES);
             Ok(see_other(&to.unwrap_or_else(|| state.settings.url(&shown))))
         }
     }
+}
+
+/// The export of a draft that was sent.
+struct Begun {
+    job: JobId,
+    /// Whether this request has started it.
+    is_new: bool,
+    /// The draft before the export was started.
+    draft: Draft,
 }
 
 impl Customize {
@@ -207,44 +217,55 @@ impl Customize {
         kept.ok_or(UNAUTHORIZED)
     }
 
-    /// Starts the export of a draft once, even if the patient clicks twice. Returns the job's id, and whether the job is new. If the export
-    /// cannot be started, the draft can be sent again, and keeps the app's URL.
+    /// Starts the export of a draft once, even if the patient clicks twice. If the export cannot be started, the draft can be sent again,
+    /// and keeps the app's URL.
     async fn begin_once(
         &self,
         base: Base,
         client: &Client,
         summary: PatientSummary,
         choices: &Choices,
-        (location, draft): (&FormLocation, &Draft),
-    ) -> Result<(JobId, bool)> {
+        (location, draft): (&FormLocation, Draft),
+    ) -> Result<Begun> {
         if let Some(earlier) = &draft.sent
             && self.jobs.get(earlier).await?.is_some()
         {
-            return Ok((earlier.clone(), false));
+            return Ok(Begun { job: earlier.clone(), is_new: false, draft });
         }
-        // If the claimed job does not exist, the request that made the claim was interrupted or failed. The job gets the claimed id.
-        let id = draft.sent.clone().unwrap_or_else(|| self.random.job(self.clock.now()));
+        // If the claimed job does not exist and was not started, the request that made the claim was interrupted or failed. The job gets
+        // the claimed id. The id of an export that was removed is not used again.
+        let id = draft.claimed().cloned().unwrap_or_else(|| self.random.job(self.clock.now()));
         let claim = |claimed: &mut Draft| claimed.sent == draft.sent && claimed.claim(&id);
-        let claimed = self.change_draft(&location.draft, claim).await?.sent;
+        let claimed = self.change_draft(&location.draft, claim).await?;
         // Another click may have claimed the draft in the meantime.
-        let id = match claimed.filter(|claimed| *claimed != id) {
-            Some(other) if self.jobs.get(&other).await?.is_some() => return Ok((other, false)),
+        let id = match claimed.sent.clone().filter(|claimed| *claimed != id) {
+            Some(job) if self.jobs.get(&job).await?.is_some() => {
+                return Ok(Begun { job, is_new: false, draft: claimed });
+            }
             other => other.unwrap_or(id),
         };
-        match self.begin(base, client, summary, choices, Some(id.clone())).await {
-            Ok(_) => Ok((id, true)),
+        let is_new = match self.begin(base, client, summary, choices, Some(id.clone())).await {
+            Ok(_) => true,
             // Of two clicks, the other one has started the export in the meantime.
-            Err(Error::Conflict(_)) => Ok((id, false)),
-            Err(error) => Err(error),
-        }
+            Err(Error::Conflict(_)) => false,
+            Err(error) => return Err(error),
+        };
+        Ok(Begun { job: id, is_new, draft: claimed })
     }
 
     /// Returns the app's URL to which the patient is redirected after sending, if there is one. It is kept for a short time, for a second
-    /// click.
-    async fn return_to(&self, location: &FormLocation, job: &JobId) -> Result<Option<String>> {
-        let until = self.after(REPEAT)?;
-        let draft = self.change_draft(&location.draft, |draft| draft.mark_returned(job, until)).await?;
-        Ok(draft.returned_to(self.clock.now()).map(str::to_owned))
+    /// click. The export is started, so an error does not change the response.
+    async fn return_to(&self, location: &FormLocation, begun: Begun) -> Option<String> {
+        let job = begun.job;
+        let marked = match self.after(REPEAT) {
+            Ok(until) => self.change_draft(&location.draft, |draft| draft.mark_started(&job, until)).await,
+            Err(error) => Err(error),
+        };
+        let draft = marked.unwrap_or_else(|error| {
+            tracing::warn!(job.id = %job, error = %error, cause = error.causes(), "the form of an export that was started could not be marked as sent");
+            begun.draft
+        });
+        draft.returned_to(self.clock.now()).map(str::to_owned)
     }
 
     /// Starts the export.

@@ -18,7 +18,7 @@ const RACES: u32 = 10;
 const AFTER_RACES: u64 = 1;
 
 /// Acquires a slot for the EHI export of this owner and patient. Returns [`Error::TooMany`] if none of the exports that hold the
-/// `limit` slots may give way, and if other requests at the same time take each slot that becomes free.
+/// `limit` slots may give way, and [`Error::Throttled`] if other requests at the same time take each slot that becomes free.
 pub async fn acquire_ehi(
     slots: &ExportSlots<'_>,
     of: (&Owner, &PatientId),
@@ -39,6 +39,5 @@ pub async fn acquire_ehi(
             Err(error) => return Err(error),
         }
     }
-    let text = "too many exports of this patient are started at the same time; try again".to_owned();
-    Err(Error::TooMany { text, retry_after: AFTER_RACES })
+    Err(Error::Throttled { retry_after: AFTER_RACES })
 }

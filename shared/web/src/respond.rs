@@ -24,11 +24,18 @@ pub(super) struct Shown {
     text: String,
     code: &'static str,
     wait: Option<Wait>,
+    /// Whether the server has kept what was sent: see [`unkept`].
+    is_kept: bool,
 }
 
 impl Shown {
     fn of(error: &Error) -> Self {
-        Self { text: error.to_string(), code: error.issue_code(), wait: Wait::of(error) }
+        Self { text: error.to_string(), code: error.issue_code(), wait: Wait::of(error), is_kept: true }
+    }
+
+    fn page(&self, status: StatusCode) -> Response {
+        let page = ErrorPage::new(status, &self.text, self.wait);
+        html(status, &if self.is_kept { page } else { page.of_unkept_form() })
     }
 }
 
@@ -102,9 +109,7 @@ impl IntoResponse for ApiError {
 
 /// Renders the error of a response as a page. The status and the headers do not change.
 pub(super) fn as_page(response: Response) -> Response {
-    let page =
-        |status: StatusCode, shown: &Shown| html(status, &ErrorPage::new(status, &shown.text, shown.wait));
-    rendered(response, page)
+    rendered(response, |status, shown| shown.page(status))
 }
 
 /// Renders the error of a response as an OperationOutcome.
@@ -148,12 +153,20 @@ impl<E: Into<Error>> From<E> for PageError {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        let (status, shown) = (status_of(&self.0), Shown::of(&self.0));
-        let page = ErrorPage::new(status, &shown.text, shown.wait);
-        let mut response = with_error_headers(&self.0, html(status, &page));
-        response.extensions_mut().insert(shown);
-        response
+        shown_page(&self.0, Shown::of(&self.0))
     }
+}
+
+/// Returns the page of an error for a patient's form that was sent at once. The server has kept none of its fields, so the page does not
+/// lead to a step of the form, which may have other ones.
+pub fn unkept(error: &Error) -> Response {
+    shown_page(error, Shown { is_kept: false, ..Shown::of(error) })
+}
+
+fn shown_page(error: &Error, shown: Shown) -> Response {
+    let mut response = with_error_headers(error, shown.page(status_of(error)));
+    response.extensions_mut().insert(shown);
+    response
 }
 
 /// An error of an OAuth endpoint (RFC 6749, 5.2).

@@ -8,6 +8,7 @@ use tests::{ANNA, TestResponse, World};
 use super::{CHECK, PARTS};
 use crate::audit::program::open;
 use crate::browsing::Browser;
+use crate::logs::Captured;
 use crate::my::interrupted::{fail_at, repair};
 
 const APP: &str = "https://app.example.org/jobs";
@@ -131,14 +132,13 @@ async fn a_form_that_was_refused_leads_to_the_newest_address_of_the_app() {
     }
 }
 
-/// Makes the entry of a slot, the claim of the form and the last change of the form fail. This story needs a store on the disk.
+/// Makes the entry of a slot and the claim of the form fail. This story needs a store on the disk.
 #[tokio::test]
 async fn whichever_entry_is_not_written_the_form_leads_to_the_app_when_it_is_sent_again() -> tests::Result {
     let is_returned = "json_extract(NEW.value, '$.returned.until')";
     for (change_of, row, kind) in [
         ("INSERT", "NEW", "place".to_owned()),
         ("UPDATE", "NEW", format!("draft' AND {is_returned} LIKE '9999%")),
-        ("UPDATE", "NEW", format!("draft' AND {is_returned} NOT LIKE '9999%")),
     ] {
         let state = tempfile::tempdir()?;
         let world = open(state.path(), "");
@@ -158,6 +158,57 @@ async fn whichever_entry_is_not_written_the_form_leads_to_the_app_when_it_is_sen
         assert!(late.ends_with("/customize?step=check"), "{kind}: {late}");
     }
     Ok(())
+}
+
+/// The last change of the form is after the start of the export, so it decides nothing. This story needs a store on the disk.
+#[tokio::test]
+async fn an_export_that_was_started_leads_to_the_app_even_if_the_form_cannot_record_it() -> tests::Result {
+    let state = tempfile::tempdir()?;
+    let world = open(state.path(), "");
+    let (browser, _) = at_the_last_step(&world).await;
+    fail_at(state.path(), "UPDATE", "NEW", "draft' AND json_extract(NEW.value, '$.is_started') LIKE '1");
+    let log = Captured::start();
+    for times in 1..3 {
+        let sent = browser.submit("send", &[]).await;
+        assert_eq!(
+            (sent.status, sent.location()),
+            (StatusCode::SEE_OTHER, APP.to_owned()),
+            "{}",
+            sent.text()
+        );
+        assert_eq!(log.with("could not be marked as sent").len(), times);
+        only_job(&world).await;
+    }
+    repair(state.path());
+    world.advance(300);
+    assert_eq!(browser.submit("send", &[]).await.location(), APP);
+    only_job(&world).await;
+    world.advance(61);
+    let late = browser.submit("send", &[]).await.location();
+    assert!(late.ends_with("/customize?step=check"), "{late}");
+    Ok(())
+}
+
+/// A form that is sent at once has no steps, and the server keeps none of its fields. The stored steps have other choices.
+#[tokio::test]
+async fn the_page_of_a_refusal_of_a_form_without_steps_leads_to_the_copies() {
+    let (world, unfinished) = with_an_unfinished_export().await;
+    let (mut browser, _) = at_the_last_step(&world).await;
+    let send = async || {
+        let request = world.post(&form()).header("cookie", &browser.cookie).header("accept", BROWSER);
+        request.form(&[("parameters.labs.enabled", "on"), ("parameters.labs.notes", "iron")]).send().await
+    };
+    let refused = send().await;
+    let page = refused.text();
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{page}");
+    assert!(page.contains("<h1>Too many copies are not ready yet</h1>"), "{page}");
+    assert!(page.contains("<a class=\"button\" href=\"/my\">"), "{page}");
+    assert!(!page.contains("Back to the form") && !page.contains("step="), "{page}");
+    cancel(&world, &unfinished).await;
+    assert_eq!(send().await.status, StatusCode::OK);
+    // The stored steps are as they were.
+    browser.get(&format!("{}&step=check", form())).await;
+    assert!(browser.shows(CHECK) && !browser.shows("iron"), "{}", browser.page.text());
 }
 
 /// Strikes each call for jobs and for the queue of the request that sends the form. Whichever call fails, sending the form again starts one

@@ -1,11 +1,12 @@
 //! The form without a job, which an app opens by its address: it has the same steps, and sending it starts an export.
 
+use domain::ids::JobId;
 use domain::ports::expiring::EntryKind;
 use http::StatusCode;
 use serde_json::Value;
 use tests::{ANNA, BASE_URL, BRUNO, World};
 
-use super::{CHECK, PARTS};
+use super::{CHECK, PARTS, TOPICS};
 use crate::browsing::Browser;
 
 /// Sends the form twice, as a patient who presses the button again; returns the jobs of the patient, of which there is one.
@@ -157,4 +158,54 @@ async fn a_form_whose_request_was_interrupted_can_be_sent_again() {
     assert!(browser.shows(CHECK), "{}", browser.page.text());
     let jobs = jobs_after_sending_twice(&mut browser).await;
     assert_eq!(jobs[0]["id"], claimed);
+}
+
+/// Sends the form from its last step. Returns the id of the export that the page after it shows.
+async fn sent_from(browser: &Browser<'_>) -> JobId {
+    let sent = browser.submit("send", &[("agree", "on")]).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.text());
+    let location = sent.location();
+    assert!(location.ends_with("sent"), "{location}");
+    location.split(['/', '?']).find_map(|part| JobId::parse(part).ok()).expect("an id")
+}
+
+/// The choices of a copy that was removed do not come back, and no other export has its id. This story moves the clock.
+#[tokio::test]
+async fn another_copy_after_a_removed_one_has_an_empty_form_and_its_own_id() -> tests::Result {
+    for (client, is_open) in [("app", false), ("app", true), ("my", false), ("my", true)] {
+        let case = format!("{client}, still open: {is_open}");
+        let world = World::with("sandbox = true\nreview = false", &ehi::defaults::sample_records());
+        let path = format!("/fhir/Patient/{ANNA}/$ehi-export/customize?client_id={client}");
+        let mut browser = Browser::signed_in(&world, ANNA, &path).await;
+        browser.press("next", &[("parameters.labs.notes", "iron")]).await;
+        browser.press("next", &[("authorizations.hiv", "on")]).await;
+        assert!(browser.shows(CHECK) && browser.shows("iron"), "{case}");
+        let last_step = browser.page.body.clone();
+        let first = sent_from(&browser).await;
+        world.work().await;
+        for _ in 0..2 {
+            world.advance(24 * 3600);
+            world.clean().await;
+        }
+        assert!(world.platform().jobs().get(&first).await?.is_none(), "{case}");
+        let mut browser = Browser::signed_in(&world, ANNA, &format!("{path}&step=parts")).await;
+        if is_open {
+            // The patient sends the last step in a tab that is still open.
+            browser.page.body = last_step;
+        } else {
+            assert!(browser.shows(PARTS) && !browser.shows("iron"), "{case}: {}", browser.page.text());
+            let first_step = browser.page.body.clone();
+            for step in ["topics", "check"] {
+                browser.get(&format!("{path}&step={step}")).await;
+                assert!(browser.page.location().ends_with(&path), "{case}: {}", browser.page.location());
+            }
+            browser.page.body = first_step;
+            browser.press("next", &[]).await;
+            assert!(browser.shows(TOPICS) && !browser.has_ticked("authorizations.hiv"), "{case}");
+            browser.press("next", &[]).await;
+            assert!(browser.shows(CHECK) && !browser.shows("iron"), "{case}");
+        }
+        assert_ne!(sent_from(&browser).await, first, "{case}");
+    }
+    Ok(())
 }

@@ -65,7 +65,8 @@ impl ErrorPage {
         let (time, seconds) = (words.wait(seconds), words.number(seconds));
         let (link, link_words) = next_step(status, &reader);
         // The patient can cancel a copy there.
-        let also = (status == 429 && is_form(&reader.path)).then_some(("/my", "my-copies"));
+        let has_copies = matches!(wait, Some(Wait::Exports(_)));
+        let also = (has_copies && is_form(&reader.path)).then_some(("/my", "my-copies"));
         // For these statuses the text of the error repeats the title.
         let has_details = !matches!(status, 401 | 404 | 405 | 429 | 500..);
         // The details are for developers, and only in English. Patients need not read another language.
@@ -81,6 +82,14 @@ impl ErrorPage {
             link,
             link_words,
             also,
+        }
+    }
+
+    /// Returns the page for a form of which nothing was kept. It leads to the copies instead of the form.
+    pub fn of_unkept_form(self) -> Self {
+        match self.link_words {
+            "back-to-form" => Self { link: "/my".to_owned(), link_words: "my-copies", also: None, ..self },
+            _ => self,
         }
     }
 }
