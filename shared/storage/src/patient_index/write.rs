@@ -60,7 +60,7 @@ pub async fn write(
     write_in_blocks(lake, generation, new, kept, BLOCK).await
 }
 
-/// Does the same as [`write`], with blocks of this many bytes: small blocks give a small index several levels. A block must be larger than
+/// Does the same as [`write()`], with blocks of this many bytes: small blocks give a small index several levels. A block must be larger than
 /// two fences: otherwise the levels never end.
 pub async fn write_in_blocks(
     lake: &dyn Files,
