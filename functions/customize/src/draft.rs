@@ -181,13 +181,17 @@ impl Draft {
         if self.sent.as_ref() != Some(job) {
             return false;
         }
-        let is_first = !self.is_started;
-        self.is_started = true;
+        let is_first = self.record_start(job);
         match self.returned.as_mut().filter(|returned| returned.until == NOT_YET) {
             Some(returned) => returned.until = until,
             None => return is_first,
         }
         true
+    }
+
+    /// Records that this export was started. Returns whether the draft was changed.
+    pub(crate) fn record_start(&mut self, job: &JobId) -> bool {
+        self.sent.as_ref() == Some(job) && !std::mem::replace(&mut self.is_started, true)
     }
 
     /// Takes the app's URL for another copy. If the patient was not redirected to that of the copy before, it is taken too.

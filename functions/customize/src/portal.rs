@@ -88,6 +88,11 @@ pub(crate) async fn show(
     let mut draft = state.draft(&location.draft).await?;
     if let Some(job) = draft.sent.clone() {
         let is_there = state.jobs.get(&job).await?.is_some();
+        if is_there && !draft.is_started {
+            // The request that started the export could not record it.
+            let recorded = state.change_draft(&location.draft, |draft| draft.record_start(&job)).await;
+            recorded.inspect_err(|error| unmarked(&job, error)).ok();
+        }
         match (is_there, matches!(step, "" | "parts")) {
             (true, false) => return Ok(see_other(&state.settings.url(&again(&job, client)))),
             // The export was removed, and another copy begins with the first step.
@@ -101,6 +106,10 @@ pub(crate) async fn show(
     }
     let (step, shows) = (Step::parse(step).unwrap_or(Step::Parts), Shows::parse(query.get("show")));
     Ok(state.step_page(StatusCode::OK, &location, &draft, step, shows)?)
+}
+
+fn unmarked(job: &JobId, error: &Error) {
+    tracing::warn!(job.id = %job, error = %error, cause = error.causes(), "the form of an export that was started could not be marked as sent");
 }
 
 /// Returns the path of the state page for a form that is sent a second time.
@@ -262,7 +271,7 @@ impl Customize {
             Err(error) => Err(error),
         };
         let draft = marked.unwrap_or_else(|error| {
-            tracing::warn!(job.id = %job, error = %error, cause = error.causes(), "the form of an export that was started could not be marked as sent");
+            unmarked(&job, &error);
             begun.draft
         });
         draft.returned_to(self.clock.now()).map(str::to_owned)

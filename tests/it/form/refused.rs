@@ -189,6 +189,27 @@ async fn an_export_that_was_started_leads_to_the_app_even_if_the_form_cannot_rec
     Ok(())
 }
 
+/// The form is opened again while the export still exists.
+#[tokio::test]
+async fn a_form_that_could_not_record_the_start_records_it_when_it_is_opened() -> tests::Result {
+    let state = tempfile::tempdir()?;
+    let world = open(state.path(), "review = false");
+    let (mut browser, _) = at_the_last_step(&world).await;
+    fail_at(state.path(), "UPDATE", "NEW", "draft' AND json_extract(NEW.value, '$.is_started') LIKE '1");
+    assert_eq!(browser.submit("send", &[]).await.location(), APP);
+    repair(state.path());
+    browser.get(&form()).await;
+    world.work().await;
+    for _ in 0..2 {
+        world.advance(24 * 3600);
+        world.clean().await;
+    }
+    let mut browser = Browser::signed_in(&world, ANNA, &form()).await;
+    browser.get(&format!("{}&step=check", form())).await;
+    assert!(browser.page.location().ends_with(&form()), "the choices of the removed export are not shown");
+    Ok(())
+}
+
 /// A form that is sent at once has no steps, and the server keeps none of its fields. The stored steps have other choices.
 #[tokio::test]
 async fn the_page_of_a_refusal_of_a_form_without_steps_leads_to_the_copies() {
@@ -204,6 +225,7 @@ async fn the_page_of_a_refusal_of_a_form_without_steps_leads_to_the_copies() {
     assert!(page.contains("<h1>Too many copies are not ready yet</h1>"), "{page}");
     assert!(page.contains("<a class=\"button\" href=\"/my\">"), "{page}");
     assert!(!page.contains("Back to the form") && !page.contains("step="), "{page}");
+    assert!(page.contains("Your form was not saved.") && !page.contains("Nothing is lost"), "{page}");
     cancel(&world, &unfinished).await;
     assert_eq!(send().await.status, StatusCode::OK);
     // The stored steps are as they were.
