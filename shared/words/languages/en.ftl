@@ -71,6 +71,7 @@ error-429 = Wait { $seconds ->
    *[other] { $seconds } seconds
 }, then try again
 error-429-do = There were too many tries in a short time. Nothing is lost.
+error-unkept-do = Your form was not saved. Go back to it in your browser, and send it again later.
 error-exports = Too many copies are not ready yet
 error-exports-do = Nothing is lost. Wait until one of these copies is ready, or cancel one. Then send this again. If you cancel none, try again in { $time }.
 wait-seconds = { $seconds ->

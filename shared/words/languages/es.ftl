@@ -68,6 +68,7 @@ error-429 = Espere { $seconds ->
    *[other] { $seconds } segundos
 } e intente de nuevo
 error-429-do = Hubo demasiados intentos en poco tiempo. No se ha perdido nada.
+error-unkept-do = Su formulario no se guardó. Vuelva a él en su navegador y envíelo de nuevo más tarde.
 error-exports = Demasiadas copias no están listas todavía
 error-exports-do = No se ha perdido nada. Espere a que una de estas copias esté lista, o cancele una. Después envíe esto otra vez. Si no cancela ninguna, intente de nuevo en { $time }.
 wait-seconds = { $seconds ->

@@ -88,7 +88,13 @@ impl ErrorPage {
     /// Returns the page for a form of which nothing was kept. It leads to the copies instead of the form.
     pub fn of_unkept_form(self) -> Self {
         match self.link_words {
-            "back-to-form" => Self { link: "/my".to_owned(), link_words: "my-copies", also: None, ..self },
+            "back-to-form" => Self {
+                what_to_do: request_context::words().text("error-unkept-do", &[]),
+                link: "/my".to_owned(),
+                link_words: "my-copies",
+                also: None,
+                ..self
+            },
             _ => self,
         }
     }
