@@ -1,5 +1,5 @@
 //! Check 32 (`infra/docs/checks.md`): the cost of a list does not grow with the store. The requests of a list to DynamoDB are counted with
-//! the simulated AWS, with a few jobs and with 10,000. (The tests of `shared/local/src/job_rows.rs` count the steps of
+//! the simulated AWS, with 100 jobs and with 5,000. (The tests of `shared/local/src/job_rows.rs` count the steps of
 //! SQLite, and `page_costs` counts the calls of a page.)
 
 use std::collections::BTreeMap;

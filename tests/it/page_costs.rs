@@ -1,5 +1,5 @@
 //! Checks 32 and 33 (`infra/docs/checks.md`): a page of staff costs the same with many exports and large groups as with a few. Calls of the
-//! stores and bytes are counted, so that the speed of the machine changes nothing; `cargo xtask bench pages` measures the times. Pages
+//! stores and bytes are counted, so that the speed of the machine changes nothing; what a store does within a call is not counted; `cargo xtask bench pages` measures the times. Pages
 //! of many resources are in `review::preview`.
 
 use std::path::Path;

@@ -71,7 +71,8 @@ fn known(text: &str) -> Option<(Entry, Keys)> {
 }
 
 /// Returns an entry with an action that this version does not know, and its keys. The action of the returned entry is another one.
-/// The canonical form is not checked, because entries of a newer version may have more fields.
+/// The canonical form is not checked, because entries of a newer version may have more fields. An entry with a known action and an unknown result or field
+/// is unreadable.
 fn newer(text: &str) -> Option<(Entry, Keys)> {
     let mut value: Value = serde_json::from_str(text).ok()?;
     let action = value.get_mut("event")?.get_mut("action")?;
