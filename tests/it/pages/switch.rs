@@ -5,7 +5,7 @@ use tests::{TestResponse, World, both_hosts};
 
 use super::BROWSER;
 use crate::admin::in_review;
-use crate::review::decide;
+use crate::review::{decide, hidden};
 
 /// Returns the address of the link to the Spanish page.
 fn spanish(page: &TestResponse) -> String {
@@ -31,11 +31,9 @@ async fn the_page_of_an_export_with_a_problem_leads_to_the_page_of_this_export(w
 #[both_hosts]
 async fn the_result_of_several_approvals_leads_to_a_page_that_says_who_approved_them(world: World) {
     let (job, _, staff) = in_review(&world).await;
-    let list = world.get("/staff").cookie(&staff).send().await.text();
-    let id = job.rsplit('/').next().expect("an id");
-    let ticked = list.split("name=\"job\" value=\"").skip(1).filter_map(|rest| rest.split('"').next());
-    let ticked = ticked.into_iter().find(|value| value.starts_with(id)).expect("the export");
-    let done = world.post("/staff/approve").cookie(&staff).form(&[("job", ticked)]).send().await;
+    let question = world.get(&format!("/staff{job}/approve")).cookie(&staff).send().await.text();
+    let ticked = format!("{}.{}", job.rsplit('/').next().expect("an id"), hidden(&question, "version"));
+    let done = world.post("/staff/approve").cookie(&staff).form(&[("job", &ticked)]).send().await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.text());
     let address = spanish(&done);
     assert_eq!(address, format!("/staff/approve?job={ticked}&lang=es"));
