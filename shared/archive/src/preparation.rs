@@ -40,6 +40,7 @@ pub struct Preparation {
     pub contents: String,
     /// The name of the patient's last request for the ZIP. Only its tasks change the state, and their segments have a prefix of their own, so
     /// that the end of an earlier run ends and removes nothing of the next.
+    #[serde(default)]
     pub run: String,
     /// The bytes of the copy.
     pub bytes: u64,

@@ -15,7 +15,13 @@ pub enum Task {
     Finish { job: JobId },
     /// Makes the ZIP of a patient's copy in a language, in stages. `run` names the request of the patient for it: the task of an earlier one
     /// changes nothing.
-    Zip { job: JobId, language: String, run: String },
+    Zip {
+        job: JobId,
+        language: String,
+        /// Empty in a task of an earlier version, like in the state of its ZIP.
+        #[serde(default)]
+        run: String,
+    },
 }
 
 impl Task {

@@ -1,3 +1,4 @@
+use domain::task::Task;
 use jiff::SignedDuration;
 use words::{Language, Words};
 
@@ -18,6 +19,7 @@ fn every_state_has_its_words_in_each_language() {
     }
 }
 
+/// An earlier version wrote the state and the task, without the name of a request.
 #[test]
 fn a_zip_that_nobody_works_on_can_be_asked_for_again() {
     let json = serde_json::json!({
@@ -31,4 +33,8 @@ fn a_zip_that_nobody_works_on_can_be_asked_for_again() {
     assert_eq!(Shown::of(Some(&preparation), at(1)), Shown::Preparing(50));
     assert_eq!(Shown::of(Some(&preparation), at(60)), Shown::Stale);
     assert_eq!(Shown::of(None, at(1)), Shown::None);
+    let task =
+        serde_json::json!({ "task": "zip", "job": "019ca945-0a00-762e-933a-885bbebc0590", "language": "en" });
+    let task: Task = serde_json::from_value(task).expect("a task");
+    assert!(matches!(task, Task::Zip { run, .. } if run == preparation.run));
 }
