@@ -142,9 +142,12 @@ impl ZipPlace {
         self.key_of(&format!("{}/", self.language.tag()))
     }
 
-    /// Returns the prefix of the segments of a run.
+    /// Returns the prefix of the segments of a run. An earlier version gave the run no name.
     pub fn segments(&self, run: &str) -> String {
-        format!("{}{run}/", self.all_segments())
+        match run {
+            "" => self.all_segments(),
+            run => format!("{}{run}/", self.all_segments()),
+        }
     }
 
     /// Returns the prefix of the segment of one attempt at a stage.

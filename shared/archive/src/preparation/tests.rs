@@ -47,3 +47,12 @@ fn a_state_is_read_as_it_was_written() {
         assert_eq!(serde_json::from_str::<Preparation>(&json).expect("a state"), state, "{json}");
     }
 }
+
+#[test]
+fn the_segments_of_each_run_have_a_prefix_of_their_own_and_those_of_an_earlier_version_stay_where_they_are() {
+    let job = JobId::parse("019ca945-0a00-762e-933a-885bbebc0590").expect("an id");
+    let place = ZipPlace::new(&job, Language::of_tag("en").expect("a language"));
+    let all = place.all_segments();
+    assert_eq!(place.segments(""), all);
+    assert_eq!(place.segments("a"), format!("{all}a/"));
+}
