@@ -12,7 +12,7 @@ const MEMORY: &str = "/dev/shm";
 const NEEDED: u64 = 4_096;
 /// The beginning of the directory's name; the id of the process follows.
 const PREFIX: &str = "ehi-tests-";
-/// The end of the name of the file beside the directory, which its run holds locked.
+/// The end of the name of the lock file. A run keeps this file locked while it uses the directory of the same name.
 const LOCK: &str = ".lock";
 
 /// The directory. It is removed at the end.
