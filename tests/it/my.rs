@@ -51,6 +51,14 @@ pub(crate) async fn requested_copy(world: &World, session: &TestResponse, topics
     copy.strip_suffix("?said=sent").unwrap_or_else(|| panic!("{copy}")).to_owned()
 }
 
+/// Requests a copy without private topics, which workers make and staff approve, and returns the path of its page.
+pub(crate) async fn ready_copy(world: &World, session: &TestResponse) -> String {
+    let copy = requested_copy(world, session, &[]).await;
+    world.work().await;
+    approved(world, &copy).await;
+    copy
+}
+
 /// Fills in a form with these private topics, and returns the address to which the patient is sent afterwards.
 pub(crate) async fn filled_in(world: &World, session: &TestResponse, form: &str, topics: &[&str]) -> String {
     let page = world.get(form).cookie(session).send().await;

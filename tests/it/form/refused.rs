@@ -1,5 +1,7 @@
 //! The form without a job, if its export cannot be started: the form can be sent again later, and then leads to the app.
 
+use std::path::Path;
+
 use http::{Method, StatusCode};
 use platform::Platform;
 use tests::faults::{Faults, Faulty, Strike};
@@ -160,13 +162,18 @@ async fn whichever_entry_is_not_written_the_form_leads_to_the_app_when_it_is_sen
     Ok(())
 }
 
+/// Lets each write fail that marks the export of a form as started. The other writes of the form succeed.
+fn fail_at_mark(state: &Path) {
+    fail_at(state, "UPDATE", "NEW", "draft' AND json_extract(NEW.value, '$.is_started') LIKE '1");
+}
+
 /// The last change of the form is after the start of the export, so it decides nothing. This story needs a store on the disk.
 #[tokio::test]
 async fn an_export_that_was_started_leads_to_the_app_even_if_the_form_cannot_record_it() -> tests::Result {
     let state = tempfile::tempdir()?;
     let world = open(state.path(), "");
     let (browser, _) = at_the_last_step(&world).await;
-    fail_at(state.path(), "UPDATE", "NEW", "draft' AND json_extract(NEW.value, '$.is_started') LIKE '1");
+    fail_at_mark(state.path());
     let log = Captured::start();
     for times in 1..3 {
         let sent = browser.submit("send", &[]).await;
@@ -195,7 +202,7 @@ async fn a_form_that_could_not_record_the_start_records_it_when_it_is_opened() -
     let state = tempfile::tempdir()?;
     let world = open(state.path(), "review = false");
     let (mut browser, _) = at_the_last_step(&world).await;
-    fail_at(state.path(), "UPDATE", "NEW", "draft' AND json_extract(NEW.value, '$.is_started') LIKE '1");
+    fail_at_mark(state.path());
     assert_eq!(browser.submit("send", &[]).await.location(), APP);
     repair(state.path());
     browser.get(&form()).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tests::{ANNA, TestResponse, World, both_hosts};
 use words::Words;
 
-use super::{approved, page, requested_copy, signed_in};
+use super::{approved, page, ready_copy, requested_copy, signed_in};
 use crate::documents::{SOMEBODY, lake};
 use crate::review::left_out::{ask, leave_out};
 
@@ -81,9 +81,7 @@ async fn a_date_is_shown_as_exact_as_the_record_states_it() {
     );
     let world = World::with("sandbox = true", lake.path());
     let session = signed_in(&world, SOMEBODY).await;
-    let copy = requested_copy(&world, &session, &[]).await;
-    world.work().await;
-    approved(&world, &copy).await;
+    let copy = ready_copy(&world, &session).await;
     let shown = page(&world, &session, &copy).await;
     for (kind, days) in [("Encounter", "February 2019"), ("Condition", "2018"), ("Procedure", "2017")] {
         assert_eq!(row(&shown, kind), ("1".to_owned(), days.to_owned()), "{shown}");

@@ -8,7 +8,7 @@ use serde_json::json;
 use tests::{World, text};
 use words::{Language, Words};
 
-use super::{approved, page, requested_copy, signed_in};
+use super::{page, ready_copy, signed_in};
 use crate::documents::{SOMEBODY, lake};
 use crate::sample::samples;
 
@@ -88,9 +88,7 @@ async fn the_page_of_a_copy_and_its_zip_have_the_names() {
     let lake = lake(&[&[patient][..], &resources].concat(), &[]);
     let world = World::with("sandbox = true", lake.path());
     let session = signed_in(&world, SOMEBODY).await;
-    let copy = requested_copy(&world, &session, &[]).await;
-    world.work().await;
-    approved(&world, &copy).await;
+    let copy = ready_copy(&world, &session).await;
     let shown = page(&world, &session, &copy).await;
     for row in [
         "Photos and recordings <span class=\"muted small\" translate=\"no\">Media</span>",
