@@ -9,6 +9,7 @@ use crypto::OsRandom;
 use domain::clock::{Clock, Random, SystemClock};
 use domain::ports::files::{Files, write_all};
 use http::StatusCode;
+use platform::telemetry::DIMENSIONS;
 use serde_json::Value;
 use tests::deployed::variable;
 use tests::{ANNA, World};
@@ -95,7 +96,10 @@ async fn the_log_follows_a_request_to_its_last_chunk_and_has_no_names() {
     assert!(of_request("export finished")["resources"].as_u64().is_some_and(|count| count > 50));
     for metric in ["ExportsStarted", "ExportsFinished", "ChunkTime", "QueueAge", "ColdStarts"] {
         let line = lines.iter().find(|line| line.contains("_aws") && line.contains(metric));
-        assert!(line.is_some(), "{metric}");
+        let line: Value = serde_json::from_str(line.unwrap_or_else(|| panic!("{metric}"))).expect("JSON");
+        for dimension in DIMENSIONS {
+            assert!(line[dimension].as_str().is_some_and(|name| name != "none"), "{line} has no {dimension}");
+        }
     }
     let log = lines.join("\n");
     for secret in ["Lindqvist", ANNA, "eyJ", "refresh_token="] {

@@ -1,6 +1,7 @@
-//! The documentation: every link has a target, the tables match the code, and so do [`numbers`] and the tests of [`checks`].
+//! The documentation: every link has a target, the tables match the code, and so do [`numbers`], [`commands`] and the tests of [`checks`].
 
 mod checks;
+mod commands;
 mod example;
 mod numbers;
 

@@ -1,11 +1,14 @@
-//! Operation of `template.yaml`: metrics and alarms, retention and protection of data; [`concurrency`]; [`shifts`] of traffic.
+//! Operation of `template.yaml`: metrics and alarms, retention and protection of data; [`concurrency`]; [`shifts`] of traffic;
+//! [`tags`] and the key of a stack; [`staff_mails`].
 
 mod concurrency;
 mod shifts;
+mod staff_mails;
+mod tags;
 
 use std::collections::BTreeSet;
 
-use platform::telemetry::Metric;
+use platform::telemetry::{DIMENSIONS, Metric, NAMESPACE};
 use serde_json::{Value, json};
 use tests::template::Template;
 
@@ -44,16 +47,27 @@ fn the_dashboard_and_the_alarms_know_the_metrics() {
     for metric in Metric::ALL {
         assert!(shown.contains(&format!("\"{}\"", metric.name())), "{} is on no dashboard", metric.name());
     }
-    // Two stages in one account are two separate curves.
-    for shown in shown.split("[\"EhiExport\", \"").skip(1) {
-        let (metric, dimension) = shown.split_once("\", ").expect("a name");
-        assert!(dimension.starts_with("\"Stage\", \"${Stage}\""), "{metric} of all stages");
+    // Two stacks in one account are two separate curves, also if they have the same stage.
+    let values = ["Stage", "AWS::StackName"];
+    let of_stack: Vec<_> =
+        DIMENSIONS.iter().zip(values).map(|(name, value)| format!("\"{name}\", \"${{{value}}}\"")).collect();
+    for shown in shown.split(&format!("[\"{NAMESPACE}\", \"")).skip(1) {
+        let (metric, dimensions) = shown.split_once("\", ").expect("a name");
+        assert!(dimensions.starts_with(&of_stack.join(", ")), "{metric} of all stacks");
     }
     let alarms = template.resources(ALARM);
     let read: Vec<_> = alarms.values().flat_map(|alarm| metrics(alarm)).collect();
     assert!(read.iter().any(|metric| metric["MetricName"] == Metric::ExportsFailed.name()));
-    for metric in read.into_iter().filter(|metric| metric["Namespace"] == "EhiExport") {
-        assert_eq!(dimension(metric, "Stage"), &json!({ "Ref": "Stage" }), "{metric}: of all stages");
+    // CloudWatch finds a metric only by all of its dimensions.
+    let of_stack =
+        DIMENSIONS.iter().zip(values).map(|(name, value)| json!({ "Name": name, "Value": { "Ref": value } }));
+    let of_stack: Vec<_> = of_stack.collect();
+    for metric in read.into_iter().filter(|metric| metric["Namespace"] == NAMESPACE) {
+        assert_eq!(metric["Dimensions"], json!(of_stack), "{metric}: of all stacks");
+    }
+    let variables = &template.document()["Globals"]["Function"]["Environment"]["Variables"];
+    for (name, value) in [("EHI_STAGE", "Stage"), ("EHI_STACK", "AWS::StackName")] {
+        assert_eq!(variables[name], json!({ "Ref": value }));
     }
 }
 
@@ -134,10 +148,14 @@ fn throttles_are_watched_for_each_function_of_the_template_only() {
     let throttles =
         ["RequestThrottlesAlarm", "WorkerThrottlesAlarm"].map(|id| watched(alarms[id], "Throttles"));
     let seen: BTreeSet<_> = throttles.iter().flatten().copied().collect();
-    // Mails that wait have their own alarm.
-    let expected = template.functions().into_keys().filter(|id| *id != "MailFunction");
+    // The functions that read the stream have alarms about what is late. A table that has grown has more shards than they have reserved
+    // executions, so they can be throttled without a problem.
+    let of_stream = [("EventsAlarm", "AnnounceFunction"), ("MailsAlarm", "MailFunction")];
+    let expected = template.functions().into_keys().filter(|id| of_stream.iter().all(|(_, own)| own != id));
     assert_eq!(seen, expected.collect());
-    assert_eq!(watched(alarms["MailsAlarm"], "IteratorAge"), BTreeSet::from(["MailFunction"]));
+    for (id, function) in of_stream {
+        assert_eq!(watched(alarms[id], "IteratorAge"), BTreeSet::from([function]), "{id}");
+    }
     for watched in throttles {
         // An alarm reads at most ten metrics (CloudWatch, metric math).
         assert!(watched.len() <= 10);
@@ -206,35 +224,15 @@ fn every_alarm_names_its_stage_and_has_an_action() {
         let properties = &alarm["Properties"];
         let description = properties["AlarmDescription"]["Fn::Sub"].as_str().unwrap_or_default();
         assert!(description.starts_with("Stage ${Stage}: "), "{id}");
-        assert_eq!(properties["AlarmActions"], json!([{ "Ref": "Alarms" }]), "{id}");
+        // One alarm only stops shifts of traffic.
+        let actions = if *id == "ShiftErrorsAlarm" { json!(null) } else { json!([{ "Ref": "Alarms" }]) };
+        assert_eq!(properties["AlarmActions"], actions, "{id}");
         // Most metrics are not written while nothing happens; that a cleanup does not run is a failure.
         let expected = if *id == "CleanupMissingAlarm" { "breaching" } else { "notBreaching" };
         assert_eq!(properties["TreatMissingData"], expected, "{id}");
     }
     assert_eq!(alarms["ServerErrorsAlarm"]["Properties"]["MetricName"], "5xx");
     assert_eq!(watched(alarms["CleanupAlarm"], "Errors"), BTreeSet::from(["CleanupFunction"]));
-}
-
-#[test]
-fn every_resource_with_costs_or_data_has_the_stage_as_a_tag() {
-    let template = Template::load();
-    for kind in [
-        "AWS::DynamoDB::Table",
-        "AWS::S3::Bucket",
-        "AWS::SQS::Queue",
-        "AWS::SNS::Topic",
-        "AWS::SecretsManager::Secret",
-        "AWS::Logs::LogGroup",
-        ALARM,
-        "AWS::IAM::Role",
-    ] {
-        let found = template.resources(kind);
-        assert!(!found.is_empty(), "{kind}");
-        for (id, resource) in found {
-            let tags = json!([{ "Key": "stage", "Value": { "Ref": "Stage" } }]);
-            assert_eq!(resource["Properties"]["Tags"], tags, "{id}");
-        }
-    }
 }
 
 #[test]
@@ -315,11 +313,22 @@ fn the_topic_of_staff_lets_event_bridge_publish_without_a_condition_and_an_alarm
 fn the_cost_page_has_the_number_of_paid_metrics() {
     let page = std::fs::read_to_string(crate::house::root().join("infra/docs/cost.md")).expect("a page");
     let template = Template::load();
-    // Alarms about mails exist only if the stack sends mails to patients or to staff.
-    let of_all = |alarm: &&Value| alarm["Condition"].as_str().is_none_or(|name| name == "UsesTls");
-    let alarms = template.resources(ALARM).into_values().filter(of_all);
-    let watched: usize = alarms.map(|alarm| metrics(alarm).len()).sum();
-    assert!(page.contains(&format!("| alarms: {watched} metrics |")), "{watched}");
+    let watched = |exists: &dyn Fn(&str) -> bool| -> usize {
+        let alarms = template.resources(ALARM).into_values();
+        let alarms = alarms.filter(|alarm| exists(alarm["Condition"].as_str().unwrap_or("UsesTls")));
+        alarms.map(|alarm| metrics(alarm).len()).sum()
+    };
+    // Some alarms exist only if the stack sends mails to patients or to staff, or shifts traffic.
+    let of_all = watched(&|condition| condition == "UsesTls");
+    assert!(page.contains(&format!("| alarms: {of_all} metrics |")), "{of_all}");
+    let of_patients = watched(&|condition| condition.contains("Mails"));
+    let of_shifts = watched(&|condition| condition == "WatchesShifts");
+    for sentence in [
+        format!("(`PatientMail`) add two alarms with {of_patients} metrics"),
+        format!("(`TrafficShift`) add one alarm with {of_shifts} metrics"),
+    ] {
+        assert!(page.contains(&sentence), "infra/docs/cost.md does not say '{sentence}'");
+    }
     // One more metric comes from the log filters. That of crashes has values only in the hours with a crash.
     let own = Metric::ALL.len() + 1;
     assert!(page.contains(&format!("| {own} custom metrics,")), "{own}");

@@ -1,6 +1,7 @@
-//! Compares `template.yaml` with the sources: each function has exactly the permissions that it needs, and every route of the server
-//! reaches the function that declares it.
+//! Compares `template.yaml` with the sources: each function has exactly the permissions that it needs, every route of the server
+//! reaches the function that declares it, and the [`changes`] that cause events and mails reach theirs.
 
+pub(crate) mod changes;
 mod hardened;
 mod policies;
 mod stories;

@@ -116,8 +116,8 @@ fn story(options: &[&str], of_tests: &[&str]) -> Command {
     test
 }
 
-/// Writes the file of environment variables that `sam local` reads (`env_vars` in samconfig.toml), because `sam local` cannot resolve the
-/// references of the template. Returns its path.
+/// Writes the file of environment variables that `sam local` reads (`--env-vars`), because `sam local` cannot resolve the references of
+/// the template. Returns its path.
 pub(crate) fn variables(
     deployed: &Deployed,
     endpoint: &str,

@@ -113,34 +113,47 @@ impl Metric {
 /// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "EhiExport";
 
-/// The deployment's stage, which is the dimension of the metrics. Set only on Lambda, where CloudWatch reads metrics from the log.
-static COLLECTED: OnceLock<String> = OnceLock::new();
+/// The dimensions of the metrics. An account may have several stacks with the same stage.
+pub const DIMENSIONS: [&str; 2] = ["Stage", "Stack"];
+
+/// The names of a deployment, which are the values of the [`DIMENSIONS`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    pub stage: String,
+    /// The name of the stack.
+    pub stack: String,
+}
+
+/// The deployment whose metrics are written. Set only on Lambda, where CloudWatch reads metrics from the log.
+static COLLECTED: OnceLock<Deployment> = OnceLock::new();
 
 /// Records values in the embedded metric format (CloudWatch, Embedded metric format specification): a line of the log that CloudWatch
 /// reads. Does nothing on other hosts. The line is written by hand because it is complete at once: there is no exporter that must send its
 /// values before Lambda suspends the process.
 pub fn metrics(values: &[(Metric, u64)]) {
-    if let Some(stage) = COLLECTED.get() {
-        let line = embedded(values, stage, SystemClock.now().as_millisecond());
+    if let Some(deployment) = COLLECTED.get() {
+        let line = embedded(values, deployment, SystemClock.now().as_millisecond());
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 }
 
-fn embedded(values: &[(Metric, u64)], stage: &str, at: i64) -> Value {
+fn embedded(values: &[(Metric, u64)], deployment: &Deployment, at: i64) -> Value {
     let described = |(metric, _): &(Metric, u64)| json!({ "Name": metric.name(), "Unit": metric.unit() });
     let mut line: Map<_, _> =
         values.iter().map(|(metric, value)| (metric.name().to_owned(), json!(value))).collect();
     let metrics: Vec<_> = values.iter().map(described).collect();
-    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [["Stage"]], "Metrics": metrics });
-    line.insert("Stage".to_owned(), json!(stage));
+    // This is one set of dimensions. Each further set would be charged as a further metric.
+    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [DIMENSIONS], "Metrics": metrics });
+    let values = [&deployment.stage, &deployment.stack];
+    line.extend(DIMENSIONS.iter().zip(values).map(|(name, value)| ((*name).to_owned(), json!(value))));
     line.insert("_aws".to_owned(), json!({ "Timestamp": at, "CloudWatchMetrics": [directive] }));
     Value::Object(line)
 }
 
-/// Starts the log on Lambda: JSON lines, including the metrics of `stage`.
-pub fn for_machines(filter: &str, stage: &str) {
+/// Starts the log on Lambda: JSON lines, including the metrics of `deployment`.
+pub fn for_machines(filter: &str, deployment: Deployment) {
     // Only the first call has an effect. Tests call it more than once.
-    let _ = COLLECTED.set(stage.to_owned());
+    let _ = COLLECTED.set(deployment);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
     let _ = tracing_subscriber::registry().with(lines).with(targets(filter)).try_init();
 }

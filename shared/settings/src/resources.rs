@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 /// The variables and their meanings.
-pub const VARIABLES: [(&str, &str); 15] = [
+pub const VARIABLES: [(&str, &str); 16] = [
+    ("EHI_STAGE", "the deployment's stage, a dimension of its metrics"),
     (
-        "EHI_STAGE",
-        "the deployment's stage, which distinguishes its metrics from those of others in the account",
+        "EHI_STACK",
+        "the name of the deployment's stack, which no other in the account has; a dimension as well",
     ),
     ("EHI_JOBS_TABLE", "the DynamoDB table of jobs and chunks"),
     ("EHI_GRANTS_TABLE", "the DynamoDB table of codes, refresh tokens and sessions"),

@@ -37,10 +37,13 @@ fn word(number: usize) -> &'static str {
 fn the_pages_name_the_numbers_of_functions_alarms_and_readers() {
     let template = Template::load();
     let (all, serving) = (template.functions().len(), template.serving().len());
-    // Some alarms exist only if the stack sends mails to patients, or to staff.
+    // Some alarms exist only if the stack sends mails to patients, or to staff, or shifts traffic.
     let alarms = template.resources("AWS::CloudWatch::Alarm").into_values();
-    let (of_mails, others): (Vec<_>, Vec<_>) =
-        alarms.partition(|alarm| alarm["Condition"].as_str().is_some_and(|name| name.contains("Mails")));
+    let (of_shifts, others): (Vec<_>, Vec<_>) =
+        alarms.partition(|alarm| alarm["Condition"] == "WatchesShifts");
+    let (of_mails, others): (Vec<_>, Vec<_>) = others
+        .into_iter()
+        .partition(|alarm| alarm["Condition"].as_str().is_some_and(|name| name.contains("Mails")));
     let (of_staff, always): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|alarm| alarm["Condition"] == "HasStaffEmail");
     let default =
@@ -52,6 +55,7 @@ fn the_pages_name_the_numbers_of_functions_alarms_and_readers() {
         (page("aws.md"), format!("{} alarms on one SNS topic", word(always.len()))),
         (page("aws.md"), format!("with `StaffEmail` {} more", word(of_staff.len()))),
         (page("aws.md"), format!("with `PatientMail` {} more", word(of_mails.len()))),
+        (page("aws.md"), format!("with `TrafficShift` {} that sends no message", word(of_shifts.len()))),
         (
             page("aws.md"),
             format!(

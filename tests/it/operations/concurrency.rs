@@ -119,7 +119,7 @@ fn the_limits_of_workers_are_0_or_what_sqs_accepts() {
 }
 
 /// Returns whether CloudFormation accepts a text: a pattern must match it completely.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let schema = json!({ "pattern": format!("^(?:{pattern})$") });
     jsonschema::is_valid(&schema, &json!(text))
 }

@@ -1,8 +1,9 @@
-//! Shifts of traffic to a new version, and the alarms that return it to the old one.
+//! Shifts of traffic to a new version, the alarms that return it to the old one, and the requests that the pipeline sends meanwhile.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use tests::World;
 use tests::template::Template;
 
 use super::{ALARM, watched};
@@ -15,12 +16,67 @@ fn a_new_version_is_stopped_by_failed_and_crashed_requests_only() {
     let template = Template::load();
     let document = template.document();
     let alarms = &document["Globals"]["Function"]["DeploymentPreference"]["Alarms"];
-    let [failed, crashed] = ["ServerErrorsAlarm", "RequestCrashesAlarm"].map(|id| json!({ "Ref": id }));
-    assert_eq!(alarms, &json!({ "Fn::If": ["UsesTls", [failed, crashed], [failed]] }));
+    let [share, failed, crashed] =
+        ["ShiftErrorsAlarm", "ServerErrorsAlarm", "RequestCrashesAlarm"].map(|id| json!({ "Ref": id }));
+    assert_eq!(alarms, &json!({ "Fn::If": ["WatchesShifts", [share, failed, crashed], [failed]] }));
     let known = template.resources(ALARM);
     assert_eq!(known["ServerErrorsAlarm"]["Properties"]["MetricName"], "5xx");
     let serving: BTreeSet<_> = template.serving().into_keys().collect();
     assert_eq!(watched(known["RequestCrashesAlarm"], "Errors"), serving);
+}
+
+/// A canary has a tenth of the requests, and `ServerErrorsAlarm` needs five failures in a minute: alone, it would overlook a version that
+/// fails always in a stage with less than 50 requests a minute.
+#[test]
+fn one_failed_request_stops_a_shift_in_a_stage_with_few_requests() {
+    let template = Template::load();
+    let alarm = template.resources(ALARM)["ShiftErrorsAlarm"];
+    assert_eq!(alarm["Condition"], "WatchesShifts");
+    let exists = &template.document()["Conditions"]["WatchesShifts"];
+    assert_eq!(exists, &json!({ "Fn::And": [{ "Condition": "Shifts" }, { "Condition": "UsesTls" }] }));
+    let properties = &alarm["Properties"];
+    let metrics = properties["Metrics"].as_array().expect("metrics");
+    let [failing, errors, requests] = &metrics[..] else { panic!("{metrics:?}") };
+    assert_eq!((&errors["Id"], &requests["Id"]), (&json!("errors"), &json!("requests")));
+    for (metric, name) in [(errors, "5xx"), (requests, "Count")] {
+        let of_api = json!([{ "Name": "ApiId", "Value": { "Ref": "Api" } }]);
+        let read = json!({ "Namespace": "AWS/ApiGateway", "MetricName": name, "Dimensions": of_api });
+        assert_eq!(metric["MetricStat"], json!({ "Stat": "Sum", "Period": 60, "Metric": read }));
+    }
+    // The share of requests from which on the alarm is raised is 1 in 200, and the page says so.
+    let share = "FILL(errors, 0) * 200 >= FILL(requests, 0)";
+    assert_eq!(failing["Expression"], format!("IF(FILL(errors, 0) > 0 AND {share}, 1, 0)"));
+    assert!(crate::docs::page("aws.md").contains("to at least one of 200 requests of a minute"));
+    // CodeDeploy reads the state from time to time, so it lasts for some minutes.
+    let compared = (&properties["ComparisonOperator"], &properties["Threshold"]);
+    assert_eq!(compared, (&json!("GreaterThanOrEqualToThreshold"), &json!(1)));
+    assert_eq!((&properties["DatapointsToAlarm"], &properties["EvaluationPeriods"]), (&json!(1), &json!(5)));
+}
+
+/// Returns the paths that `.github/requests.sh` requests.
+fn requested() -> Vec<String> {
+    let script = std::fs::read_to_string(root().join(".github/requests.sh")).expect("a script");
+    let list = script.lines().find_map(|line| line.strip_prefix("for path in ")?.strip_suffix("; do"));
+    let words = list.expect("a loop over paths").split(' ');
+    words.map(|word| word.trim_matches('\'').to_owned()).collect()
+}
+
+/// The requests need neither a token nor settings of a stage, and a response without a fault of the server is a success.
+#[tokio::test]
+async fn the_pipeline_sends_a_request_to_each_function_that_serves_requests() {
+    let template = Template::load();
+    let (routes, paths) = (template.routes(), requested());
+    let called: BTreeSet<_> = paths.iter().map(|path| routes.function("GET", path)).collect();
+    assert_eq!(called, template.serving().into_keys().collect());
+    assert_eq!(called.len(), paths.len(), "{paths:?}");
+    let world = World::new();
+    for path in paths {
+        let response = world.get(&path).send().await;
+        assert!(response.status.as_u16() < 500, "{path}: {}", response.status);
+    }
+    let workflow = root().join(".github/workflows/deploy-stage.yml");
+    let workflow = std::fs::read_to_string(workflow).expect("a workflow");
+    assert_eq!(workflow.matches(".github/requests.sh \"$URL\"").count(), 2, "during the shift and after it");
 }
 
 #[test]

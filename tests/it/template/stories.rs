@@ -20,6 +20,7 @@ use crate::mails::announced::a_mail_is_sent_to_the_patient;
 use crate::review::left_out::{ask, leave_out};
 use crate::review::{link, page};
 
+use super::changes::passes;
 use super::uploads::a_large_file_is_attached_on_the_pages;
 
 const DEFAULT: Setup = Setup { settings: "", parameters: &[] };
@@ -180,6 +181,14 @@ async fn an_event_is_published(world: World) {
         data: json!({}),
     };
     announce::bus(&sdk, &resources).expect("a bus").publish(&[event]).await.expect("published");
+    // The rows of the adapter have what the filters of the stream read.
+    let token = world.token(ANNA).await;
+    let job = world.exported(&token, ANNA).await;
+    let row = world.account().simulation().job_row(&id_of(&job)).expect("a row");
+    let change = json!({ "eventName": "MODIFY", "dynamodb": { "NewImage": row } });
+    for mapping in ["AnnounceMapping", "MailMapping"] {
+        assert!(passes(mapping, &change), "{mapping}: {change}");
+    }
 }
 
 async fn large_files_are_served_by_signed_links(world: World) {

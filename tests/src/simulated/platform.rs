@@ -12,6 +12,7 @@ use domain::clock::{Clock, Random};
 use domain::ports::queue::Worker;
 use platform::Platform;
 use platform::hidden::VISIBILITY;
+use serde_json::Value;
 use settings::Settings;
 use settings::resources::Resources;
 
@@ -113,5 +114,11 @@ impl Simulation {
         let document =
             state.dynamodb.row(JOBS_TABLE, id.as_str(), "job")?.get("document")?.text()?.to_owned();
         serde_json::from_str(&document).ok()
+    }
+
+    /// Returns the row of a job, as the stream of its table shows it.
+    pub fn job_row(&self, id: &domain::ids::JobId) -> Option<Value> {
+        let state = self.state();
+        serde_json::to_value(state.dynamodb.row(JOBS_TABLE, id.as_str(), "job")?).ok()
     }
 }

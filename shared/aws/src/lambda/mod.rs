@@ -25,7 +25,7 @@ use lambda_http::{Request, RequestExt};
 use lambda_runtime::{LambdaEvent, service_fn};
 use platform::Platform;
 use platform::hidden::VISIBILITY;
-use platform::telemetry::{self, Metric};
+use platform::telemetry::{self, Deployment, Metric};
 use security::address::PeerAddress;
 use serde_json::Value;
 use settings::log_filter;
@@ -176,7 +176,7 @@ pub async fn announce(bus: Bus, server: MailServer) -> Result<(), Error> {
     let announcer = Announcer {
         events: bus(&sdk, &resources).map_err(refusal)?,
         source: settings.base_url.clone(),
-        stage: stage(&resources).to_owned(),
+        stage: deployment(&resources).stage,
     };
     let announcer = &announcer;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Changes>| async move {
@@ -193,14 +193,15 @@ async fn mail_patients(mails: Mails) -> Result<(), Error> {
     .await
 }
 
-/// Returns the name of this deployment, of which an account may have several.
-fn stage(resources: &Resources) -> &str {
-    resources.get("EHI_STAGE").unwrap_or("none")
+/// Returns the names of this deployment, of which an account may have several.
+fn deployment(resources: &Resources) -> Deployment {
+    let name = |variable| resources.get(variable).unwrap_or("none").to_owned();
+    Deployment { stage: name("EHI_STAGE"), stack: name("EHI_STACK") }
 }
 
 async fn sdk_and_log(caller: Caller) -> SdkConfig {
     let filter = log_filter(telemetry::ON_LAMBDA);
-    telemetry::for_machines(&filter, stage(&resources()));
+    telemetry::for_machines(&filter, deployment(&resources()));
     // In a test, panics keep their usual format.
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         telemetry::panics_as_lines();

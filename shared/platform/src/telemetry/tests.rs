@@ -29,10 +29,12 @@ fn on_one_machine_this_server_logs_from_info() {
 
 #[test]
 fn a_line_describes_each_value_that_it_has() {
-    let line = embedded(&[(Metric::Bytes, 7), (Metric::ExportsFinished, 1)], "dev", 5);
+    let deployment = Deployment { stage: "dev".to_owned(), stack: "ehi-dev".to_owned() };
+    let line = embedded(&[(Metric::Bytes, 7), (Metric::ExportsFinished, 1)], &deployment, 5);
     assert_eq!((&line["Bytes"], &line["ExportsFinished"]), (&json!(7), &json!(1)));
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!((&line["Stage"], &directive["Dimensions"]), (&json!("dev"), &json!([["Stage"]])));
+    assert_eq!((&line["Stage"], &line["Stack"]), (&json!("dev"), &json!("ehi-dev")));
+    assert_eq!(directive["Dimensions"], json!([["Stage", "Stack"]]));
     let names: Vec<_> =
         directive["Metrics"].as_array().expect("metrics").iter().map(|metric| &metric["Name"]).collect();
     assert_eq!(names, ["Bytes", "ExportsFinished"]);
