@@ -7,6 +7,8 @@ use std::error::Error as StdError;
 
 use serde::{Deserialize, Serialize};
 
+use crate::refusal::Refusal;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Cause = Box<dyn StdError + Send + Sync>;
@@ -54,6 +56,9 @@ pub enum Error {
     /// The key was used for another request.
     #[error("{0}")]
     Reused(&'static str),
+    /// Something cannot be left out of an export; the text is a sentence about the refusal.
+    #[error("{text}")]
+    NotLeftOut { refusal: Refusal, text: String },
     /// The client has deleted this rejected export, which no longer exists for the client. The text has the reason.
     #[error("{0}")]
     Dismissed(String),
@@ -195,6 +200,14 @@ impl Error {
         }
     }
 
+    /// Returns why something cannot be left out of an export, if that is the error.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::NotLeftOut { refusal, .. } => Some(*refusal),
+            _ => None,
+        }
+    }
+
     /// Returns the kind of the error for a worker whose task failed by it.
     pub fn kind(&self) -> Kind {
         match self {
@@ -214,6 +227,7 @@ impl Error {
             | Self::RangeNotSatisfiable { .. }
             | Self::TooMany { .. }
             | Self::Reused(_)
+            | Self::NotLeftOut { .. }
             | Self::Dismissed(_)
             | Self::Unbalanced(_)
             | Self::StorageFull(_) => Kind::Refused,
@@ -233,6 +247,8 @@ impl Error {
             Self::NotFound(_) | Self::Dismissed(_) => "not-found",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "too-long",
+            Self::NotLeftOut { refusal, .. } if refusal.is_by_size() => "too-long",
+            Self::NotLeftOut { .. } => "invalid",
             Self::Throttled { .. } | Self::TooMany { .. } => "throttled",
             Self::Reused(_) => "business-rule",
             Self::StorageFull(_) => "no-store",

@@ -9,7 +9,7 @@
 //!    [`pack`] and [`dated`]: its work.
 //! 3. [`filter`]: the one decision about each resource, by [`choices`] or by a [`selector`]. [`ledger`]: the account of every
 //!    resource by its [`decision`].
-//! 4. [`manifest`], [`redaction`] and [`dialect`]: the description of the result.
+//! 4. [`manifest`], [`redaction`], [`refusal`] and [`dialect`]: the description of the result.
 //! 5. [`ports`]: the traits that the hosts implement. [`lines`], [`patient`], [`identity`] and [`group`] read through them.
 //!    [`listing`], [`search`] and [`words`]: how stores find jobs. [`patient_search`]: how an index finds patients.
 //!    [`notice`] and [`email`]: the mails that a patient gets about an export.
@@ -49,6 +49,7 @@ pub mod patient_search;
 pub mod patient_summary;
 pub mod ports;
 pub mod redaction;
+pub mod refusal;
 pub mod rejection;
 pub mod request;
 pub mod retention;

@@ -5,6 +5,7 @@ use domain::chunk::RecordAttachment;
 use domain::error::{Error, NO_FILE, Result};
 use domain::ports::jobs::StoredJob;
 use domain::redaction::{MAX_REASON, Redacted, Redaction};
+use domain::refusal::Refusal;
 use http::StatusCode;
 use web::describe::{Kind, Parameter};
 use web::extract::Query;
@@ -15,7 +16,7 @@ use web::respond::{PageError, html, status_of};
 
 use super::export_page::{ExportPage, Said, changed};
 use super::page::Shown;
-use super::refusal::Refusal;
+use super::refusal;
 use super::rows::name_of;
 use super::target::{LineOf, Target};
 use crate::bodies::REASON;
@@ -100,11 +101,11 @@ pub(crate) async fn leave_out(StaffForm(page, form): StaffForm<ExportPage>) -> R
 /// Returns the status and the message of the form that is shown again after an error; `None` if the form cannot be shown.
 fn asked_again(error: &Error) -> Option<(StatusCode, Said)> {
     let status = status_of(error);
-    let said = match (Refusal::of_error(error), error) {
+    let said = match (error.refusal(), error) {
         (Some(refusal @ Refusal::LongReason), _) => {
-            Said::problem(FieldProblem { field: REASON.name.to_owned(), text: refusal.in_words() })
+            Said::problem(FieldProblem { field: REASON.name.to_owned(), text: refusal::in_words(refusal) })
         }
-        (Some(refusal), _) => Said { message: Some(refusal.message()), ..Said::default() },
+        (Some(refusal), _) => Said { message: Some(refusal::message(refusal)), ..Said::default() },
         (None, Error::Conflict(_) | Error::NotFound(_)) => return Some(changed()),
         (None, error) if status.is_server_error() => {
             tracing::error!(error = %error, cause = error.causes(), "something could not be left out of an export");
@@ -171,9 +172,9 @@ impl ExportPage {
                 let shown = Shown { problem, message: Some(message), ..Shown::default() };
                 Ok(self.state.page(&self.id, self.username, shown).await?)
             }
-            error => match Refusal::of_error(&error).filter(|_| !reason.is_empty()) {
+            error => match error.refusal().filter(|_| !reason.is_empty()) {
                 Some(refusal) => {
-                    let values = [("why", &*refusal.in_words()), ("reason", reason)];
+                    let values = [("why", &*refusal::in_words(refusal)), ("reason", reason)];
                     let message = Some(Message::of_catalogue("leave-out-refused", &values));
                     let shown = Shown { problem: Some(error), message, ..Shown::default() };
                     Ok(self.state.page(&self.id, self.username, shown).await?)
@@ -188,8 +189,8 @@ impl ExportPage {
     async fn leave_out_page(&self, stored: &StoredJob, target: &Target) -> Result<LeaveOutPage> {
         let Self { state, username, .. } = self;
         let username = username.clone();
-        if let Some(refusal) = stored.job.summary().and_then(Refusal::of_export) {
-            return Err(refusal.error());
+        if let Some(refusal) = stored.job.summary().and_then(refusal::of_export) {
+            return Err(refusal::error(refusal));
         }
         match target {
             Target::Document(attachment) => {
@@ -205,8 +206,8 @@ impl ExportPage {
                 }
                 state.viewed_part(&stored.job, "question", &username).await?;
                 let line = state.line_at(&named, *at).await?;
-                if let Some(refusal) = Refusal::of_line(&stored.job, &named, &line) {
-                    return Err(refusal.error());
+                if let Some(refusal) = refusal::of_line(&stored.job, &named, &line) {
+                    return Err(refusal::error(refusal));
                 }
                 // A line can be exported and be no JSON for the pages, such as one with half of an emoji.
                 let resource = line.text.as_ref().and_then(|text| serde_json::from_slice(text).ok());
@@ -220,3 +221,6 @@ impl ExportPage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

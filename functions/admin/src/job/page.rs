@@ -17,7 +17,7 @@ use web::respond::{PageError, html, see_other};
 
 use super::export_page::{ExportPage, UNDO_ENDED, status};
 use super::opened::Place;
-use super::refusal::Refusal;
+use super::refusal;
 use crate::Admin;
 use crate::review::PERMISSION_OVER;
 use crate::seen::STALE;
@@ -55,7 +55,12 @@ impl ExportPage {
     pub(super) async fn back(self, done: Result<()>) -> Result<Response, PageError> {
         match done {
             Ok(()) => Ok(see_other(&self.url())),
-            Err(error @ (Error::Conflict(_) | Error::TooLarge(_) | Error::Invalid(_))) => {
+            Err(
+                error @ (Error::Conflict(_)
+                | Error::TooLarge(_)
+                | Error::Invalid(_)
+                | Error::NotLeftOut { .. }),
+            ) => {
                 let shown = Shown { problem: Some(error), ..Shown::default() };
                 Ok(self.state.page(&self.id, self.username, shown).await?)
             }
@@ -112,13 +117,13 @@ impl Admin {
 fn not_left_out(stored: &StoredJob) -> Option<String> {
     let in_review = Some(&stored.job).filter(|job| job.state() == JobState::InReview);
     let totals = in_review.and_then(Job::summary)?;
-    Refusal::of_export(totals).map(Refusal::in_words)
+    refusal::of_export(totals).map(refusal::in_words)
 }
 
 /// Returns a problem in the reader's language, if the catalogues have a message for it; otherwise in English.
 fn in_words(problem: &Error, stored: &StoredJob) -> Message {
-    if let Some(refusal) = Refusal::of_error(problem) {
-        return refusal.message();
+    if let Some(refusal) = problem.refusal() {
+        return refusal::message(refusal);
     }
     let words = request_context::words();
     let decided = match stored.job.state() {

@@ -28,7 +28,7 @@ use super::cut::Cut;
 use super::documents::DOCUMENT;
 use super::draft::Draft;
 use super::inside::copies_prefix;
-use super::refusal::Refusal;
+use super::refusal;
 use super::target::{LineOf, Target};
 use super::urls::Unserved;
 use crate::Admin;
@@ -123,8 +123,8 @@ impl Admin {
                 found => documents.push(found?),
             }
         }
-        if let Some(refusal) = Refusal::of_reason(&draft.summary, 1 + documents.len(), reason) {
-            return Err(refusal.error());
+        if let Some(refusal) = refusal::of_reason(&draft.summary, 1 + documents.len(), reason) {
+            return Err(refusal::error(refusal));
         }
         let names: Vec<_> = std::iter::once(&what)
             .chain(documents.iter().map(|(what, _)| what))
@@ -159,8 +159,8 @@ impl Admin {
         summary: &ExportTotals,
         stored: &StoredJob,
     ) -> Result<Draft<'a>> {
-        if let Some(refusal) = Refusal::of_export(summary) {
-            return Err(refusal.error());
+        if let Some(refusal) = refusal::of_export(summary) {
+            return Err(refusal::error(refusal));
         }
         if summary.pages == 0 {
             return Err(NO_FILE);
@@ -180,8 +180,8 @@ impl Admin {
         if named.file.sha256 != line.sha256 {
             return Err(Error::conflict(STALE));
         }
-        if let Some(refusal) = Refusal::of_file(&named) {
-            return Err(refusal.error());
+        if let Some(refusal) = refusal::of_file(&named) {
+            return Err(refusal::error(refusal));
         }
         let key = draft.key(&format!("{}.ndjson", named.file.resource_type));
         let (file, what, attachments) = self.rewrite(&named.file, line.at, key, draft.job).await?;

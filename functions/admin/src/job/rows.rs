@@ -16,7 +16,7 @@ use web::respond::{PageError, html};
 use super::export_page::ExportPage;
 use super::fields::{self, Main};
 use super::lines::{self, Line};
-use super::refusal::Refusal;
+use super::refusal;
 use crate::Admin;
 
 pub(crate) const PLACE: [Parameter; 3] = [
@@ -96,7 +96,7 @@ impl Admin {
         let (json, is_json_cut) = fields::shorten(&text, MAX_JSON);
         let (all, is_cut) = resource.as_ref().map(fields::all).unwrap_or_default();
         let job = format!("/staff/jobs/{}", stored.job.id());
-        let refusal = Refusal::of_line(&stored.job, named, &line);
+        let refusal = refusal::of_line(&stored.job, named, &line);
         let can_leave_out = stored.job.state() == JobState::InReview && refusal.is_none();
         let page = ResourcePage {
             username,
@@ -104,7 +104,7 @@ impl Admin {
             file: format!("{job}/files/{}?at={at}", named.name),
             leave_out: can_leave_out
                 .then(|| format!("{job}/leave-out?file={}&at={at}&hash={}", named.name, named.file.sha256)),
-            not_left_out: refusal.map(Refusal::in_words),
+            not_left_out: refusal.map(refusal::in_words),
             job,
             main: resource.as_ref().map(|resource| Main::of(resource).rows()).unwrap_or_default(),
             all,

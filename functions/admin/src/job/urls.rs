@@ -5,12 +5,13 @@ use domain::chunk::OutputFile;
 use domain::clock::hex;
 use domain::error::{Error, Result};
 use domain::lines::{Lines, StreamReader};
+use domain::refusal::Refusal;
 use fhir::attachments::{LinkedAttachment, Replacement, linked_attachments, rewrite};
 use fhir::spelling::plainly;
 use storage::packs;
 
 use super::draft::Draft;
-use super::refusal::{MAX_REWRITTEN, Refusal, is_left_out_by_line};
+use super::refusal::{self, MAX_REWRITTEN, is_left_out_by_line};
 use crate::Admin;
 
 /// The names in URLs of the documents that are left out.
@@ -88,7 +89,7 @@ impl Admin {
         unserved: &Unserved<'_>,
     ) -> Result<OutputFile> {
         if file.size > MAX_REWRITTEN {
-            return Err(Refusal::LargeFileOfDocument.error());
+            return Err(refusal::error(Refusal::LargeFileOfDocument));
         }
         let (mut lines, mut writer) = (self.lines_of(file).await?, self.files.create(&key).await?);
         let (mut size, mut hash) = (0, digest::Context::new(&digest::SHA256));
