@@ -1,37 +1,33 @@
 //! `GET {base}/Group` and `GET {base}/Group/{group}`: the groups that can be exported (Bulk Data 3.0, Group export).
 //!
 //! A group may have hundreds of thousands of members. Therefore its text is in memory only once, its members are not parsed into values,
-//! and a group that is too large for a response is an error.
+//! and a group that is too large for a response is an error. The list has pages ([`page`]), and reads a limited number of bytes for each.
+
+mod one;
+mod page;
 
 use axum::extract::State;
 use axum::response::Response;
 use domain::access::Coverage;
 use domain::dialect::Dialect;
 use domain::error::{Error, NO_GROUP, Result};
-use domain::group::{self, Described};
-use domain::ids::GroupId;
-use domain::ports::records::{Area, Part};
 use domain::request::Base;
 use fhir::FHIR_JSON;
-use fhir::head::{Plain, head_and_members};
 use fhir::search::compile::compile;
-use fhir::search::evaluate::passes;
 use fhir::search::table;
 use fhir::type_filter::TypeFilter;
 use http::StatusCode;
 use security::verify::Caller;
-use serde_json::{Map, Value, json};
 use web::ApiError;
 use web::caller::Bearer;
-use web::describe::{Kind, Parameter};
+use web::describe::Parameter;
 use web::extract::{GroupPath, Query};
 use web::respond::{fhir, ready};
 
+use self::one::{Parsed, is_visible, parsed, without_members};
+use self::page::{Shown, Wanted};
 use crate::KickOff;
-use crate::visible::labels;
 
-/// The number of groups on a page.
-const PAGE: usize = 100;
 /// The maximum length of a search value in bytes.
 const MAX_VALUE: usize = 1_000;
 
@@ -40,11 +36,10 @@ pub(crate) const SUMMARY: Parameter = Parameter::query("_summary", "true: the re
 
 /// Returns the parameters of the search.
 pub(crate) fn searched() -> Vec<Parameter> {
-    let page = Parameter::query("page", "The number of a page").of(Kind::Integer);
     let searched = table::of_type("Group").map(|parameter| {
         Parameter::query(parameter.name, "A search parameter of FHIR, with its modifiers").repeated()
     });
-    searched.chain([page]).collect()
+    searched.chain(page::PARAMETERS).collect()
 }
 
 /// Checks that the token covers all groups. A token whose scope limits Group by a search is refused, because the search is not evaluated
@@ -58,17 +53,6 @@ fn check(caller: &Caller) -> Result<Coverage> {
             Err(Error::Forbidden("the token does not cover Group, such as by system/Group.rs".to_owned()))
         }
     }
-}
-
-/// Returns whether the token may read a group: it has no `access/` scopes, or the group has one of their tags.
-fn is_visible(group: &Map<String, Value>, coverage: &Coverage) -> bool {
-    let Some(tags) = coverage.tags() else { return true };
-    labels(group).is_some_and(|labels| !tags.is_disjoint(&labels.own))
-}
-
-fn page_number(query: &Query) -> Result<usize> {
-    let page = query.get("page").unwrap_or("0");
-    page.parse().map_err(|_| Error::invalid("'page' must be the number of a page"))
 }
 
 /// Returns the filter of a search; `None` if it has no parameters.
@@ -89,57 +73,13 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, ApiError> {
     let coverage = check(&caller)?;
-    let here = state.settings.url(&format!("{}/Group", base.path()));
-    let page = page_number(&query)?;
+    let wanted = Wanted::of(&query)?;
     let search = search(&query)?;
     let filter = filter_of(&search, &state)?;
-    let files = state.records.area(Area::Groups).await?;
-    let id = |part: &Part| part.name.strip_suffix(".json").and_then(|id| GroupId::parse(id).ok());
-    let all: Vec<GroupId> = files.iter().filter_map(id).collect();
-    let wanted = page.saturating_mul(PAGE)..page.saturating_add(1).saturating_mul(PAGE);
-    let mut entries = Vec::new();
-    let (mut total, mut bytes) = (0, 0);
-    for id in &all {
-        // Without a search and without tags, every group matches, so only the groups of this page are read.
-        let is_wanted = wanted.contains(&total);
-        if filter.is_none() && coverage.tags().is_none() && !is_wanted {
-            total += 1;
-            continue;
-        }
-        let Some((text, group)) = state.group(id).await? else { continue };
-        let is_found = filter.as_ref().is_none_or(|filter| is_found(&text, filter));
-        if !is_found || !is_visible(&group.resource, &coverage) {
-            continue;
-        }
-        total += 1;
-        if is_wanted {
-            let url = format!("{here}/{id}");
-            let resource = without_members(group);
-            bytes += resource.to_string().len() as u64;
-            if bytes > state.settings.max_direct_bytes {
-                let text = format!(
-                    "the groups of page {page} are too large for one response; search for one by name"
-                );
-                return Err(Error::TooLarge(text).into());
-            }
-            entries.push(json!({ "fullUrl": url, "resource": resource, "search": { "mode": "match" } }));
-        }
-    }
-    let url = |page: Option<usize>| {
-        let page = page.map(|page| format!("page={page}"));
-        let query: Vec<_> =
-            [Some(search.clone()).filter(|search| !search.is_empty()), page].into_iter().flatten().collect();
-        let mark = if query.is_empty() { "" } else { "?" };
-        format!("{here}{mark}{}", query.join("&"))
-    };
-    let mut links = vec![json!({ "relation": "self", "url": url((page > 0).then_some(page)) })];
-    if total > wanted.end {
-        links.push(json!({ "relation": "next", "url": url(Some(page + 1)) }));
-    }
-    let bundle = json!({
-        "resourceType": "Bundle", "type": "searchset", "total": total, "link": links, "entry": entries,
-    });
-    Ok(fhir(StatusCode::OK, &bundle))
+    let here = state.settings.url(&format!("{}/Group", base.path()));
+    let shown = Shown { coverage: &coverage, filter: filter.as_ref(), here: &here };
+    let page = state.page(&wanted, &shown).await?;
+    Ok(fhir(StatusCode::OK, &page.bundle(&wanted, &here, &search)))
 }
 
 /// Returns the query's search parameters for groups, urlencoded.
@@ -156,41 +96,6 @@ fn search(query: &Query) -> Result<String> {
     Ok(serde_urlencoded::to_string(pairs).map_err(Error::internal)?.replace('+', "%20"))
 }
 
-fn is_found(text: &[u8], filter: &TypeFilter) -> bool {
-    head_and_members(text, &mut Plain::default())
-        .is_ok_and(|(head, members)| passes(head.text, &members, filter))
-}
-
-fn without_members(group: Described) -> Value {
-    let mut resource = group.resource;
-    if let Some(members) = group.members {
-        resource.entry("quantity").or_insert(json!(members));
-    }
-    Value::Object(resource)
-}
-
-impl KickOff {
-    /// Returns a group's text and its elements without the members; `None` if the group does not exist or cannot be read.
-    async fn group(&self, id: &GroupId) -> Result<Option<(Vec<u8>, Described)>> {
-        let text = match group::text(&*self.records, id).await {
-            Ok(Some(text)) => text,
-            Ok(None) => return Ok(None),
-            Err(Error::Damaged(damage)) => {
-                tracing::warn!(group.id = %id, damage = %damage, "a Group cannot be read");
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        match serde_json::from_slice(&text) {
-            Ok(group) => Ok(Some((text, group))),
-            Err(error) => {
-                tracing::warn!(group.id = %id, line = error.line(), column = error.column(), "a Group cannot be parsed");
-                Ok(None)
-            }
-        }
-    }
-}
-
 /// Returns one group with its members, or without them if `_summary=true`. A group that is too large for a response is 413.
 pub(crate) async fn read(
     State(state): State<KickOff>,
@@ -200,14 +105,26 @@ pub(crate) async fn read(
 ) -> Result<Response, ApiError> {
     let coverage = check(&caller)?;
     let GroupPath(id) = group?;
-    let (text, group) = state.group(&id).await?.ok_or(NO_GROUP)?;
+    let text = state.group_text(&id).await?.ok_or(NO_GROUP)?;
+    let limit = state.settings.max_direct_bytes;
+    let group = match parsed(&id, &text, limit) {
+        Parsed::Group(group) => group,
+        // The tags of this group are not known.
+        Parsed::TooLarge(bytes) if coverage.tags().is_none() => {
+            let text = format!(
+                "the group has {bytes} bytes without its members, too many for one response; export it"
+            );
+            return Err(Error::TooLarge(text).into());
+        }
+        Parsed::TooLarge(_) | Parsed::Unreadable => return Err(NO_GROUP.into()),
+    };
     if !is_visible(&group.resource, &coverage) {
         return Err(NO_GROUP.into());
     }
     if query.get("_summary") == Some("true") {
         return Ok(fhir(StatusCode::OK, &without_members(group)));
     }
-    if text.len() as u64 > state.settings.max_direct_bytes {
+    if text.len() as u64 > limit {
         return Err(Error::TooLarge(format!(
             "the group has {} members, too many for one response; read it with _summary=true, which omits them, or export it",
             group.members.unwrap_or_default(),

@@ -3,7 +3,7 @@
 //! - [`content`]: their content; [`deletions`]: many deletions; [`filter`]: random requests, compared with a plain filter over the lake.
 //! - [`helix`]: parameter values of Helix; [`protocol`]: the protocol: errors, dialects, progress.
 //! - [`manifests`]: formats, signed links, pages.
-//! - [`access`]: access and limits; [`groups`]: large groups; [`cohorts`]: which patients a group has.
+//! - [`access`]: access and limits; [`groups`]: large groups; [`group_pages`]: the pages of their list; [`cohorts`]: which patients a group has.
 
 mod access;
 mod cohorts;
@@ -12,6 +12,7 @@ mod delay;
 mod deletions;
 mod filter;
 mod filter_examples;
+mod group_pages;
 mod groups;
 mod helix;
 mod manifests;
