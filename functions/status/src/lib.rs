@@ -29,7 +29,7 @@ use web::caller::{Bearer, owned, owned_or_restorable};
 use web::describe::{self as described, Kind, Parameter};
 use web::extract::{JobPath, Query};
 use web::job_json::job_json;
-use web::manifest::{self, Page};
+use web::manifest::{self, Page, Part};
 use web::respond::{fhir, json as json_response, notice, ready};
 use web::routes::{Access, At, Below, Route, Routes};
 use web::urls::{http_date, interaction_link};
@@ -47,8 +47,8 @@ web::ports! {
     }
 }
 
-/// Rendered pages of manifests, by job, version of the job, and number of the page.
-type Manifests = Bounded<(JobId, u64, u32), Bytes>;
+/// Rendered parts of pages of manifests, by job, version of the job, and part.
+type Manifests = Bounded<(JobId, u64, Part), Bytes>;
 
 /// Stored pages of running and complete jobs, by job and number. A stored page never changes.
 type Pages = Bounded<(JobId, bool, u32), Arc<StoredManifest>>;
@@ -56,12 +56,19 @@ type Pages = Bounded<(JobId, bool, u32), Arc<StoredManifest>>;
 /// The approximate size of an entry of a page in memory, in bytes.
 const ENTRY_BYTES: u64 = 400;
 
+const NO_PAGE: Error = Error::NotFound("the manifest has no such page");
+
 /// Returns half of the memory for manifests, in bytes: one cache has rendered pages, the other stored ones.
 fn half(manifest_cache_bytes: u64) -> u64 {
     manifest_cache_bytes / 2
 }
 
-const PAGE: Parameter = Parameter::query("page", "The number of a page of the manifest").of(Kind::Integer);
+/// The parameters of the links in a manifest.
+const PAGE: [Parameter; 2] = [
+    Parameter::query("page", "The number of a page of the manifest").of(Kind::Integer),
+    Parameter::query("from", "The position of a file in the page: the response begins with this file")
+        .of(Kind::Integer),
+];
 
 /// Returns the routes of the status and the manifest. The path of the status is part of the dialect.
 pub fn routes() -> Vec<Route> {
@@ -76,7 +83,7 @@ fn declared() -> Routes<Status> {
             ("Returns the progress, or the manifest of a complete export", &[200, 202]),
             status,
         )
-        .reading(&[PAGE])
+        .reading(&PAGE)
         .returning(&[
             described::json(200, "Status"),
             described::fhir(200, "OperationOutcome"),
@@ -110,24 +117,29 @@ async fn status(
     query: Query,
 ) -> Result<Response, ApiError> {
     let stored = owned(state.jobs.peek(&id).await?, &caller, state.clock.now())?;
-    let page = match query.get("page") {
-        None => 0,
-        Some(page) => page.parse().map_err(|_| Error::invalid("'page' must be the number of a page"))?,
-    };
-    let response = state.status_response(&stored, page).await?;
+    let response = state.status_response(&stored, part_of(&query)?).await?;
     match stored.job.header().request.output.separate_status {
         true => Ok(separated(response, status_of(&stored.job))?),
         false => Ok(response),
     }
 }
 
+/// Returns the part of the manifest that a request asks for.
+fn part_of(query: &Query) -> Result<Part> {
+    let page = query.get("page").map_or(Ok(0), str::parse);
+    let page = page.map_err(|_| Error::invalid("'page' must be the number of a page"))?;
+    let from = query.get("from").map_or(Ok(0), str::parse);
+    let from = from.map_err(|_| Error::invalid("'from' must be the position of a file in the page"))?;
+    Ok(Part { page, from })
+}
+
 impl Status {
-    async fn status_response(&self, stored: &StoredJob, page: u32) -> Result<Response> {
+    async fn status_response(&self, stored: &StoredJob, part: Part) -> Result<Response> {
         let dialect = stored.job.header().request.dialect();
         let now = self.clock.now();
         match (&stored.job, dialect.running) {
             (Job::Complete(complete), _) => {
-                let manifest = self.manifest(stored, page, now).await?;
+                let manifest = self.manifest(stored, part, now).await?;
                 let mut response = ready(StatusCode::OK, "application/json", manifest);
                 response.headers_mut().insert(EXPIRES, http_date(complete.expires_at)?);
                 if dialect.running == InProgressStyle::Word {
@@ -148,7 +160,7 @@ impl Status {
                 Ok(fhir(StatusCode::INTERNAL_SERVER_ERROR, &outcome("fatal", &failed.code, &text)))
             }
             (Job::Running(_), _) if stored.job.header().request.output.partial_manifests => {
-                self.partial(stored, page, now).await
+                self.partial(stored, part, now).await
             }
             (Job::AwaitingInput(_) | Job::Queued(_) | Job::Running(_) | Job::InReview(_), _) => {
                 self.unfinished(stored, now)
@@ -156,18 +168,18 @@ impl Status {
         }
     }
 
-    /// Returns a page of the manifest as JSON. It changes only with the job's version, so it is rendered once for each
+    /// Returns a part of a page of the manifest as JSON. It changes only with the job's version, so it is rendered once for each
     /// version. A page with signed URLs is rendered for each request. The caller has checked access to the current job.
-    async fn manifest(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Bytes> {
-        let key = (stored.job.id().clone(), stored.version, page);
+    async fn manifest(&self, stored: &StoredJob, part: Part, now: Timestamp) -> Result<Bytes> {
+        let key = (stored.job.id().clone(), stored.version, part);
         if let Some(kept) = self.manifests.get(&key) {
             return Ok(kept);
         }
         let is_signed = manifest::is_signed(&stored.job, &self.settings);
         let signer = Some((&*self.keys, now));
-        let written = self.page(stored, page, is_signed).await?;
-        let written = written.ok_or(Error::NotFound("the manifest has no such page"))?;
-        let manifest = manifest::render(&stored.job, page, &written, &self.settings, signer);
+        let written = self.page(stored, part.page, is_signed).await?.ok_or(NO_PAGE)?;
+        let manifest =
+            manifest::render(&stored.job, part, &written, &self.settings, signer).ok_or(NO_PAGE)?;
         let bytes = Bytes::from(manifest.to_string());
         if !is_signed {
             self.manifests.put(key, bytes.clone(), bytes.len() as u64);
@@ -229,19 +241,14 @@ impl Status {
 
     /// Returns the files that are ready, and the progress of the running export in the form of its dialect (Bulk Data
     /// 3.0, `allowPartialManifests`).
-    async fn partial(&self, stored: &StoredJob, page: u32, now: Timestamp) -> Result<Response> {
+    async fn partial(&self, stored: &StoredJob, part: Part, now: Timestamp) -> Result<Response> {
         let running = self.unfinished(stored, now)?;
-        let Some(written) = self.page(stored, page, true).await? else { return Ok(running) };
-        let has_next = self.page(stored, page.saturating_add(1), true).await?.is_some();
+        let Some(written) = self.page(stored, part.page, true).await? else { return Ok(running) };
+        let has_next = self.page(stored, part.page.saturating_add(1), true).await?.is_some();
+        let (files, next) =
+            part.of((&written.files, has_next), &stored.job, &self.settings).ok_or(NO_PAGE)?;
         let signer = manifest::is_signed(&stored.job, &self.settings).then_some((&*self.keys, now));
-        let page = Page {
-            job: &stored.job,
-            transaction_time: written.transaction_time,
-            files: &written.files,
-            number: page,
-            has_next,
-            signer,
-        };
+        let page = Page { job: &stored.job, transaction_time: written.transaction_time, files, next, signer };
         let mut manifest = page.to_json(&self.settings);
         if stored.job.header().request.dialect().running == InProgressStyle::Json
             && let (Some(manifest), Value::Object(words)) = (manifest.as_object_mut(), in_words(stored))

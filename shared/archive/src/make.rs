@@ -118,14 +118,7 @@ impl Maker {
     /// Returns the manifest as an app gets it, with paths in the ZIP instead of URLs.
     fn manifest(&self) -> Value {
         let Plan { job, transaction_time, files, .. } = &self.plan;
-        let page = Page {
-            job,
-            transaction_time: *transaction_time,
-            files,
-            number: 0,
-            has_next: false,
-            signer: None,
-        };
+        let page = Page { job, transaction_time: *transaction_time, files, next: None, signer: None };
         let mut manifest = page.to_json(&self.settings);
         for list in ["output", "deleted", "error", "errors", "outcome"] {
             for entry in manifest[list].as_array_mut().into_iter().flatten() {

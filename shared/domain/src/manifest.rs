@@ -27,6 +27,27 @@ pub const PAGE_FILES: u64 = 10_000;
 /// on files that are not written yet.
 pub const PARTIAL_PAGE_CHUNKS: u32 = 50;
 
+/// The maximum size of the entries of a part of a page, in bytes. A function on AWS returns at most 6 MB, and a response also has the
+/// members around the entries. The parts of a page that a client has read must stay the same, so this number must not change.
+pub const PART_BYTES: usize = 5_000_000;
+/// An upper bound for the size of an entry without the server's URL, the name and the type of the file, in any dialect, with a signature,
+/// and as a part of the JSON string in which a function on AWS returns it. It must not change, like [`PART_BYTES`].
+const ENTRY_BYTES: usize = 400;
+
+/// Returns the end of the part of a page that begins with the file at `from`: the position after its last file. A part has at least one
+/// file. `url_bytes` is the length of the server's URL. The result depends on nothing else but the stored files, so that a link leads to
+/// the same part at any time.
+pub fn part_end(files: &[NamedFile], from: usize, url_bytes: usize) -> usize {
+    let mut bytes = 0;
+    for (position, file) in files.iter().enumerate().skip(from) {
+        bytes += file.entry_bytes(url_bytes);
+        if bytes > PART_BYTES && position > from {
+            return position;
+        }
+    }
+    files.len()
+}
+
 /// A page of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +63,14 @@ pub struct NamedFile {
     pub name: String,
     #[serde(flatten)]
     pub file: OutputFile,
+}
+
+impl NamedFile {
+    /// Returns an upper bound for the size of the file's entry in a response. An error is in two lists of some dialects.
+    pub fn entry_bytes(&self, url_bytes: usize) -> usize {
+        let entry = ENTRY_BYTES + url_bytes + self.name.len() + self.file.resource_type.len();
+        if self.file.purpose == Purpose::Error { 2 * entry } else { entry }
+    }
 }
 
 /// The totals of a finished export, which are stored in the job.

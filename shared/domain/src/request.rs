@@ -151,6 +151,10 @@ pub struct OutputOptions {
     /// Gives access to the export's attachments without a token; `None` if they need one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachment_key: Option<AttachmentKey>,
+    /// The length of the server's URL at the kick-off, from which the bounds of the parts of a manifest's page follow
+    /// ([`crate::manifest::part_end`]). `None` in jobs of versions that did not divide pages: their pages stay whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest_url_bytes: Option<u32>,
 }
 
 /// The secret in the URLs of an export's attachments. It is random and not derived from the server's keys, so that workers can

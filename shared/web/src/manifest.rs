@@ -7,7 +7,7 @@ use domain::dialect::ManifestStyle;
 use domain::error::Result;
 use domain::job::Job;
 use domain::ledger::Ledger;
-use domain::manifest::{NamedFile, StoredManifest};
+use domain::manifest::{NamedFile, StoredManifest, part_end};
 use domain::ports::files::{Files, read_all};
 use domain::states::Complete;
 use jiff::{SignedDuration, Timestamp};
@@ -29,14 +29,46 @@ const MAX_PAGE: usize = 16 * 1024 * 1024;
 /// The validity of a signed URL (Bulk Data 3.0, capability URLs).
 pub const SIGNED: SignedDuration = SignedDuration::from_mins(5);
 
-/// A page and its inputs.
+/// A part of a page of a manifest. Most pages have only one. A page that would be too large for a response of a function on AWS has
+/// several, each with a link to the next one. Their bounds follow from what the job stores ([`part_end`]).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// The number of the page.
+    pub page: u32,
+    /// The position of its first file in the page.
+    pub from: usize,
+}
+
+impl Part {
+    /// Returns the files of the part, and the query of the link to the next part or page; `None` if the page has no such part. `files` are
+    /// all files of the page, and `has_next` says whether another page follows. If the server's URL is longer than at the kick-off, parts
+    /// are smaller.
+    pub fn of<'f>(
+        self,
+        (files, has_next): (&'f [NamedFile], bool),
+        job: &Job,
+        settings: &Settings,
+    ) -> Option<(&'f [NamedFile], Option<String>)> {
+        let recorded = job.header().request.output.manifest_url_bytes;
+        let end = recorded.map_or(files.len(), |bytes| {
+            part_end(files, self.from, settings.base_url.len().max(bytes as usize))
+        });
+        let shown = files.get(self.from..end).filter(|shown| self.from == 0 || !shown.is_empty())?;
+        let next = match end < files.len() {
+            true => Some(format!("page={}&from={end}", self.page)),
+            false => has_next.then(|| format!("page={}", self.page + 1)),
+        };
+        Some((shown, next))
+    }
+}
+
+/// A part of a page and its inputs.
 pub struct Page<'p> {
     pub job: &'p Job,
     pub transaction_time: Timestamp,
     pub files: &'p [NamedFile],
-    pub number: u32,
-    /// Whether another page follows.
-    pub has_next: bool,
+    /// The query of the link to the next part or page.
+    pub next: Option<String>,
     /// Keys and the current time. If they are given, URLs are signed and need no token.
     pub signer: Option<(&'p Keys, Timestamp)>,
 }
@@ -72,10 +104,9 @@ impl Page<'_> {
         if request.output.organize_by_patient {
             manifest["outputOrganizedBy"] = json!("Patient");
         }
-        if self.has_next {
+        if let Some(next) = &self.next {
             let url = settings.url(&request.dialect().status_path(self.job.id()));
-            manifest["link"] =
-                json!([{ "relation": "next", "url": format!("{url}?page={}", self.number + 1) }]);
+            manifest["link"] = json!([{ "relation": "next", "url": format!("{url}?{next}") }]);
         }
         self.extend(&mut manifest, settings, style, manifest_v4);
         manifest
@@ -162,39 +193,40 @@ fn fhir_extension(name: &str, value: &Value) -> Value {
 
 /// Returns the first page of a job's manifest, without signatures; `None` if the export is not written yet.
 pub async fn manifest(job: &Job, files: &dyn Files, settings: &Settings) -> Result<Option<Value>> {
-    page(job, 0, files, settings, None).await
+    page(job, Part::default(), files, settings, None).await
 }
 
-/// Returns a page of a job's manifest; the first page includes the file with the DocumentReference for the files that staff
+/// Returns a part of a page of a job's manifest; the first page includes the file with the DocumentReference for the files that staff
 /// attached. Returns `None` if the export is not written yet, and if there is no such page. `signer` signs the URLs if the job's client
 /// requires it.
 pub async fn page(
     job: &Job,
-    number: u32,
+    part: Part,
     files: &dyn Files,
     settings: &Settings,
     signer: Option<(&Keys, Timestamp)>,
 ) -> Result<Option<Value>> {
-    let Some(stored) = stored_page(job, number, files).await? else { return Ok(None) };
-    Ok(Some(render(job, number, &stored, settings, signer)))
+    let Some(stored) = stored_page(job, part.page, files).await? else { return Ok(None) };
+    Ok(render(job, part, &stored, settings, signer))
 }
 
-/// Renders a page from the manifest that the Finish task stored.
+/// Renders a part of a page from the manifest that the Finish task stored; `None` if the page has no such part.
 pub fn render(
     job: &Job,
-    number: u32,
+    part: Part,
     stored: &StoredManifest,
     settings: &Settings,
     signer: Option<(&Keys, Timestamp)>,
-) -> Value {
+) -> Option<Value> {
     let mut listed = Cow::Borrowed(&stored.files);
-    if let (Job::Complete(Complete { attached: Some(attached), .. }), 0) = (job, number) {
+    if let (Job::Complete(Complete { attached: Some(attached), .. }), 0) = (job, part.page) {
         listed.to_mut().push(attached.clone());
     }
-    let has_next = job.summary().is_some_and(|summary| number + 1 < summary.pages);
+    let has_next = job.summary().is_some_and(|summary| part.page + 1 < summary.pages);
     let signer = signer.filter(|_| is_signed(job, settings));
     let transaction_time = stored.transaction_time;
-    Page { job, transaction_time, files: &listed, number, has_next, signer }.to_json(settings)
+    let (files, next) = part.of((&listed, has_next), job, settings)?;
+    Some(Page { job, transaction_time, files, next, signer }.to_json(settings))
 }
 
 /// Returns whether the URLs of the job's files are signed: in the dialect that requires it, and for clients that are registered with

@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use domain::chunk::{OutputFile, Purpose};
+use domain::ids::JobId;
+use domain::job::Job;
+use domain::manifest::{Names, StoredManifest};
+use domain::ports::files::write_all;
+use domain::request::OutputOptions;
 use http::StatusCode;
-use serde_json::json;
-use tests::{BASE_URL, text};
+use serde_json::{Value, json};
+use tests::{BASE_URL, World, text};
 
 use super::{EVERYTHING, Lake, begin, exported, resources};
 use crate::format::assert_described;
@@ -48,27 +54,25 @@ async fn a_registered_client_gets_its_manifest_format_and_signed_links() {
     assert_eq!(world.get(&url).send().await.status, StatusCode::FORBIDDEN, "the link has expired");
 }
 
-#[tokio::test]
-async fn a_manifest_of_100_000_files_is_read_page_by_page() -> tests::Result {
-    use domain::chunk::{OutputFile, Purpose};
-    use domain::job::Job;
-    use domain::manifest::{Names, StoredManifest};
-    use domain::ports::files::write_all;
-
-    let lake = Lake::new();
-    let world = lake.world("");
-    let token = world.service("service", EVERYTHING).await;
-    let status = begin(&world, &token, "/fhir/$export").await;
+/// Starts an export and replaces the pages of its manifest; returns the path of its status, and its id.
+async fn with_pages(
+    world: &World,
+    token: &str,
+    (pages, files_per_page): (u32, usize),
+    change: impl FnOnce(&mut OutputOptions),
+) -> tests::Result<(String, JobId)> {
+    let status = begin(world, token, "/fhir/$export").await;
     world.work().await;
     let id = status.split('/').find(|part| part.len() == 36).expect("an id");
-    let id = domain::ids::JobId::parse(id)?;
+    let id = JobId::parse(id)?;
     let (jobs, files) = (world.platform().jobs(), world.platform().files());
     let stored = jobs.get(&id).await?.expect("the job");
     let Job::Complete(mut complete) = stored.job else { panic!("complete") };
-    complete.summary.pages = 10;
-    for page in 0..10 {
+    complete.summary.pages = pages;
+    change(&mut complete.header.request.output);
+    for page in 0..pages {
         let mut names = Names::of_page(page);
-        let listed = (0..10_000).map(|number| {
+        let listed = (0..files_per_page).map(|number| {
             names.name(OutputFile {
                 purpose: Purpose::Output,
                 resource_type: "Observation".to_owned(),
@@ -84,23 +88,99 @@ async fn a_manifest_of_100_000_files_is_read_page_by_page() -> tests::Result {
         let bytes = serde_json::to_vec(&manifest)?;
         write_all(&*files, &complete.summary.page_key(page), bytes).await?;
     }
-    write_all(&*files, &format!("exports/{id}/7-4"), b"{}\n".to_vec()).await?;
     jobs.replace(&Job::Complete(complete), stored.version).await?;
-    let (mut url, mut names) = (status, BTreeSet::new());
+    Ok((status, id))
+}
+
+/// Returns the URLs of the files of a manifest.
+fn urls(manifest: &Value) -> impl Iterator<Item = String> {
+    manifest["output"].as_array().expect("output").iter().map(|file| text(&file["url"]))
+}
+
+#[tokio::test]
+async fn a_manifest_of_100_000_files_is_read_page_by_page() -> tests::Result {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
+    let (status, id) = with_pages(&world, &token, (10, 10_000), |_| {}).await?;
+    write_all(&*world.platform().files(), &format!("exports/{id}/7-4"), b"{}\n".to_vec()).await?;
+    let (mut url, mut names, mut pages) = (status, BTreeSet::new(), 0);
     loop {
         let manifest = world.get(&url).bearer(&token).send().await.json();
         if names.is_empty() {
             assert!(manifest["link"].is_array());
             assert_described(&world, &manifest).await;
         }
-        names.extend(manifest["output"].as_array().expect("output").iter().map(|file| text(&file["url"])));
+        names.extend(urls(&manifest));
+        pages += 1;
         match manifest["link"][0]["url"].as_str() {
             Some(next) => next.strip_prefix(BASE_URL).expect("ours").clone_into(&mut url),
             None => break,
         }
     }
-    assert_eq!(names.len(), 100_000);
+    assert_eq!((names.len(), pages), (100_000, 10));
     let file = world.get(&format!("/jobs/{id}/download/Observation.7-5.ndjson")).bearer(&token).send().await;
     assert_eq!(file.text(), "{}\n");
+    Ok(())
+}
+
+/// A page that would be too large for a function on AWS is returned in parts. The names of its files do not change.
+#[tokio::test]
+async fn a_large_page_is_read_in_parts_that_stay_the_same() -> tests::Result {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
+    let (status, id) = with_pages(&world, &token, (2, 13_000), |_| {}).await?;
+    write_all(&*world.platform().files(), &format!("exports/{id}/0-12999"), b"{}\n".to_vec()).await?;
+    let get = async |path: &str| world.get(path).bearer(&token).send().await;
+    let (mut path, mut read, mut queries) = (status.clone(), Vec::new(), Vec::new());
+    loop {
+        let response = get(&path).await;
+        assert_eq!(response.status, StatusCode::OK);
+        assert!(response.body.len() < 5_000_000, "{}", response.body.len());
+        assert_eq!(get(&path).await.body, response.body, "a part stays the same");
+        let manifest = response.json();
+        assert_described(&world, &manifest).await;
+        read.extend(urls(&manifest));
+        let Some(next) = manifest["link"][0]["url"].as_str() else { break };
+        next.strip_prefix(BASE_URL).expect("a URL of this server").clone_into(&mut path);
+        queries.push(path.split_once('?').expect("a query").1.to_owned());
+    }
+    let [of_first, second, of_second] = &queries[..] else { panic!("{queries:?}") };
+    assert!(of_first.starts_with("page=0&from=") && second == "page=1", "{queries:?}");
+    assert!(of_second.starts_with("page=1&from="), "{queries:?}");
+    let expected = |page: u32| {
+        let names = (1..=13_000).map(|number| match (page, number) {
+            (0, 1) => "Observation".to_owned(),
+            (0, number) => format!("Observation.{number}"),
+            (page, number) => format!("Observation.{page}-{number}"),
+        });
+        let url = |name: String| format!("{BASE_URL}/jobs/{id}/download/{name}.ndjson");
+        names.map(url).collect::<Vec<_>>()
+    };
+    assert_eq!(read, [expected(0), expected(1)].concat());
+    assert_eq!(get(read[12_999].strip_prefix(BASE_URL).expect("a URL")).await.text(), "{}\n");
+    let job = get(&format!("/jobs/{id}/metadata")).await;
+    assert!(job.status == StatusCode::OK && job.body.len() < 5_000_000, "{}", job.body.len());
+    assert_eq!(get(&format!("{status}?page=0&from=13000")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(get(&format!("{status}?page=0&from=x")).await.status, StatusCode::BAD_REQUEST);
+    Ok(())
+}
+
+/// Clients may have read the pages of an export that an earlier version started: they stay whole.
+#[tokio::test]
+async fn a_page_of_an_earlier_version_is_read_as_before() -> tests::Result {
+    let lake = Lake::new();
+    let world = lake.world("");
+    let token = world.service("service", EVERYTHING).await;
+    let (status, _) =
+        with_pages(&world, &token, (2, 13_000), |output| output.manifest_url_bytes = None).await?;
+    let manifest = world.get(&status).bearer(&token).send().await.json();
+    assert_eq!(urls(&manifest).count(), 13_000);
+    assert!(
+        manifest["link"][0]["url"].as_str().is_some_and(|next| next.ends_with("?page=1")),
+        "{}",
+        manifest["link"]
+    );
     Ok(())
 }

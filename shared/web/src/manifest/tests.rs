@@ -1,3 +1,5 @@
+mod parts;
+
 use domain::choices::{Authorization, Choices};
 use domain::selection::Selection;
 use domain::sensitive::Sensitive;
@@ -17,7 +19,7 @@ fn extensions(choices: Option<Choices>, selection: Option<Selection>) -> [Value;
         header.request.selection = selection.clone();
         header.request.output.manifest_v4 = manifest_v4;
         let (job, transaction_time) = (Job::Queued(Queued { header }), Timestamp::UNIX_EPOCH);
-        let page = Page { job: &job, transaction_time, files: &[], number: 0, has_next: false, signer: None };
+        let page = Page { job: &job, transaction_time, files: &[], next: None, signer: None };
         page.to_json(&settings)["extension"].take()
     })
 }
