@@ -48,6 +48,7 @@ mod inline;
 mod introspect;
 mod kept;
 mod key_sets;
+mod killed_worker;
 mod large_records;
 mod ledger;
 mod load;

@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod deployed;
 mod described;
+pub mod emulated;
 pub mod exports;
 mod failure;
 pub mod faults;

@@ -48,6 +48,11 @@ impl Attended {
         Ok(Self { shell, pipe })
     }
 
+    /// Returns the id of the process that is an ancestor of the program and of everything that the program starts.
+    pub(crate) fn id(&self) -> u32 {
+        self.shell.id()
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.shell.try_wait(), Ok(Some(_)) | Err(_))
     }

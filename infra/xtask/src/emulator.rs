@@ -99,6 +99,11 @@ impl Emulator {
         request_health().unwrap_or(false)
     }
 
+    /// Returns the id of a process that is an ancestor of all processes of the emulator and its functions.
+    pub(crate) fn process(&self) -> u32 {
+        self.program.id()
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }

@@ -26,7 +26,7 @@ const USAGE: &str = "cargo xtask COMMAND
   test     every test of the workspace; installs what it needs or says what is missing
   browser  the browser tests, or those named [NAME…]; screenshots are in target/browser; `test` includes them if Chromium is installed
   bench    the benchmark table, in release mode
-  scale    exports of a thousand to a hundred million patients over a simulated AWS, or of [N…]; `faults`: the fault runs
+  scale    exports of a thousand to a hundred million patients over a simulated AWS, or of [[--partitions N] [--workers N] PATIENTS…]; `faults`: the fault runs
   fuzz     the fuzz targets for an hour in total, or [--minutes N] [TARGET…]; findings are below target/fuzz/found
   build    the `ehi` program and, with `sam build`, every function, in release mode
   emulate  the deployment on this machine: an emulator of AWS, template.yaml, the sample lake; prints the URL
@@ -134,14 +134,13 @@ fn browser(arguments: &[String]) -> Result<(), String> {
     browser::browser(arguments)
 }
 
-/// Runs all tests except the browser tests. Some need a deployment: an emulator with two stacks of `template.yaml`. One is the server, with
-/// the settings of the tests. The other has no running workers and is for the tests of the adapters.
+/// Runs all tests except the browser tests. Some need a deployment: an emulator with the [`Stacks`].
 fn hosts(arguments: &[String]) -> Result<(), String> {
     tools::c_compiler()?;
     let template = sam::build(Mode::Debug)?;
     let aws = tools::python_tool(tools::AWS, "aws")?;
     // The deployment and the compiler run in parallel, because each of them mostly uses one core.
-    let (emulator, served, adapters) = std::thread::scope(|threads| {
+    let (emulator, stacks) = std::thread::scope(|threads| {
         let compiled = threads.spawn(build_tests);
         let deployed = deploy_for_tests(&template);
         compiled.join().map_err(|_| "the compiler was not started".to_owned())??;
@@ -158,6 +157,8 @@ fn hosts(arguments: &[String]) -> Result<(), String> {
     command.env("EHI_TEST_AWS", aws);
     command.env("EHI_TEST_SAM", tools::python_tool(tools::SAM, "python")?);
     command.env("EHI_TEST_FHIRCLIENT", tools::python_tool(tools::FHIRCLIENT, "python")?);
+    command.env("EHI_TEST_EMULATOR", emulator.process().to_string());
+    let Stacks { served, adapters, killed } = &stacks;
     command.env("EHI_TEST_URL", format!("http://127.0.0.1:{}", served.proxy));
     for (name, output) in [
         ("EHI_TEST_SETTINGS_SECRET", "SettingsSecretArn"),
@@ -167,11 +168,13 @@ fn hosts(arguments: &[String]) -> Result<(), String> {
     ] {
         command.env(name, served.output(output)?);
     }
-    point_adapters(&mut command, &adapters)?;
+    point(&mut command, adapters, "EHI_TEST")?;
+    point(&mut command, killed, "EHI_TEST_KILLED")?;
+    command.env("EHI_TEST_KILLED_LOGS", killed.output("LogGroupName")?);
     // This stack has no settings.
     command.env("EHI_TEST_BARE_URL", format!("http://127.0.0.1:{}", adapters.proxy));
     command.env("EHI_TEST_BARE_LOGS", adapters.output("LogGroupName")?);
-    load_sample(&emulator, &served)?;
+    load_sample(&emulator, served)?;
     let scratch = Scratch::new();
     if let Some(scratch) = &scratch {
         scratch.point(&mut command);
@@ -188,8 +191,18 @@ fn test_binaries() -> Command {
     command
 }
 
-/// Starts the emulator and deploys its two stacks: the server, and the one without running workers.
-fn deploy_for_tests(template: &Path) -> Result<(Emulator, Deployed, Deployed), String> {
+/// The stacks of `template.yaml` for the tests.
+struct Stacks {
+    /// The server, with the settings of the tests.
+    served: Deployed,
+    /// The stack for the tests of the adapters. It has no running workers.
+    adapters: Deployed,
+    /// The stack whose workers a test kills. Its chunks are small, so that an export of two patients has two.
+    killed: Deployed,
+}
+
+/// Starts the emulator and deploys its stacks.
+fn deploy_for_tests(template: &Path) -> Result<(Emulator, Stacks), String> {
     let emulator = Emulator::start()?;
     let proxy = || std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string());
     let deploy = |stack: &str, parameters: &[&str]| {
@@ -200,7 +213,8 @@ fn deploy_for_tests(template: &Path) -> Result<(Emulator, Deployed, Deployed), S
         &["Sandbox=true", "CleanupSchedule=\"rate(1 minute)\"", "StaffEmail=staff@example.org"],
     )?;
     let adapters = deploy("adapters", &["Workers=false", "MaxReceiveCount=12"])?;
-    Ok((emulator, served, adapters))
+    let killed = deploy("killed", &["ChunkBytes=1000000"])?;
+    Ok((emulator, Stacks { served, adapters, killed }))
 }
 
 /// Skips the test on Synthea records, with a message, if its Bundles are not in the directory next to the checkout. They are not part of
@@ -216,19 +230,19 @@ fn without_missing_records(command: &mut Command) {
     }
 }
 
-/// Sets the environment variables with which the tests of the adapters find the resources of a stack.
-fn point_adapters(command: &mut Command, stack: &Deployed) -> Result<(), String> {
+/// Sets the environment variables with which the tests find the resources of a stack. Their names begin with `prefix`.
+fn point(command: &mut Command, stack: &Deployed, prefix: &str) -> Result<(), String> {
     for (name, output) in [
-        ("EHI_TEST_LAKE", "Lake"),
-        ("EHI_TEST_JOBS_TABLE", "JobsTableName"),
-        ("EHI_TEST_GRANTS_TABLE", "GrantsTableName"),
-        ("EHI_TEST_AUDIT_TABLE", "AuditTableName"),
-        ("EHI_TEST_SMALL_QUEUE", "SmallQueueUrl"),
-        ("EHI_TEST_LARGE_QUEUE", "LargeQueueUrl"),
-        ("EHI_TEST_DEAD_LETTERS", "DeadLetterQueueUrl"),
-        ("EHI_TEST_FILES_BUCKET", "FilesBucketName"),
+        ("LAKE", "Lake"),
+        ("JOBS_TABLE", "JobsTableName"),
+        ("GRANTS_TABLE", "GrantsTableName"),
+        ("AUDIT_TABLE", "AuditTableName"),
+        ("SMALL_QUEUE", "SmallQueueUrl"),
+        ("LARGE_QUEUE", "LargeQueueUrl"),
+        ("DEAD_LETTERS", "DeadLetterQueueUrl"),
+        ("FILES_BUCKET", "FilesBucketName"),
     ] {
-        command.env(name, stack.output(output)?);
+        command.env(format!("{prefix}_{name}"), stack.output(output)?);
     }
     Ok(())
 }
@@ -304,7 +318,7 @@ fn bench(arguments: &[String]) -> Result<(), String> {
         &["Workers=false", "MaxReceiveCount=12"],
     )?;
     command.envs(emulator.environment());
-    point_adapters(&mut command, &stack)?;
+    point(&mut command, &stack, "EHI_TEST")?;
     run(command)
 }
 
