@@ -4,6 +4,7 @@ mod binaries;
 mod bucket;
 mod deletions;
 mod history;
+mod locked;
 mod many;
 mod moved;
 mod obvious;

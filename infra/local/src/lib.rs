@@ -9,6 +9,7 @@
 //! - [`client`] registers clients and makes their keys ([`service_key`]).
 //! - [`index`] makes the index by which staff find patients; [`generation`] names what is made, and [`home_files`] are the files of the index of homes.
 //! - [`load`] converts NDJSON and Bundles into the lake layout.
+//! - [`file_lock`] lets only one process at a time write to a directory.
 //! - [`mails`] sends the mails to patients.
 //! - [`openapi`] describes the routes of all functions.
 //! - [`sample`] writes seeded synthetic patients for load tests.
@@ -43,6 +44,7 @@ mod connections;
 pub mod defaults;
 pub mod descriptors;
 pub mod export;
+mod file_lock;
 mod generation;
 pub mod greeting;
 mod home_files;

@@ -37,7 +37,7 @@ use tokio::net::TcpListener;
 
 use self::directory::OutputDirectory;
 use self::exported::Exported;
-use self::lock::DirectoryLock;
+use self::lock::lock;
 use self::progress::progress;
 use self::report::report;
 use self::retry::Patience;
@@ -132,7 +132,7 @@ async fn export(options: &Options, target: Target) -> Result<Exported, Failure> 
         true => target.base.clone(),
         false => shortcut(&target.base, options.auto_approve, options.full)?,
     };
-    let _lock = DirectoryLock::acquire(&options.out)?;
+    let _lock = lock(&options.out)?;
     let mut directory = open_directory(options, &base)?;
     let steps = progress();
     let patience = Patience::new(Duration::from_secs(options.retry_for), steps.clone());

@@ -6,7 +6,7 @@
 //!
 //! A bucket has no renames, so objects are replaced one after the other. Resources can move from one object to another. Therefore the
 //! new versions of existing objects are first stored in the bucket as a [journal], and the next load completes the journal of a load that
-//! was stopped.
+//! was stopped. A [lease](super::lease) lets one load at a time change a bucket.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use self::journal::Journal;
 use self::transfer::{AT_ONCE, fetch, keys, keys_below, send};
 use super::earlier::{Earlier, Show, Work, each_patient};
 use super::fill::{fill, private};
+use super::lease::Lease;
 use super::report::Loaded;
 use super::sizes::Sizes;
 use crate::Failure;
@@ -59,23 +60,19 @@ impl Bucket {
     }
 }
 
-/// Loads the inputs into a bucket.
+/// Loads the inputs into a bucket, whose lock this load holds.
 ///
 /// # Errors
 ///
-/// The input or the bucket cannot be read, or the upload failed.
+/// The input or the bucket cannot be read, the upload failed, or the lock is lost.
 pub async fn load_into_bucket(
     inputs: &[PathBuf],
-    bucket: &Bucket,
+    (bucket, lease): (&Bucket, &Lease),
     bar: &ProgressBar,
     stop: &Arc<AtomicBool>,
     sizes: Sizes,
 ) -> Result<Loaded, Failure> {
-    let completed = journal::complete(&bucket.files).await?;
-    let must_renew = completed > 0 || renewal::mark(&*bucket.files).await?.is_some();
-    if completed > 0 {
-        bar.println("A load was stopped during its upload: the upload was completed now.");
-    }
+    let must_renew = lease.during(complete_earlier(bucket, bar)).await?;
     let (lakes, others): (Vec<_>, Vec<_>) =
         inputs.iter().cloned().partition(|input| input.join(PATIENTS).is_dir());
     let mut loaded = Loaded::default();
@@ -87,23 +84,44 @@ pub async fn load_into_bucket(
             into: staging.path().to_owned(),
             runtime: Handle::current(),
         };
-        let (bar, stop) = (bar.clone(), stop.clone());
-        let filled = tokio::task::spawn_blocking(move || {
-            fill(&others, &earlier.into, None, &bar, &stop, &earlier, sizes)
+        let (bar, told) = (bar.clone(), stop.clone());
+        let filling = tokio::task::spawn_blocking(move || {
+            fill(&others, &earlier.into, None, &bar, &told, &earlier, sizes)
         });
-        loaded = filled.await.map_err(|error| Failure::new(error.to_string()))??;
-        renewal::set(&*bucket.files).await?;
-        upload(&bucket.files, staging.path()).await?;
-    }
-    if !lakes.is_empty() {
-        // The index does not have the records that are uploaded without being read.
-        forget(&*bucket.files).await?;
-        renewal::set(&*bucket.files).await?;
+        loaded = lease.during_blocking(filling, stop).await?;
+        lease.during(upload(bucket, lease, staging.path())).await?;
     }
     if must_renew {
         loaded.changed.add_all();
     }
-    for lake in &lakes {
+    if !lakes.is_empty() {
+        lease.during(upload_lakes(bucket, lease, &lakes, &mut loaded)).await?;
+    }
+    Ok(loaded)
+}
+
+/// Completes the upload of a load that was stopped. Returns whether the whole index of patients must be renewed, because a load was stopped
+/// before it had renewed it.
+async fn complete_earlier(bucket: &Bucket, bar: &ProgressBar) -> Result<bool, Failure> {
+    let completed = journal::complete(&bucket.files).await?;
+    if completed > 0 {
+        bar.println("A load was stopped during its upload: the upload was completed now.");
+    }
+    Ok(completed > 0 || renewal::mark(&*bucket.files).await?.is_some())
+}
+
+/// Uploads input directories that are lakes, without changes.
+async fn upload_lakes(
+    bucket: &Bucket,
+    lease: &Lease,
+    lakes: &[PathBuf],
+    loaded: &mut Loaded,
+) -> Result<(), Failure> {
+    lease.confirm().await?;
+    // The index does not have the records that are uploaded without being read.
+    forget(&*bucket.files).await?;
+    renewal::set(&*bucket.files).await?;
+    for lake in lakes {
         for entry in std::fs::read_dir(lake.join(PATIENTS))? {
             loaded.patients += 1;
             loaded.changed.add(&entry?.file_name().to_string_lossy());
@@ -112,12 +130,15 @@ pub async fn load_into_bucket(
         keys(lake).try_for_each(|key| key.map(|_| ()))?;
         send(&bucket.files, lake, keys(lake), "").await?;
     }
-    Ok(loaded)
+    Ok(())
 }
 
 /// Uploads the files of the staging directory: first those that the bucket does not have, then the new versions of the others. Removes the
 /// objects that are not in the directory any more.
-async fn upload(bucket: &Arc<dyn Files>, staging: &Path) -> Result<(), Failure> {
+async fn upload(bucket: &Bucket, lease: &Lease, staging: &Path) -> Result<(), Failure> {
+    let bucket = &bucket.files;
+    lease.confirm().await?;
+    renewal::set(&**bucket).await?;
     keys(staging).try_for_each(|key| key.map(|_| ()))?;
     let fetched = fetched::compare(staging)?;
     let new = |key: &Result<String, Failure>| key.as_ref().map_or(true, |key| !fetched.replaces(key));
@@ -133,6 +154,7 @@ async fn upload(bucket: &Arc<dyn Files>, staging: &Path) -> Result<(), Failure> 
     let journal = Journal::write(bucket, staging, keys(staging).filter(replaced));
     let journal = journal.await.map_err(unchanged)?;
     let sent = async {
+        lease.confirm().await?;
         send(bucket, staging, keys(staging).filter(replaced), "").await?;
         for key in gone {
             bucket.remove(key).await?;

@@ -13,6 +13,8 @@
 //! - [`mod@write`] sorts the partitions one by one and writes new files, [`commit`] gives them their names in the lake, and [`report`] prints
 //!   the result.
 //!
+//! One load at a time changes a lake, which is [`held`] for it: by the [`mod@lock`] of a directory, or by the [`lease`] of a bucket.
+//!
 //! The loader needs one bit of memory for each resource, eight bytes for each patient and each identifier by which a patient is named,
 //! and for each worker one partition, or a part of one that is too large ([`mod@divide`], [`Sizes`]).
 
@@ -27,10 +29,13 @@ mod files;
 mod fill;
 mod follows;
 mod found;
+mod held;
 mod homes;
 mod identities;
 mod input;
+mod lease;
 mod links;
+mod lock;
 mod losers;
 mod matching;
 mod mention;
@@ -57,6 +62,9 @@ use storage::layout::PATIENTS;
 pub use self::bucket::{Bucket, load_into_bucket};
 use self::earlier::Directory;
 use self::fill::fill;
+use self::held::Held;
+pub use self::lease::{Lease, Times};
+use self::lock::lock;
 pub use self::report::{Changed, Loaded, Noted};
 pub use self::sizes::Sizes;
 use crate::Failure;
@@ -80,13 +88,29 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// Some input could not be used or has deletions, although the rest was loaded, or the load failed.
+/// Some input could not be used or has deletions, although the rest was loaded, the load failed, or another load into this lake is running.
 pub async fn run(options: Options) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let bar = progress();
+    let held = tokio::select! {
+        held = Held::lock(&options.into, &bar) => held,
+        () = signals.received() => Err(Failure::new("interrupted: nothing was changed")),
+    };
+    let held = held.inspect_err(|_| bar.finish_and_clear())?;
+    let done = Box::pin(load_and_index(options, &held, &bar, &mut signals)).await;
+    held.release().await;
+    done
+}
+
+async fn load_and_index(
+    options: Options,
+    held: &Held,
+    bar: &ProgressBar,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let into = options.into.clone();
-    let mut loading = Box::pin(loading(options, bar.clone(), stop.clone()));
+    let mut loading = Box::pin(held.load(options.inputs, options.into, bar.clone(), stop.clone()));
     let loaded = tokio::select! {
         loaded = &mut loading => loaded,
         () = signals.received() => {
@@ -103,12 +127,12 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         }
     };
     let changed = std::mem::take(&mut loaded.changed).patients();
-    let indexing = Box::pin(async {
+    let indexing = Box::pin(held.during(async {
         let lake = Lake::open(&into.to_string_lossy()).await?;
-        lake.renew(changed, &bar).await?;
+        lake.renew(changed, bar).await?;
         bar.suspend(|| lake.say_omissions());
         Ok(())
-    });
+    }));
     let indexed = tokio::select! {
         indexed = indexing => indexed,
         // The temporary directory of the index is removed with the future that is dropped.
@@ -138,40 +162,23 @@ fn failed(failure: &Failure, into: &Path) -> Failure {
     }
 }
 
-async fn loading(options: Options, bar: ProgressBar, stop: Arc<AtomicBool>) -> Result<Loaded, Failure> {
-    if let Some(url) = options.into.to_str().filter(|into| into.starts_with("s3:")) {
-        return into_bucket(&options, url, &bar, &stop).await;
-    }
-    let done = tokio::task::spawn_blocking(move || {
-        let (into, earlier) = (&options.into, Directory(&options.into));
-        fill(&options.inputs, into, Some(into.clone()), &bar, &stop, &earlier, Sizes::default())
-    });
-    done.await.map_err(|error| Failure::new(error.to_string()))?
-}
-
-async fn into_bucket(
-    options: &Options,
-    url: &str,
-    bar: &ProgressBar,
-    stop: &Arc<AtomicBool>,
-) -> Result<Loaded, Failure> {
-    let url = format!("s3://{}", url.trim_start_matches("s3:").trim_start_matches('/'));
-    let bucket = Bucket::open(&url).await?;
-    load_into_bucket(&options.inputs, &bucket, bar, stop, Sizes::default()).await
-}
-
 /// Loads the inputs into a records directory.
 pub fn load(inputs: &[PathBuf], into: &Path, bar: &ProgressBar) -> Result<Loaded, Failure> {
     load_within(inputs, into, bar, Sizes::default())
 }
 
 /// Loads the inputs into a records directory, in memory that these sizes bound.
+///
+/// # Errors
+///
+/// The load failed, or another load into this directory is running.
 pub fn load_within(
     inputs: &[PathBuf],
     into: &Path,
     bar: &ProgressBar,
     sizes: Sizes,
 ) -> Result<Loaded, Failure> {
+    let _lock = lock(into, bar)?;
     fill(inputs, into, Some(into.to_owned()), bar, &AtomicBool::new(false), &Directory(into), sizes)
 }
 
