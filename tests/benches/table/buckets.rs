@@ -21,7 +21,7 @@ use settings::resources::Resources;
 use tests::deployed::variable;
 use tests::exports::{begin, new_export};
 
-use crate::{Row, Scale, directory, megabytes_a_second, memory, runtime, settings};
+use crate::{Aim, Row, Scale, directory, megabytes_a_second, memory, runtime, settings};
 
 /// The part size and the concurrency of the adapter.
 const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -57,21 +57,21 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
             measured: format!("{rate:.0} MB/s"),
             yardstick: format!("raw parts, in and out: {copy:.0} MB/s"),
             ratio: Some(rate / copy),
-            aim: "0.70",
+            aim: Aim::ratio_at_least(0.70, rate / copy),
         },
         Row {
             what: format!("generator from S3 to S3, {megabytes} MB, in and out"),
             measured: format!("{rate:.0} MB/s"),
             yardstick: format!("raw parts, out only: {out:.0} MB/s"),
             ratio: Some(rate / out),
-            aim: "0.70",
+            aim: Aim::ratio_at_least(0.70, rate / out),
         },
         Row {
             what: format!("generator from S3 to S3, peak memory, {megabytes} MB"),
             measured: format!("{:.1} MB", peak / 1e6),
             yardstick: String::new(),
             ratio: None,
-            aim: "128 MB",
+            aim: Aim::at_most(128.0, "MB", peak / 1e6),
         },
     ]
 }

@@ -17,7 +17,7 @@ use indicatif::ProgressBar;
 use local::Local;
 use tests::exports::{begin, new_export};
 
-use crate::{Row, Scale, directory, megabytes_a_second, settings};
+use crate::{Aim, Row, Scale, directory, megabytes_a_second, settings};
 
 pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     let lake = directory();
@@ -32,7 +32,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
         measured: format!("{sampled:.0} MB/s"),
         yardstick: String::new(),
         ratio: None,
-        aim: "100 MB/s",
+        aim: Aim::at_least(100.0, "MB/s", sampled),
     }];
     for (part, what) in [("full", "export in full"), ("filtered", "export with the form's filters")] {
         let rate = best(part);
@@ -42,7 +42,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
                 measured: format!("{rate:.0} MB/s"),
                 yardstick: format!("{of}: {yardstick:.0} MB/s"),
                 ratio: Some(rate / yardstick),
-                aim: "0.50",
+                aim: Aim::ratio_at_least(0.50, rate / yardstick),
             });
         }
     }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 
 use crate::engine::best_of;
-use crate::{Row, Scale, directory, megabytes_a_second};
+use crate::{Aim, Row, Scale, directory, megabytes_a_second};
 
 /// Orders the lines by patient and writes a file for each, as far as DuckDB supports it.
 const DUCKDB: &str = "
@@ -30,14 +30,14 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     let best = |part: &str, cores: &str| best_of(3, part, lines.path(), cores);
     let copy = best("load-copy", "0,1");
     let mut rows = Vec::new();
-    for (cores, name, aim) in [("0", "one core", ""), ("0,1", "two cores", "250 MB/s")] {
+    for (cores, name, aim) in [("0", "one core", None), ("0,1", "two cores", Some(250.0))] {
         let load = best("load", cores);
         rows.push(Row {
             what: format!("`ehi load`, {patients} patients, {name}, {:.1} MB at most", load.peak / 1e6),
             measured: format!("{:.0} MB/s, {:.0} resources/s", load.rate, load.resources),
             yardstick: format!("copy, left in memory: {:.0} MB/s", copy.rate),
             ratio: Some(load.rate / copy.rate),
-            aim,
+            aim: aim.map_or_else(Aim::none, |aim| Aim::at_least(aim, "MB/s", load.rate)),
         });
         if let Some(duckdb) = duckdb(lines.path(), bytes, cores) {
             rows.push(Row {
@@ -45,7 +45,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
                 measured: format!("{:.0} MB/s", load.rate),
                 yardstick: format!("DuckDB, lines to a file for each patient: {duckdb:.0} MB/s"),
                 ratio: Some(load.rate / duckdb),
-                aim: "1.00",
+                aim: Aim::ratio_at_least(1.00, load.rate / duckdb),
             });
         }
     }

@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: one table, with each figure and its yardstick from the same run, as a ratio. A time alone says
-//! more about the machine than about the code.
+//! more about the machine than about the code. The last column says whether the row meets its aim.
 //!
 //! `-- engine`, `-- bulk`, `-- load`, `-- latency`, `-- status`, `-- pages`, `-- memory`, `-- lambda`, `-- buckets` run one part;
 //! `-- --quick` uses less data.
 
+mod aim;
 mod buckets;
 mod bulk;
 mod engine;
@@ -17,13 +18,15 @@ mod status;
 use std::path::Path;
 use std::time::Duration;
 
+pub(crate) use self::aim::Aim;
+
 /// A line of the table.
 pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) measured: String,
     pub(crate) yardstick: String,
     pub(crate) ratio: Option<f64>,
-    pub(crate) aim: &'static str,
+    pub(crate) aim: Aim,
 }
 
 /// Measures a part of the table.
@@ -53,13 +56,19 @@ fn main() {
     if arguments == [buckets::PART] {
         return println!("{}", buckets::generator());
     }
+    if let [part, base] = &arguments[..]
+        && part == latency::CLIENT
+    {
+        return println!("{}", latency::client(base));
+    }
     let scale = Scale { quick: arguments.iter().any(|argument| argument == "--quick") };
     let wanted = |name: &str| {
         arguments.iter().all(|argument| argument.starts_with("--"))
             || arguments.iter().any(|argument| argument == name)
     };
-    println!("| what | measured | yardstick, same run | ratio | aim |");
-    println!("|---|---|---|---|---|");
+    println!("| what | measured | yardstick, same run | ratio | aim | met |");
+    println!("|---|---|---|---|---|---|");
+    let mut missed = Vec::new();
     // Each part is printed when it is measured, so that a failing one does not lose the others.
     let parts: [(&str, Measure); 9] = [
         ("engine", engine::rows),
@@ -75,8 +84,16 @@ fn main() {
     for (_, rows) in parts.into_iter().filter(|(name, _)| wanted(name)) {
         for row in rows(scale) {
             let ratio = row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-            println!("| {} | {} | {} | {ratio} | {} |", row.what, row.measured, row.yardstick, row.aim);
+            let Row { what, measured, yardstick, aim, .. } = row;
+            println!("| {what} | {measured} | {yardstick} | {ratio} | {} | {} |", aim.text(), aim.mark());
+            if aim.fails() {
+                missed.push(what);
+            }
         }
+    }
+    if !missed.is_empty() {
+        eprintln!("These rows must meet their aims: {}", missed.join("; "));
+        std::process::exit(1);
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::{Row, Scale, directory};
+use crate::{Aim, Row, Scale, directory};
 
 pub(crate) fn rows(scale: Scale) -> Vec<Row> {
     let sizes = [(scale.of(100, 20), "small"), (scale.of(2_000, 200), "large")];
@@ -18,7 +18,7 @@ pub(crate) fn rows(scale: Scale) -> Vec<Row> {
             measured: megabytes(peak),
             yardstick: format!("export of {} MB: {}", sizes[0].0, megabytes(peaks[0])),
             ratio: Some(peak / peaks[0]),
-            aim: "64 MB, and 1.00",
+            aim: Aim::at_most(64.0, "MB", peak / 1e6).and(Aim::ratio_at_most(1.00, peak / peaks[0])),
         })
         .collect()
 }
