@@ -152,6 +152,22 @@ fn printed(output: &Output) -> String {
 }
 
 #[test]
+fn the_requests_of_the_pipeline_fail_if_a_function_does_not_respond() {
+    let directory = empty();
+    let server = Server::start(directory.path());
+    let base = server.base.clone();
+    let requests = || {
+        let mut script = Command::new(root().join(".github/requests.sh"));
+        script.arg(&base).output().expect("bash is there")
+    };
+    printed(&requests());
+    drop(server);
+    let stopped = requests();
+    assert_eq!(stopped.status.code(), Some(1), "{stopped:?}");
+    assert!(String::from_utf8_lossy(&stopped.stderr).contains("GET /fhir/metadata: 000"), "{stopped:?}");
+}
+
+#[test]
 fn the_walkthrough_is_one_export_step_by_step() {
     let directory = empty();
     let output = run("infra/docs/walk.md", directory.path(), &Server::start(directory.path()));
