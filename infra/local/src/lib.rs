@@ -1,5 +1,6 @@
 //! The `ehi` program: the whole server in one process, and its tools.
 //!
+//! - [`command_line`] has the commands of the program and their options.
 //! - [`server`] merges all routers and runs the workers and the cleanup; [`worker`] is the loop over the queue;
 //!   [`defaults`] has the settings without a settings file; [`greeting`] is the text at the start.
 //! - [`connections`] accepts and serves connections within limits; [`descriptors`] limits their number.
@@ -40,6 +41,7 @@
 pub mod allocator;
 pub mod audit;
 pub mod client;
+pub mod command_line;
 mod connections;
 pub mod defaults;
 pub mod descriptors;
