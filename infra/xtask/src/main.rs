@@ -152,6 +152,9 @@ fn hosts(arguments: &[String]) -> Result<(), String> {
         command.arg("--");
     }
     command.args(["--include-ignored", "--skip", browser::STORIES]);
+    if !arguments.iter().any(|argument| argument.starts_with("--test-threads")) {
+        command.args(["--test-threads", &test_threads().to_string()]);
+    }
     command.envs(emulator.environment());
     without_missing_records(&mut command);
     command.env("EHI_TEST_AWS", aws);
@@ -180,6 +183,11 @@ fn hosts(arguments: &[String]) -> Result<(), String> {
         scratch.point(&mut command);
     }
     run(command)
+}
+
+/// Returns the number of tests that run at the same time: two for each core, because many wait for a process or for the deployment.
+fn test_threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The arguments of cargo for all tests.
