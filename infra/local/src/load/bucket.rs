@@ -18,7 +18,9 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use indicatif::ProgressBar;
 use storage::layout::{PATIENTS, area_prefix, patient_prefix};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
+use self::fetched::Fetched;
 use self::journal::Journal;
 use self::transfer::{AT_ONCE, fetch, keys, keys_below, send};
 use super::earlier::{Earlier, Show, Work, each_patient};
@@ -89,13 +91,18 @@ pub async fn load_into_bucket(
             fill(&others, &earlier.into, None, &bar, &told, &earlier, sizes)
         });
         loaded = lease.during_blocking(filling, stop).await?;
-        lease.during(upload(bucket, lease, staging.path())).await?;
+        let fetched = lease.during_blocking(compare(staging.path()), stop).await?;
+        lease.during(upload(bucket, lease, staging.path(), &fetched)).await?;
     }
     if must_renew {
         loaded.changed.add_all();
     }
     if !lakes.is_empty() {
-        lease.during(upload_lakes(bucket, lease, &lakes, &mut loaded)).await?;
+        lease.during(mark_unread(bucket, lease)).await?;
+    }
+    for lake in lakes {
+        loaded = lease.during_blocking(list(&lake, loaded), stop).await?;
+        lease.during(send(&bucket.files, &lake, keys(&lake), "")).await?;
     }
     Ok(loaded)
 }
@@ -110,37 +117,44 @@ async fn complete_earlier(bucket: &Bucket, bar: &ProgressBar) -> Result<bool, Fa
     Ok(completed > 0 || renewal::mark(&*bucket.files).await?.is_some())
 }
 
-/// Uploads input directories that are lakes, without changes.
-async fn upload_lakes(
-    bucket: &Bucket,
-    lease: &Lease,
-    lakes: &[PathBuf],
-    loaded: &mut Loaded,
-) -> Result<(), Failure> {
+/// Marks that records will be uploaded without being read.
+async fn mark_unread(bucket: &Bucket, lease: &Lease) -> Result<(), Failure> {
     lease.confirm().await?;
-    // The index does not have the records that are uploaded without being read.
+    // The index does not have the resources of these records.
     forget(&*bucket.files).await?;
-    renewal::set(&*bucket.files).await?;
-    for lake in lakes {
+    Ok(renewal::set(&*bucket.files).await?)
+}
+
+/// Adds the patients of an input that is a lake. A file that cannot be uploaded is an error before the upload begins, so that no file is
+/// missing without a message.
+fn list(lake: &Path, mut loaded: Loaded) -> JoinHandle<Result<Loaded, Failure>> {
+    let lake = lake.to_owned();
+    // A large lake takes minutes, in which the lock is renewed.
+    tokio::task::spawn_blocking(move || {
         for entry in std::fs::read_dir(lake.join(PATIENTS))? {
             loaded.patients += 1;
             loaded.changed.add(&entry?.file_name().to_string_lossy());
         }
-        // A file that cannot be uploaded is an error before the upload begins, so that no file is missing without a message.
-        keys(lake).try_for_each(|key| key.map(|_| ()))?;
-        send(&bucket.files, lake, keys(lake), "").await?;
-    }
-    Ok(())
+        keys(&lake).try_for_each(|key| key.map(|_| ()))?;
+        Ok(loaded)
+    })
+}
+
+/// Compares the staging directory with what was fetched, on another thread for the same reason.
+fn compare(staging: &Path) -> JoinHandle<Result<Fetched, Failure>> {
+    let staging = staging.to_owned();
+    tokio::task::spawn_blocking(move || {
+        keys(&staging).try_for_each(|key| key.map(|_| ()))?;
+        fetched::compare(&staging)
+    })
 }
 
 /// Uploads the files of the staging directory: first those that the bucket does not have, then the new versions of the others. Removes the
 /// objects that are not in the directory any more.
-async fn upload(bucket: &Bucket, lease: &Lease, staging: &Path) -> Result<(), Failure> {
+async fn upload(bucket: &Bucket, lease: &Lease, staging: &Path, fetched: &Fetched) -> Result<(), Failure> {
     let bucket = &bucket.files;
     lease.confirm().await?;
     renewal::set(&**bucket).await?;
-    keys(staging).try_for_each(|key| key.map(|_| ()))?;
-    let fetched = fetched::compare(staging)?;
     let new = |key: &Result<String, Failure>| key.as_ref().map_or(true, |key| !fetched.replaces(key));
     let replaced = |key: &Result<String, Failure>| key.as_ref().map_or(true, |key| fetched.replaces(key));
     let unchanged = |failure: Failure| {

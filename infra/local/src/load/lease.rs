@@ -300,3 +300,6 @@ async fn read(files: &dyn Files) -> Stored<Option<Vec<u8>>> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;
