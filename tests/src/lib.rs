@@ -20,6 +20,7 @@ pub mod links;
 pub mod mail_server;
 pub mod many;
 pub mod packs;
+pub mod parts;
 pub mod service;
 #[cfg(feature = "aws")]
 pub mod simulated;
@@ -113,6 +114,19 @@ impl World {
         let worker = export_generator::worker(&platform).expect("its ports");
         let checked = ledger::Checked::default();
         Self { host: Host::Here(Box::new(Here { platform, clock, app, worker, checked })) }
+    }
+
+    /// Returns the World with workers that do their work in many small parts ([`parts`]).
+    pub fn in_parts(self) -> Self {
+        self.in_parts_of(parts::small())
+    }
+
+    /// Does the same with parts of these sizes.
+    pub fn in_parts_of(mut self, sizes: export_generator::Sizes) -> Self {
+        if let Host::Here(here) = &mut self.host {
+            here.worker = parts::worker_of(&here.platform, sizes);
+        }
+        self
     }
 
     /// Returns a World with the text of all settings, whose store of files has links, as a bucket has.

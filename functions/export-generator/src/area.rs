@@ -11,15 +11,20 @@ use fhir::json::compact;
 use crate::elsewhere::ListsOfFiles;
 use crate::line::ChunkExport;
 
-/// Exports the files of an area: a file of `shared/`, or all Groups. `lists` are the resources that several files have.
+/// Exports the files of an area: a file of `shared/`, or Groups. `lists` are the resources that several files have. Stops after a file if
+/// the time is over. Returns the number of exported files, which is at least 1 if there are any.
 pub(crate) async fn export(
     export: &mut ChunkExport<'_>,
     records: &dyn Records,
     area: Area,
     parts: &[Part],
     lists: &ListsOfFiles<'_>,
-) -> Result<()> {
-    for part in parts {
+    is_over: &(dyn Fn() -> bool + Sync),
+) -> Result<usize> {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 && is_over() {
+            return Ok(index);
+        }
         let elsewhere = lists.of(area, &part.name).await?;
         let read = match area {
             Area::Groups => {
@@ -43,7 +48,7 @@ pub(crate) async fn export(
         }
         export.writer.add_bytes_read(part.bytes);
     }
-    Ok(())
+    Ok(parts.len())
 }
 
 async fn lines_file(

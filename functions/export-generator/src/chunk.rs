@@ -16,7 +16,9 @@ use platform::telemetry::{self, Metric};
 
 use crate::elsewhere::ListsOfFiles;
 use crate::line::ChunkExport;
+use crate::merge::Merge;
 use crate::reader::PatientReader;
+use crate::relist::Relist;
 use crate::tombstones::Tombstones;
 use crate::versions::Reads;
 use crate::watch::Watch;
@@ -25,8 +27,8 @@ use crate::{Generator, absent, area, patient, removed};
 
 /// The outcome of collecting a chunk.
 enum Collected {
-    /// The chunk ends early; these patients are left for a new chunk.
-    Until(Vec<PatientId>),
+    /// The chunk ends; this work is left for a new chunk if it ends early.
+    Until(Option<Work>),
     /// The job does not need the chunk any more.
     Unwanted,
     /// A record has a resource several times, so each record must be read twice.
@@ -38,8 +40,8 @@ struct Attempted {
     /// The prefix of its files.
     prefix: String,
     result: ChunkResult,
-    /// The patients that are left for a new chunk.
-    rest: Vec<PatientId>,
+    /// The work that is left for a new chunk.
+    rest: Option<Work>,
 }
 
 /// Lists the deletions of patients whose records are read.
@@ -60,16 +62,16 @@ impl Generator {
         if known.result.is_some() {
             return self.enqueue_next(id, group, chunk, stored.progress.all_done(), deadline).await;
         }
-        if known.chunk.work == Work::Supporting {
+        if known.chunk.work.is_supporting() {
             // Finish fetches supporting resources when all references are known.
             return self.queue.send(group, &[Task::Finish { job: id.clone() }]).await;
         }
         let started = self.clock.now();
         let attempted = self.attempt(&running, &known.chunk, deadline).await?;
         let Some(Attempted { prefix, result, rest }) = attempted else { return Ok(()) };
-        let rest = (!rest.is_empty()).then(|| Chunk {
+        let rest = rest.map(|work| Chunk {
             new_members: known.chunk.new_members.clone(),
-            ..Chunk::new(chunk.rest(), Work::Patients(rest), 0)
+            ..Chunk::new(chunk.rest(), work, 0)
         });
         let done =
             DoneChunk { chunk: &known.chunk, result: &result, rest: rest.as_ref(), at: self.clock.now() };
@@ -141,32 +143,52 @@ impl Generator {
                 absent::members(writer, members, *more, problems).await?;
             }
             Work::Merge { purpose, resource_type, from, to } => {
-                self.merge(running, writer, (*purpose, resource_type), (*from, *to)).await?;
+                let merge = Merge { purpose: *purpose, resource_type, from: *from, to: *to };
+                return self.merge(running, writer, merge, deadline).await.map(Collected::Until);
             }
             Work::Gather { from, to } => self.gather(&running.header.id, writer, *from..*to).await?,
-            Work::Relist { to } => self.relist(&running.header.id, writer, *to).await?,
+            Work::Relist { to, from, runs } => {
+                let relist = Relist { from: *from, to: *to, runs };
+                return self.relist(&running.header.id, writer, relist, deadline).await.map(Collected::Until);
+            }
             Work::Shared(name) => {
                 let nobody = BTreeSet::from([None]);
                 export.tombstones = self.tombstones(running, export.filter, &nobody).await?;
                 let part = Part { name: name.clone(), bytes: chunk.bytes, changed: None };
                 let lists = ListsOfFiles::open(&*self.files, running.shared_versions.as_deref()).await?;
-                area::export(export, records, Area::Shared, &[part], &lists).await?;
+                area::export(export, records, Area::Shared, &[part], &lists, &|| false).await?;
                 if export.versions.is_repeated() {
                     return Ok(Collected::Repeated);
                 }
                 export.versions.check()?;
             }
-            Work::Groups => {
-                // The deletions of Groups are listed by another chunk: a Group that exists again must not be among them.
-                export.tombstones = self.tombstones(running, export.filter, &BTreeSet::new()).await?;
-                let parts = records.area(Area::Groups).await?;
-                let lists = ListsOfFiles::open(&*self.files, running.shared_versions.as_deref()).await?;
-                area::export(export, records, Area::Groups, &parts, &lists).await?;
+            Work::Groups => return self.collect_groups(export, running, None, deadline).await,
+            Work::GroupsAfter(last) => {
+                return self.collect_groups(export, running, Some(last), deadline).await;
             }
             Work::Deleted => removed::export(records, running, export.filter, writer).await?,
-            Work::Supporting => {}
+            Work::Supporting | Work::Follow { .. } => {}
         }
-        Ok(Collected::Until(Vec::new()))
+        Ok(Collected::Until(None))
+    }
+
+    /// Exports the Groups after the one whose file has the name `last`.
+    async fn collect_groups(
+        &self,
+        export: &mut ChunkExport<'_>,
+        running: &Running,
+        last: Option<&String>,
+        deadline: &dyn Deadline,
+    ) -> Result<Collected> {
+        // The deletions of Groups are listed by another chunk: a Group that exists again must not be among them.
+        export.tombstones = self.tombstones(running, export.filter, &BTreeSet::new()).await?;
+        let mut parts = self.records.area(Area::Groups).await?;
+        parts.retain(|part| last.is_none_or(|last| part.name > *last));
+        let lists = ListsOfFiles::open(&*self.files, running.shared_versions.as_deref()).await?;
+        let is_over = || deadline.is_near(self.clock.now());
+        let done = area::export(export, &*self.records, Area::Groups, &parts, &lists, &is_over).await?;
+        let rest = (done < parts.len()).then(|| Work::GroupsAfter(parts[done - 1].name.clone()));
+        Ok(Collected::Until(rest))
     }
 
     /// Reads what was deleted of these patients; `None` stands for resources of no patient.
@@ -195,7 +217,7 @@ impl Generator {
             // A chunk must collect at least one patient: otherwise it would be repeated forever.
             if index > 0 && (deadline.is_near(self.clock.now()) || export.writer.is_crowded()) {
                 list_deleted(export, &patients[..index]).await?;
-                return Ok(Collected::Until(patients[index..].to_vec()));
+                return Ok(Collected::Until(Some(Work::Patients(patients[index..].to_vec()))));
             }
             if index > 0 && !watch.is_wanted().await? {
                 return Ok(Collected::Unwanted);
@@ -216,10 +238,10 @@ impl Generator {
         }
         list_deleted(export, patients).await?;
         let wanted = self.jobs.is_running(&running.header.id).await?;
-        Ok(if wanted { Collected::Until(Vec::new()) } else { Collected::Unwanted })
+        Ok(if wanted { Collected::Until(None) } else { Collected::Unwanted })
     }
 
-    /// Enqueues what follows a recorded chunk: the chunk for its remaining patients, or Finish. Idempotent: every
+    /// Enqueues what follows a recorded chunk: the chunk for its remaining work, or Finish. Idempotent: every
     /// delivery sends it again, because it may have been lost.
     async fn enqueue_next(
         &self,

@@ -35,9 +35,9 @@ impl DeletedKeys {
 
     pub(crate) fn add(&mut self, key: &str) {
         match self {
-            Self::None => *self = Self::Few(HashSet::from([hash(key)])),
+            Self::None => *self = Self::Few(HashSet::from([stable_hash(key)])),
             Self::Few(hashes) => {
-                hashes.insert(hash(key));
+                hashes.insert(stable_hash(key));
             }
             Self::Many(words) => {
                 for bit in bits(key, words.len()) {
@@ -55,7 +55,7 @@ impl DeletedKeys {
     pub(crate) fn may_have(&self, key: &str) -> bool {
         match self {
             Self::None => false,
-            Self::Few(hashes) => hashes.contains(&hash(key)),
+            Self::Few(hashes) => hashes.contains(&stable_hash(key)),
             Self::Many(words) => bits(key, words.len()).all(|bit| words[bit / 64] & (1 << (bit % 64)) != 0),
         }
     }
@@ -87,7 +87,7 @@ fn file(prefix: &str) -> String {
 
 /// Returns the bits of a key in a filter with this many words.
 fn bits(key: &str, words: usize) -> impl Iterator<Item = usize> {
-    let hash = hash(key);
+    let hash = stable_hash(key);
     // Double hashing: an odd step reaches all bits of a power of two.
     let step = hash.rotate_left(32) | 1;
     let mask = (words as u64 * 64).saturating_sub(1);
@@ -98,7 +98,7 @@ fn bits(key: &str, words: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Returns a hash that is the same in every process: FNV-1a, with its bits mixed.
-fn hash(key: &str) -> u64 {
+pub(crate) fn stable_hash(key: &str) -> u64 {
     let mut hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -1,7 +1,8 @@
 //! Brings an export to its end when all chunks are recorded. Each stage is recorded before the next one starts:
 //!
 //! 1. Chunks join the files of references if there are many ([`crate::gather`]).
-//! 2. The supporting chunk fetches referenced resources. It runs in this task.
+//! 2. The supporting chunk fetches referenced resources ([`crate::supporting`]). It runs in this task. If it ends early, its rest runs in
+//!    another Finish task.
 //! 3. A chunk lists the deletions again ([`crate::relist`]) if one of them may be of an exported resource.
 //! 4. Chunks join small files ([`crate::merge`]) if the client asked for that.
 //! 5. The manifest is written, and the job moves to its next state.
@@ -14,14 +15,16 @@ use domain::ids::{ChunkId, JobId};
 use domain::manifest::ExportTotals;
 use domain::pack::Location;
 use domain::ports::jobs::{Append, MAX_APPENDED, Plan};
-use domain::ports::queue::TaskGroup;
+use domain::ports::queue::{Deadline, TaskGroup};
 use domain::ports::records::Area;
 use domain::states::Running;
+use domain::task::Task;
 use platform::telemetry::{self, Metric};
 
+use crate::Generator;
 use crate::merge::Merges;
 use crate::plan::WINDOW;
-use crate::{Generator, gather};
+use crate::supporting::Followed;
 
 /// The outcome of a walk over the chunk results.
 #[derive(Default)]
@@ -32,6 +35,7 @@ struct Recorded {
     gathered: Vec<Location>,
     /// The number of chunks that gathered references.
     gathers: usize,
+    /// Whether the supporting chunk, or a part of it, is done.
     has_supporting: bool,
     /// Whether a chunk lists deletions.
     has_deletions: bool,
@@ -62,24 +66,28 @@ fn concurrent_finish() -> Error {
 }
 
 impl Generator {
-    pub(crate) async fn finish(&self, id: &JobId) -> Result<()> {
+    pub(crate) async fn finish(&self, id: &JobId, deadline: &dyn Deadline) -> Result<()> {
         let Some((running, stored)) = self.running(id).await? else { return Ok(()) };
         let mut progress = stored.progress;
         let group = &TaskGroup::of(&running.header);
         let Some(supporting) = self.left_to_finish(id, group, &progress).await? else { return Ok(()) };
         let mut recorded = self.recorded(id, progress.plan_end).await?;
         if recorded.has_many_references && !recorded.has_supporting && supporting.is_none() {
-            let works = gather::works(recorded.collected.unwrap_or(progress.plan_end));
+            let works = self.sizes.gather.works(recorded.collected.unwrap_or(progress.plan_end));
             if recorded.gathers < works.len() {
                 // The last of these chunks runs Finish again.
                 return self.append_stage(id, group, progress, &works[recorded.gathers..]).await;
             }
         }
-        if !recorded.has_supporting {
-            progress = self.support(&running, supporting, &mut recorded, progress).await?;
+        if supporting.is_some() || !recorded.has_supporting {
+            match self.support(&running, supporting, &recorded, &mut progress, deadline).await? {
+                Followed::All { has_existing } => recorded.has_existing |= has_existing,
+                Followed::Part => return self.queue.send(group, &[Task::Finish { job: id.clone() }]).await,
+                Followed::Elsewhere => return Ok(()),
+            }
         }
         if recorded.must_relist(running.header.request.output.partial_manifests) {
-            let work = Work::Relist { to: progress.plan_end };
+            let work = Work::Relist { to: progress.plan_end, from: 0, runs: Vec::new() };
             return self.append_stage(id, group, progress, &[work]).await;
         }
         if let Some(least) = running.header.request.output.min_file_bytes {
@@ -101,16 +109,18 @@ impl Generator {
         self.complete(running, summary, stored.version).await
     }
 
-    /// Runs the supporting chunk if it is needed. `open` is the chunk if it is planned already. Returns the progress after planning it.
+    /// Runs the supporting chunk, or the rest of it, if it is needed. `open` is the chunk if it is planned already. Sets the progress after
+    /// planning it.
     async fn support(
         &self,
         running: &Running,
         open: Option<Chunk>,
-        recorded: &mut Recorded,
-        mut progress: Progress,
-    ) -> Result<Progress> {
+        recorded: &Recorded,
+        progress: &mut Progress,
+        deadline: &dyn Deadline,
+    ) -> Result<Followed> {
         if open.is_none() && recorded.sources().is_empty() && !self.has_notices(running).await? {
-            return Ok(progress);
+            return Ok(Followed::All { has_existing: false });
         }
         let chunk = match open {
             Some(chunk) => chunk,
@@ -118,14 +128,12 @@ impl Generator {
                 let chunk = Chunk::new(ChunkId::first(progress.plan_end), Work::Supporting, 0);
                 let chunks = std::slice::from_ref(&chunk);
                 let append = Append { at: progress.plan_end, chunks, plan: Plan::HasEnded };
-                progress =
+                *progress =
                     self.jobs.append(&running.header.id, append).await?.ok_or_else(concurrent_finish)?;
                 chunk
             }
         };
-        let has_existing = self.run_supporting(running, &chunk, recorded.sources()).await?;
-        recorded.has_existing |= has_existing;
-        Ok(progress)
+        self.run_supporting(running, &chunk, recorded.sources(), deadline).await
     }
 
     /// Moves the job to its next state after its manifest is written.
@@ -167,12 +175,11 @@ impl Generator {
             return Ok(progress.plan_complete.then_some(None));
         }
         if open == 1 {
-            let last = ChunkId::first(progress.plan_end.saturating_sub(1));
-            let last = self.jobs.chunk(id, last).await?;
-            let is_left = |stored: &domain::ports::jobs::StoredChunk| {
-                stored.chunk.work == Work::Supporting && stored.result.is_none()
-            };
-            if let Some(stored) = last.filter(is_left) {
+            let last = progress.plan_end.saturating_sub(1)..progress.plan_end;
+            let parts = self.jobs.chunks(id, last).await?.into_iter();
+            let mut left =
+                parts.filter(|stored| stored.chunk.work.is_supporting() && stored.result.is_none());
+            if let Some(stored) = left.next() {
                 return Ok(Some(Some(stored.chunk)));
             }
         }
@@ -220,14 +227,17 @@ impl Generator {
         let mut recorded = Recorded::default();
         for from in (0..end).step_by(WINDOW as usize) {
             for stored in self.jobs.results(id, from..end.min(from + WINDOW)).await? {
-                recorded.merges.add_merge(&stored.covered);
+                if stored.chunk.part == 0 {
+                    recorded.merges.add_merge(&stored.covered);
+                }
                 recorded.has_existing |= stored.result.existing.is_some();
                 recorded.has_deletions |=
                     stored.result.files.iter().any(|file| file.purpose == Purpose::Deleted);
                 let references = stored.result.references;
                 match stored.covered {
                     Covered::Patients(_) | Covered::Areas => {
-                        if recorded.references.len() == gather::AT_ONCE as usize && references.is_some() {
+                        let is_full = recorded.references.len() == self.sizes.gather.files as usize;
+                        if is_full && references.is_some() {
                             recorded.has_many_references = true;
                         } else {
                             recorded.references.extend(references);

@@ -11,14 +11,26 @@ use crate::plan::WINDOW;
 use crate::writer::ChunkWriter;
 use crate::{Generator, references};
 
-/// The maximum number of reference files that the supporting chunk reads itself. If there are more, each gather chunk
-/// joins the references of this many chunk indexes.
-pub(crate) const AT_ONCE: u32 = 256;
+/// The size of the gather chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatherSizes {
+    /// The maximum number of reference files that the supporting chunk reads itself. If there are more, each gather chunk joins the
+    /// references of this many chunk indexes. At least 1.
+    pub files: u32,
+}
 
-/// Returns the work that joins the references of the chunks with indexes before `end`.
-pub(crate) fn works(end: u32) -> Vec<Work> {
-    let from = (0..end).step_by(AT_ONCE as usize);
-    from.map(|from| Work::Gather { from, to: end.min(from + AT_ONCE) }).collect()
+impl Default for GatherSizes {
+    fn default() -> Self {
+        Self { files: 256 }
+    }
+}
+
+impl GatherSizes {
+    /// Returns the work that joins the references of the chunks with indexes before `end`.
+    pub(crate) fn works(self, end: u32) -> Vec<Work> {
+        let from = (0..end).step_by(self.files as usize);
+        from.map(|from| Work::Gather { from, to: end.min(from + self.files) }).collect()
+    }
 }
 
 impl Generator {
@@ -33,8 +45,13 @@ impl Generator {
             let results = self.jobs.results(id, from..indexes.end.min(from + WINDOW)).await?;
             let own = results.into_iter().filter(|stored| stored.covered != Covered::Gather);
             let sources: Vec<_> = own.filter_map(|stored| stored.result.references).collect();
-            for (reference, mention) in references::read(&*self.files, &sources, |_| true).await? {
-                writer.add_reference(&reference, mention).await?;
+            for source in &sources {
+                let mut lines = references::open(&*self.files, source).await?;
+                while let Some(line) = lines.next().await? {
+                    if let Some((reference, mention)) = line.text.and_then(references::parse) {
+                        writer.add_reference(reference, mention).await?;
+                    }
+                }
             }
         }
         Ok(())

@@ -4,7 +4,7 @@
 //!   moves the export to other workers ([`size`]).
 //! - [`chunk`] runs one chunk: [`reader`] reads a [`patient`], [`domain::filter`] decides on each [`mod@line`], and
 //!   [`writer`] writes. [`documents`] handles what is not NDJSON, [`area`] exports what is outside the patients' records,
-//!   and [`supporting`] fetches the resources that the others refer to.
+//!   and [`supporting`] fetches the resources that the others refer to, with a [`walk`] in bounded memory.
 //! - [`versions`] finds the versions of one resource in a record, or in a file outside the records. The plan has
 //!   [`compared`] those of several such files ([`shared_versions`]), and a chunk reads which of them are [`elsewhere`].
 //! - [`outputs`] writes a stream per type, [`pack`] the small files of an attempt as one object, and [`stored`] documents.
@@ -91,15 +91,32 @@ use domain::task::Task;
 use platform::Platform;
 use settings::Settings;
 
+pub use self::gather::GatherSizes;
+pub use self::walk::shards::ShardSizes;
 use self::zip::ZipTask;
 
 /// Returns the worker of a platform.
 pub fn worker(platform: &(impl Platform + ?Sized)) -> Result<Arc<dyn Worker>> {
-    worker_with(platform, Limits::default())
+    worker_with(platform, Sizes::default())
 }
 
-/// Returns a worker that makes ZIPs in stages of this size.
-pub fn worker_with(platform: &(impl Platform + ?Sized), zip_limits: Limits) -> Result<Arc<dyn Worker>> {
+/// The sizes of the parts in which a worker does its work. Tests use small ones.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sizes {
+    /// The stages of a ZIP.
+    pub zip: Limits,
+    pub gather: GatherSizes,
+    pub shards: ShardSizes,
+}
+
+impl From<Limits> for Sizes {
+    fn from(zip: Limits) -> Self {
+        Self { zip, ..Self::default() }
+    }
+}
+
+/// Returns a worker that does its work in parts of these sizes.
+pub fn worker_with(platform: &(impl Platform + ?Sized), sizes: impl Into<Sizes>) -> Result<Arc<dyn Worker>> {
     Ok(Arc::new(Generator {
         jobs: platform.jobs()?,
         queue: platform.queue()?,
@@ -109,7 +126,7 @@ pub fn worker_with(platform: &(impl Platform + ?Sized), zip_limits: Limits) -> R
         clock: platform.clock(),
         random: platform.random(),
         settings: platform.settings(),
-        zip_limits,
+        sizes: sizes.into(),
     }))
 }
 
@@ -122,7 +139,7 @@ pub(crate) struct Generator {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     settings: Arc<Settings>,
-    zip_limits: Limits,
+    sizes: Sizes,
 }
 
 #[async_trait]
@@ -131,7 +148,7 @@ impl Worker for Generator {
         match task {
             Task::Plan { job } => self.plan(job, deadline).await,
             Task::Chunk { job, chunk } => self.run_chunk(job, *chunk, deadline).await,
-            Task::Finish { job } => self.finish(job).await,
+            Task::Finish { job } => self.finish(job, deadline).await,
             Task::Zip { job, language, run } => self.zip(ZipTask { job, language, run }, deadline).await,
         }
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use domain::chunk::{Covered, OutputFile, Purpose, Work};
 use domain::error::Result;
 use domain::ids::ChunkId;
+use domain::ports::queue::Deadline;
 use domain::states::Running;
 
 use crate::Generator;
@@ -41,6 +42,15 @@ impl Merges {
 /// Returns whether a file stays in the manifest after all deletions were listed again.
 pub(crate) fn is_last_list(covered: &Covered, file: &OutputFile) -> bool {
     file.purpose != Purpose::Deleted || matches!(covered, Covered::Relist | Covered::Merge { .. })
+}
+
+/// One join: the small files of a type that the chunks `from` to `to` wrote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Merge<'w> {
+    pub(crate) purpose: Purpose,
+    pub(crate) resource_type: &'w str,
+    pub(crate) from: ChunkId,
+    pub(crate) to: ChunkId,
 }
 
 /// Small, consecutive files of one type.
@@ -111,29 +121,41 @@ impl Generator {
         Ok(works)
     }
 
-    /// Writes one joined file.
+    /// Writes one joined file. If the time is over, the rest of the files, which is returned, becomes another file.
     pub(crate) async fn merge(
         &self,
         running: &Running,
         writer: &mut ChunkWriter<'_>,
-        (purpose, resource_type): (Purpose, &str),
-        (from, to): (ChunkId, ChunkId),
-    ) -> Result<()> {
+        merge: Merge<'_>,
+        deadline: &dyn Deadline,
+    ) -> Result<Option<Work>> {
+        let Merge { purpose, resource_type, from, to } = merge;
         let least = running.header.request.output.min_file_bytes.unwrap_or_default();
         let is_it = |file: &&OutputFile| {
             file.purpose == purpose && file.resource_type == resource_type && file.size < least
         };
         let (mut index, end) = (from.index, to.index + 1);
+        // The index of the chunks whose files were joined last.
+        let mut last = None;
         while index < end {
             let next = end.min(index + WINDOW);
             let results = self.jobs.results(&running.header.id, index..next).await?;
             for stored in results.into_iter().filter(|stored| (from..=to).contains(&stored.chunk)) {
-                for file in stored.result.files.iter().filter(is_it) {
+                let files = || stored.result.files.iter().filter(is_it);
+                // The chunks of one index stay together.
+                let is_next = last.is_some_and(|last| last < stored.chunk.index);
+                if is_next && files().next().is_some() && deadline.is_near(self.clock.now()) {
+                    let (resource_type, from) =
+                        (resource_type.to_owned(), ChunkId::first(stored.chunk.index));
+                    return Ok(Some(Work::Merge { purpose, resource_type, from, to }));
+                }
+                for file in files() {
+                    last = Some(stored.chunk.index);
                     writer.append(file).await?;
                 }
             }
             index = next;
         }
-        Ok(())
+        Ok(None)
     }
 }

@@ -110,9 +110,9 @@ impl Generator {
             let to = progress.plan_end.min(from + WINDOW);
             let chunks = self.jobs.chunks(id, from..to).await?;
             let open = chunks.iter().filter(|stored| stored.result.is_none());
-            let task = |chunk: &Chunk| match chunk.work {
-                Work::Supporting => Task::Finish { job: id.clone() },
-                _ => Task::Chunk { job: id.clone(), chunk: chunk.id },
+            let task = |chunk: &Chunk| match chunk.work.is_supporting() {
+                true => Task::Finish { job: id.clone() },
+                false => Task::Chunk { job: id.clone(), chunk: chunk.id },
             };
             let tasks: Vec<_> = open.map(|stored| task(&stored.chunk)).collect();
             if !tasks.is_empty() {
@@ -143,7 +143,9 @@ impl Generator {
         deadline: &dyn Deadline,
     ) -> Result<()> {
         match group.size {
-            SizeClass::Small if !deadline.is_near(self.clock.now()) => Box::pin(self.finish(id)).await,
+            SizeClass::Small if !deadline.is_near(self.clock.now()) => {
+                Box::pin(self.finish(id, deadline)).await
+            }
             SizeClass::Small | SizeClass::Large => {
                 self.queue.send(group, &[Task::Finish { job: id.clone() }]).await
             }
@@ -332,9 +334,13 @@ fn is_behind(work: &Work, last: &Work) -> bool {
             Work::Patients(_) => (0, ""),
             Work::Absent { .. } => (1, ""),
             Work::Shared(name) => (2, name),
-            Work::Groups => (3, ""),
+            Work::Groups | Work::GroupsAfter(_) => (3, ""),
             Work::Deleted => (4, ""),
-            Work::Supporting | Work::Gather { .. } | Work::Merge { .. } | Work::Relist { .. } => (5, ""),
+            Work::Supporting
+            | Work::Follow { .. }
+            | Work::Gather { .. }
+            | Work::Merge { .. }
+            | Work::Relist { .. } => (5, ""),
         }
     }
     place(work) > place(last)

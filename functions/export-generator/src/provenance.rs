@@ -2,7 +2,7 @@
 //! `includeAssociatedData`). It is looked up by target, as the rule in [`domain::filter`] says.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use domain::error::Result;
 use domain::filter::{Filter, ReferredBy, Verdict};
@@ -14,52 +14,58 @@ use fhir::references::{parse, target_values};
 use fhir::spelling::plainly;
 
 use crate::walk::Walk;
+use crate::walk::message::News;
 
-/// Tracks the Provenance of `shared/` in an export of patients.
+/// Tracks the Provenance of `shared/` in an export of patients. What is known of each Provenance is in the [`Walk`].
 pub(crate) struct SharedProvenance {
     /// Whether Provenance may be exported; otherwise nothing is looked up.
     is_wanted: bool,
     kind: Provenance,
-    /// The number of Provenance resources in `shared/`; `None` before the record store is asked.
-    counts: Option<ProvenanceCounts>,
+    /// The number of Provenance resources in `shared/`.
+    counts: ProvenanceCounts,
     /// Resources whose Provenance is looked up next.
     exported: BTreeSet<String>,
     left_out: BTreeSet<String>,
-    /// If only the latest Provenance is requested: its time and reference, for each exported resource.
-    latest: HashMap<String, (i64, Reverse<String>)>,
-    /// The latest Provenance of each resource, chosen after all candidates are read.
-    chosen: HashSet<String>,
+}
+
+/// Returns whether the export may have Provenance of `shared/` because of its targets.
+pub(crate) fn is_wanted(filter: &Filter<'_>) -> bool {
+    filter.wants("Provenance") && filter.follows_references()
+}
+
+/// Returns the warning if `shared/` has Provenance that cannot be exported from there.
+pub(crate) fn misplaced(counts: ProvenanceCounts) -> Option<String> {
+    (counts.of_patients > 0).then(|| {
+        format!(
+            "Provenance resources in shared/ that are about resources of patients: {}. They are not exported; put them into the directories of those patients, as `ehi load` does",
+            counts.of_patients
+        )
+    })
 }
 
 impl SharedProvenance {
-    pub(crate) fn new(filter: &Filter<'_>) -> Self {
+    pub(crate) fn new(filter: &Filter<'_>, counts: ProvenanceCounts) -> Self {
         Self {
-            is_wanted: filter.wants("Provenance") && filter.follows_references(),
+            is_wanted: is_wanted(filter),
             kind: filter.provenance(),
-            counts: None,
+            counts,
             exported: BTreeSet::new(),
             left_out: BTreeSet::new(),
-            latest: HashMap::new(),
-            chosen: HashSet::new(),
         }
     }
 
-    pub(crate) fn set_counts(&mut self, counts: ProvenanceCounts) {
-        self.counts = Some(counts);
-    }
-
     fn is_looked_up(&self) -> bool {
-        self.is_wanted && self.counts.is_some_and(|counts| counts.of_shared > 0)
+        self.is_wanted && self.counts.of_shared > 0
     }
 
     /// Returns whether the filter's verdict on a resource is final, as far as is known. A Provenance is exported only if one of its targets
     /// is.
     pub(crate) fn is_asked_for(
-        &mut self,
+        &self,
         verdict: &Verdict,
         found: &SharedLine,
         by: ReferredBy,
-        walk: &Walk,
+        walk: &mut Walk,
     ) -> bool {
         if verdict.follows().is_none() || !found.reference.starts_with("Provenance/") {
             return true;
@@ -68,22 +74,19 @@ impl SharedProvenance {
         let mut about = Vec::new();
         target_values(&plain, |target| {
             let Some(named) = parse(target) else { return };
-            if walk.is_followed(named.text, by) {
+            if walk.follows_target(&found.reference, named.text, by) {
                 about.push(named.text.to_owned());
             }
         });
         if found.is_of_patient || about.is_empty() {
             return false;
         }
-        if self.kind != Provenance::Latest || self.chosen.contains(&found.reference) {
+        if self.kind != Provenance::Latest || walk.is_chosen(&found.reference) {
             return true;
         }
         let candidate = (recorded(&plain), Reverse(found.reference.clone()));
         for target in about {
-            let latest = self.latest.entry(target).or_insert_with(|| candidate.clone());
-            if *latest < candidate {
-                latest.clone_from(&candidate);
-            }
+            walk.send(&target, News::Candidate(candidate.clone()));
         }
         false
     }
@@ -110,41 +113,17 @@ impl SharedProvenance {
         ];
         for (by, targets) in noted {
             if !targets.is_empty() {
-                for provenance in records.provenance(&targets).await? {
-                    walk.request_provenance(&provenance, by);
+                for (provenance, target) in records.provenance(&targets).await? {
+                    walk.send(&provenance, News::TargetOf(by, target));
                 }
             }
         }
         Ok(())
     }
 
-    /// Requests the latest Provenance of each exported resource, after everything else is fetched. Returns whether it chose any.
-    pub(crate) fn choose(&mut self, walk: &mut Walk) -> bool {
-        let before = self.chosen.len();
-        for (_, Reverse(reference)) in self.latest.values() {
-            if self.chosen.insert(reference.clone()) {
-                walk.request_provenance(reference, ReferredBy::Exported);
-            }
-        }
-        self.chosen.len() > before
-    }
-
     /// Returns a warning if `shared/` has Provenance that cannot be exported from there.
-    pub(crate) async fn misplaced(&self, records: &dyn Records) -> Result<Option<String>> {
-        if !self.is_wanted {
-            return Ok(None);
-        }
-        let counts = match self.counts {
-            Some(counts) => counts,
-            // No resource was fetched from `shared/`, so the counts are not known yet.
-            None => records.supporting(&BTreeSet::new()).await?.provenance,
-        };
-        Ok((counts.of_patients > 0).then(|| {
-            format!(
-                "Provenance resources in shared/ that are about resources of patients: {}. They are not exported; put them into the directories of those patients, as `ehi load` does",
-                counts.of_patients
-            )
-        }))
+    pub(crate) fn misplaced(&self) -> Option<String> {
+        misplaced(self.counts).filter(|_| self.is_wanted)
     }
 }
 

@@ -5,7 +5,7 @@
 //! patient (Condition, Device), it is dropped. If not (Organization), `shared/` may have the resource as well, which
 //! other records need; but it is not reported if it does not.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use domain::error::Result;
 use domain::filter::ReferredBy;
@@ -15,6 +15,7 @@ use domain::ports::files::{FileWriter, Files};
 use domain::ports::records::Records;
 use fhir::compartments::can_have_patient;
 use foldhash::fast::RandomState;
+use serde::{Deserialize, Serialize};
 use storage::packs;
 
 use crate::mentions::Mentions;
@@ -32,12 +33,15 @@ const LEFT_OUT_MARK: char = '~';
 const IN_RECORD_MARK: char = '=';
 
 /// What is known of the resources that refer to a resource. The strongest one counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Mention {
+    #[serde(rename = "l")]
     LeftOut,
     /// Exported resources of records that have the resource.
+    #[serde(rename = "i")]
     InRecord,
     /// An exported resource of a record that does not have the resource.
+    #[serde(rename = "e")]
     Exported,
 }
 
@@ -199,29 +203,19 @@ impl<'a> ReferenceSet<'a> {
     }
 }
 
-/// Reads the references of all chunks, each once, without those to types that `is_wanted` refuses.
-pub(crate) async fn read(
-    files: &dyn Files,
-    sources: &[Location],
-    is_wanted: impl Fn(&str) -> bool,
-) -> Result<BTreeMap<String, Mention>> {
-    let mut all = BTreeMap::new();
-    for source in sources {
-        let mut lines = Lines::new(Box::new(StreamReader(packs::open(files, source, None).await?)));
-        while let Some(line) = lines.next().await? {
-            let Some(text) = line.text.and_then(|text| std::str::from_utf8(text).ok()) else { continue };
-            let (reference, mention) = if let Some(reference) = text.strip_prefix(LEFT_OUT_MARK) {
-                (reference, Mention::LeftOut)
-            } else if let Some(reference) = text.strip_prefix(IN_RECORD_MARK) {
-                (reference, Mention::InRecord)
-            } else {
-                (text, Mention::Exported)
-            };
-            if is_wanted(reference.split('/').next().unwrap_or_default()) {
-                let known = all.entry(reference.to_owned()).or_insert(mention);
-                *known = (*known).max(mention);
-            }
-        }
-    }
-    Ok(all)
+/// Opens a file of references. [`parse`] parses its lines.
+pub(crate) async fn open(files: &dyn Files, source: &Location) -> Result<Lines> {
+    Ok(Lines::new(Box::new(StreamReader(packs::open(files, source, None).await?))))
+}
+
+/// Returns the reference of a line, and what is known of the resources that have it.
+pub(crate) fn parse(line: &[u8]) -> Option<(&str, Mention)> {
+    let text = std::str::from_utf8(line).ok()?;
+    Some(if let Some(reference) = text.strip_prefix(LEFT_OUT_MARK) {
+        (reference, Mention::LeftOut)
+    } else if let Some(reference) = text.strip_prefix(IN_RECORD_MARK) {
+        (reference, Mention::InRecord)
+    } else {
+        (text, Mention::Exported)
+    })
 }

@@ -5,12 +5,13 @@
 //! This is a stage after all other chunks. It is needed only if a chunk has read a resource that may be listed as deleted; and for an export
 //! whose manifest is read while it runs, because what it has listed cannot be taken back. It sorts the keys in bounded memory.
 
-use domain::chunk::{Covered, Purpose};
+use domain::chunk::{Covered, Purpose, Work};
 use domain::error::{Error, Result};
 use domain::ids::JobId;
 use domain::lines::{Lines, StreamReader};
 use domain::pack::Location;
 use domain::ports::files::Files;
+use domain::ports::queue::Deadline;
 use serde::Deserialize;
 use storage::packs;
 use storage::sorter::{Limits, Row, Sorter};
@@ -64,13 +65,31 @@ struct Request {
     url: String,
 }
 
+/// Which chunks are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Relist<'w> {
+    /// Those with smaller indexes are in the sorted files `runs`.
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    pub(crate) runs: &'w [String],
+}
+
 impl Generator {
-    /// Writes the deletions that the chunks with indexes before `to` have listed.
-    pub(crate) async fn relist(&self, id: &JobId, writer: &mut ChunkWriter<'_>, to: u32) -> Result<()> {
-        let (files, runs) = (&*self.files, writer.sort_prefix());
-        let mut sorter = Sorter::new(files, &runs, Limits::default());
-        for from in (0..to).step_by(WINDOW as usize) {
-            let results = self.jobs.results(id, from..to.min(from + WINDOW)).await?;
+    /// Writes the deletions that the chunks with indexes before `to` have listed. If the time is over before all of them are read, it writes
+    /// nothing and returns the rest of the work.
+    pub(crate) async fn relist(
+        &self,
+        id: &JobId,
+        writer: &mut ChunkWriter<'_>,
+        relist: Relist<'_>,
+        deadline: &dyn Deadline,
+    ) -> Result<Option<Work>> {
+        let Relist { from, to, runs } = relist;
+        let (files, prefix) = (&*self.files, writer.sort_prefix());
+        let mut sorter = Sorter::resume(files, &prefix, Limits::default(), runs.to_vec());
+        for from in (from..to).step_by(WINDOW as usize) {
+            let end = to.min(from + WINDOW);
+            let results = self.jobs.results(id, from..end).await?;
             for stored in
                 results.into_iter().filter(|stored| !matches!(stored.covered, Covered::Merge { .. }))
             {
@@ -80,6 +99,10 @@ impl Generator {
                 if let Some(existing) = &stored.result.existing {
                     push_existing(files, existing, &mut sorter).await?;
                 }
+            }
+            // The last part writes, and has a whole invocation for that.
+            if deadline.is_near(self.clock.now()) {
+                return Ok(Some(Work::Relist { to, from: end, runs: sorter.pause().await? }));
             }
         }
         let mut merged = sorter.finish().await?;
@@ -96,7 +119,11 @@ impl Generator {
             }
         }
         writer.deleted(&keys).await?;
-        merged.remove().await
+        // Another attempt at this part needs the files of earlier parts. They are removed with the export.
+        if runs.is_empty() {
+            merged.remove().await?;
+        }
+        Ok(None)
     }
 }
 

@@ -1,6 +1,13 @@
-//! Tracks the referenced resources of `shared/`, and how far they were followed.
+//! Tracks the referenced resources of `shared/`, and how far they were followed. Only the resources of one shard ([`shards`]) are in memory;
+//! what is learned about others is sent to their shards, as a [`message`].
 
-use std::collections::{BTreeSet, HashMap};
+pub(crate) mod message;
+pub(crate) mod shards;
+pub(crate) mod span;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem::take;
 
 use domain::filter::{ReferredBy, Verdict};
 use domain::ledger::Reason;
@@ -8,36 +15,73 @@ use domain::ports::records::SharedLine;
 use fhir::compartments::can_have_patient;
 use fhir::json;
 use fhir::spelling::plainly;
+use serde::{Deserialize, Serialize};
 
+use self::message::{Candidate, Message, News};
+use self::span::Span;
 use crate::mentions::leaving;
 use crate::references::Mention;
 
-/// The referenced resources. Each is held once, about 100 bytes.
+/// The referenced resources of a shard. Each is held once, about 100 bytes.
 #[derive(Default)]
 pub(crate) struct Walk {
+    span: Span,
     known: HashMap<String, Known>,
     /// References to fetch. Those of exported resources are fetched first, so that few are fetched twice.
     by_exported: BTreeSet<String>,
     by_left_out: BTreeSet<String>,
+    /// Whether a resource may have a later Provenance than when the latest ones were last requested.
+    has_candidates: bool,
+    /// Messages to other shards.
+    sent: Vec<Message>,
     /// The types in `shared/` of which patients' records have resources as well.
     types: BTreeSet<String>,
+    passed_over: PassedOver,
 }
 
+/// The counts of the resources that are passed over so far, in all shards.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PassedOver {
+    pub(crate) by_reason: BTreeMap<Reason, u64>,
+    /// The number of their other versions.
+    pub(crate) duplicates: u64,
+}
+
+/// What is known of a resource.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Known {
     by: ReferredBy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mention: Option<Mention>,
     fate: Fate,
-    /// Whether each record that refers to it has it.
-    is_in_record: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provenance: Option<Box<OfProvenance>>,
+}
+
+/// What is known for the sake of Provenance.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct OfProvenance {
+    /// The targets of this Provenance that are exported or, for [`ReferredBy::LeftOut`], were left out only by `_since`.
+    targets: BTreeMap<String, ReferredBy>,
+    /// Whether this is the latest Provenance of one of its targets.
+    is_chosen: bool,
+    /// If only the latest Provenance is requested: that of this resource, among those that were read.
+    latest: Option<Candidate>,
 }
 
 /// The decision on a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Fate {
+    #[serde(rename = "o")]
     Open,
-    /// Left out, unless an exported resource refers to it later.
-    PassedOver(Reason),
+    /// Left out, unless an exported resource refers to it later. The number is that of its other versions.
+    #[serde(rename = "p")]
+    PassedOver(Reason, u64),
+    #[serde(rename = "e")]
     Exported,
     /// Left out permanently.
+    #[serde(rename = "l")]
     LeftOut,
 }
 
@@ -49,9 +93,9 @@ impl Known {
 }
 
 impl Walk {
-    /// Creates a walk that has collected nothing yet. `types` are the types in `shared/` of which patients' records have resources as well.
-    pub(crate) fn new(types: BTreeSet<String>) -> Self {
-        Self { types, ..Self::default() }
+    /// Creates a walk. `types` are the types in `shared/` of which patients' records have resources as well.
+    pub(crate) fn new(types: BTreeSet<String>, passed_over: PassedOver) -> Self {
+        Self { types, passed_over, ..Self::default() }
     }
 
     /// Returns whether references to resources of this type are followed: resources of patients' records are not in
@@ -60,36 +104,79 @@ impl Walk {
         !can_have_patient(resource_type) || self.types.contains(resource_type)
     }
 
-    /// Adds a resource that resources of patients' records refer to.
-    pub(crate) fn want_mentioned(&mut self, reference: &str, mention: Mention) {
-        self.request(reference, mention.by());
-        if let Some(known) = self.known.get_mut(reference) {
-            known.is_in_record = mention == Mention::InRecord;
+    /// Records news of a resource, or sends them to its shard.
+    pub(crate) fn send(&mut self, reference: &str, news: News) {
+        if self.span.has(reference) {
+            self.receive(reference, news);
+        } else {
+            self.sent.push(Message(reference.to_owned(), news));
         }
     }
 
-    /// Returns whether a resource is reported if `shared/` does not have it: an exported resource refers to it, and it
-    /// can be in no record, or is not in the record of that resource.
-    pub(crate) fn is_missed(&self, reference: &str) -> bool {
-        let in_record =
-            |known: &Known| known.is_in_record || reference.split('/').next().is_some_and(can_have_patient);
-        let known = self.known.get(reference);
-        known
-            .is_some_and(|known| known.by == ReferredBy::Exported && !known.is_settled() && !in_record(known))
+    fn receive(&mut self, reference: &str, news: News) {
+        match news {
+            News::Mentioned(mention) => {
+                self.request(reference, mention.by());
+                if let Some(known) = self.known.get_mut(reference) {
+                    known.mention = known.mention.max(Some(mention));
+                }
+            }
+            News::Requested(by) => self.request(reference, by),
+            News::TargetOf(by, target) => {
+                self.request_provenance(reference, by);
+                if let Some(of) = self.of_provenance(reference) {
+                    let known = of.targets.entry(target).or_insert(by);
+                    *known = (*known).max(by);
+                }
+            }
+            News::Candidate(candidate) => {
+                let Some(known) = self.known.get_mut(reference) else { return };
+                let latest = &mut known.provenance.get_or_insert_default().latest;
+                if latest.as_ref().is_none_or(|latest| *latest < candidate) {
+                    *latest = Some(candidate);
+                    self.has_candidates = true;
+                }
+            }
+            News::Chosen => {
+                if let Some(of) = self.of_provenance(reference)
+                    && !of.is_chosen
+                {
+                    of.is_chosen = true;
+                    self.request_provenance(reference, ReferredBy::Exported);
+                }
+            }
+        }
     }
 
-    pub(crate) fn request(&mut self, reference: &str, by: ReferredBy) {
+    /// Returns what is known of a Provenance on which the decision is not final.
+    fn of_provenance(&mut self, reference: &str) -> Option<&mut OfProvenance> {
+        let known = self.known.get_mut(reference).filter(|known| !known.is_settled())?;
+        Some(known.provenance.get_or_insert_default())
+    }
+
+    fn request(&mut self, reference: &str, by: ReferredBy) {
         match self.known.get_mut(reference) {
             Some(known) if known.is_settled() || known.by >= by => return,
-            Some(known) => {
-                known.by = by;
-                self.by_left_out.remove(reference);
-            }
+            Some(known) => known.by = by,
             None => {
-                let known = Known { by, fate: Fate::Open, is_in_record: false };
+                let known = Known { by, mention: None, fate: Fate::Open, provenance: None };
                 self.known.insert(reference.to_owned(), known);
             }
         }
+        self.want(reference, by);
+    }
+
+    /// Requests a Provenance, even if it was passed over because no target was exported: there may be a new target.
+    fn request_provenance(&mut self, reference: &str, by: ReferredBy) {
+        let known = self.known.get(reference).filter(|known| known.by >= by);
+        match known.map(|known| (known.by, known.fate)) {
+            Some((by, Fate::PassedOver(Reason::Provenance, _))) => self.want(reference, by),
+            _ => self.request(reference, by),
+        }
+    }
+
+    fn want(&mut self, reference: &str, by: ReferredBy) {
+        self.by_left_out.remove(reference);
         let wanted = match by {
             ReferredBy::Exported => &mut self.by_exported,
             ReferredBy::LeftOut => &mut self.by_left_out,
@@ -97,19 +184,24 @@ impl Walk {
         wanted.insert(reference.to_owned());
     }
 
-    /// Requests a Provenance, even if it was passed over because no target was exported: there may be a new target.
-    pub(crate) fn request_provenance(&mut self, reference: &str, by: ReferredBy) {
+    /// Returns whether a resource is reported if `shared/` does not have it: an exported resource refers to it, and it
+    /// can be in no record, or is not in the record of that resource.
+    pub(crate) fn is_missed(&self, reference: &str) -> bool {
+        let in_record = |known: &Known| {
+            known.mention == Some(Mention::InRecord)
+                || reference.split('/').next().is_some_and(can_have_patient)
+        };
         let known = self.known.get(reference);
-        if known.is_some_and(|known| known.by >= by && known.fate == Fate::PassedOver(Reason::Provenance)) {
-            self.by_exported.insert(reference.to_owned());
-        } else {
-            self.request(reference, by);
-        }
+        known
+            .is_some_and(|known| known.by == ReferredBy::Exported && !known.is_settled() && !in_record(known))
     }
 
-    /// Returns the next references to fetch; empty at the end.
-    pub(crate) fn next(&mut self, at_once: usize) -> BTreeSet<String> {
-        let wanted = if self.by_exported.is_empty() { &mut self.by_left_out } else { &mut self.by_exported };
+    /// Returns the next references that exported resources have, or else those of left-out resources. Empty if there are none.
+    fn next(&mut self, by: ReferredBy, at_once: usize) -> BTreeSet<String> {
+        let wanted = match by {
+            ReferredBy::Exported => &mut self.by_exported,
+            ReferredBy::LeftOut => &mut self.by_left_out,
+        };
         std::iter::from_fn(|| wanted.pop_first()).take(at_once).collect()
     }
 
@@ -118,30 +210,55 @@ impl Walk {
         self.known.get(reference).filter(|known| !known.is_settled()).map(|known| known.by)
     }
 
-    /// Returns whether a Provenance about this resource is exported: because the resource is exported or, for
-    /// [`ReferredBy::LeftOut`], was left out only by `_since`.
-    pub(crate) fn is_followed(&self, reference: &str, by: ReferredBy) -> bool {
-        self.known.get(reference).is_some_and(|known| match known.fate {
-            Fate::Exported => true,
-            Fate::PassedOver(Reason::Since) => by == ReferredBy::LeftOut,
-            Fate::PassedOver(_) | Fate::LeftOut | Fate::Open => false,
-        })
+    /// Returns whether the export follows a target of a Provenance that resources of this kind refer to: because the target is exported
+    /// or, for [`ReferredBy::LeftOut`], was left out only by `_since`.
+    pub(crate) fn follows_target(&self, provenance: &str, target: &str, by: ReferredBy) -> bool {
+        let of = self.known.get(provenance).and_then(|known| known.provenance.as_ref());
+        let target_by = of.and_then(|of| of.targets.get(target));
+        target_by.is_some_and(|target_by| *target_by >= by)
     }
 
-    /// Returns whether access to a resource is certainly not refused: it is exported, or only passed over.
+    /// Returns whether a Provenance is the latest one of one of its targets.
+    pub(crate) fn is_chosen(&self, provenance: &str) -> bool {
+        let of = self.known.get(provenance).and_then(|known| known.provenance.as_ref());
+        of.is_some_and(|of| of.is_chosen)
+    }
+
+    /// Requests the latest Provenance of each resource of the shard.
+    fn choose(&mut self) {
+        self.has_candidates = false;
+        let latest = self.known.values().filter_map(|known| known.provenance.as_ref()?.latest.as_ref());
+        let chosen: Vec<_> = latest.map(|(_, Reverse(provenance))| provenance.clone()).collect();
+        for provenance in chosen {
+            self.send(&provenance, News::Chosen);
+        }
+    }
+
+    /// Returns whether access to a resource of the shard is certainly not refused: it is exported, or only passed over.
     pub(crate) fn is_permitted(&self, reference: &str) -> bool {
         let fate = self.known.get(reference).map(|known| known.fate);
-        matches!(fate, Some(Fate::Exported | Fate::PassedOver(_)))
+        matches!(fate, Some(Fate::Exported | Fate::PassedOver(..)))
     }
 
     /// Records a Provenance that has no exported target so far.
-    pub(crate) fn set_aside(&mut self, reference: &str) {
-        self.decide(reference, Fate::PassedOver(Reason::Provenance));
+    pub(crate) fn set_aside(&mut self, found: &SharedLine) {
+        self.decide(&found.reference, Fate::PassedOver(Reason::Provenance, found.duplicates));
     }
 
     fn decide(&mut self, reference: &str, fate: Fate) {
-        if let Some(known) = self.known.get_mut(reference) {
-            known.fate = fate;
+        let Some(known) = self.known.get_mut(reference) else { return };
+        if let Fate::PassedOver(reason, duplicates) = known.fate {
+            let count = self.passed_over.by_reason.entry(reason).or_default();
+            *count = count.saturating_sub(1);
+            self.passed_over.duplicates = self.passed_over.duplicates.saturating_sub(duplicates);
+        }
+        known.fate = fate;
+        if let Fate::PassedOver(reason, duplicates) = fate {
+            *self.passed_over.by_reason.entry(reason).or_default() += 1;
+            self.passed_over.duplicates += duplicates;
+        } else if let Some(of) = &mut known.provenance {
+            // The targets matter only before the decision.
+            of.targets.clear();
         }
     }
 
@@ -149,7 +266,7 @@ impl Walk {
     pub(crate) fn settle(&mut self, found: &SharedLine, verdict: &Verdict) {
         let fate = match verdict {
             Verdict::Keep | Verdict::Subset(_) => Fate::Exported,
-            Verdict::PassOver(reason) => Fate::PassedOver(*reason),
+            Verdict::PassOver(reason) => Fate::PassedOver(*reason, found.duplicates),
             Verdict::LeaveOut(_) | Verdict::Withhold(_) | Verdict::Unreadable => Fate::LeftOut,
         };
         self.decide(&found.reference, fate);
@@ -170,21 +287,38 @@ impl Walk {
     fn want_all(&mut self, text: &[u8], by: ReferredBy) {
         leaving(text, b"", |reference| {
             if self.follows(reference.resource_type) {
-                self.request(reference.text, by);
+                self.send(reference.text, News::Requested(by));
             }
         });
     }
 
-    /// Returns whether the resource was fetched before and passed over.
-    pub(crate) fn was_passed_over(&self, reference: &str) -> bool {
-        self.known.get(reference).is_some_and(|known| matches!(known.fate, Fate::PassedOver(_)))
+    /// Takes the resources of one half of the shard; those of the other half stay.
+    fn split(&mut self, own: Span, other: Span) -> Self {
+        let has = |reference: &String| other.has(reference);
+        let (taken, known) = take(&mut self.known).into_iter().partition(|(reference, _)| has(reference));
+        let (by_exported, left) = take(&mut self.by_exported).into_iter().partition(has);
+        self.by_exported = left;
+        let (by_left_out, left) = take(&mut self.by_left_out).into_iter().partition(has);
+        self.by_left_out = left;
+        (self.span, self.known) = (own, known);
+        let has_candidates = self.has_candidates;
+        Self { span: other, known: taken, by_exported, by_left_out, has_candidates, ..Self::default() }
     }
 
-    /// Returns the reasons of the resources that stay passed over, one for each.
-    pub(crate) fn passed_over(self) -> impl Iterator<Item = Reason> {
-        self.known.into_values().filter_map(|known| match known.fate {
-            Fate::PassedOver(reason) => Some(reason),
-            Fate::Open | Fate::Exported | Fate::LeftOut => None,
-        })
+    /// Takes all resources of the shard.
+    fn take_rows(&mut self) -> Self {
+        Self {
+            span: self.span,
+            known: take(&mut self.known),
+            by_exported: take(&mut self.by_exported),
+            by_left_out: take(&mut self.by_left_out),
+            has_candidates: take(&mut self.has_candidates),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the counts of the resources that stay passed over.
+    pub(crate) fn passed_over(&self) -> &PassedOver {
+        &self.passed_over
     }
 }

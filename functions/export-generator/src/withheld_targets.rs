@@ -17,6 +17,8 @@ use crate::walk::Walk;
 const MAX_TARGETS: usize = 1_000;
 /// The number of targets that are fetched at once.
 const AT_ONCE: usize = 200;
+/// The number of targets after which all are forgotten. They are read again if they are needed again.
+const MAX_KNOWN: usize = 20_000;
 
 /// The targets whose labels were read.
 #[derive(Default)]
@@ -60,6 +62,9 @@ impl WithheldTargets {
     ) -> Result<()> {
         if !filter.withholds_documents() {
             return Ok(());
+        }
+        if self.known.len() + self.too_large.len() > MAX_KNOWN {
+            (self.known, self.too_large) = Default::default();
         }
         let mut unknown = BTreeSet::new();
         for found in lines.iter().filter(|found| is_candidate(found)) {

@@ -107,6 +107,11 @@ impl<'a> ChunkWriter<'a> {
         format!("{}sort/", self.prefix)
     }
 
+    /// Returns the prefix of the files of the shards of references.
+    pub(crate) fn shards_prefix(&self) -> String {
+        format!("{}references/", self.prefix)
+    }
+
     /// Returns whether so many files are full that the chunk should end before its next patient.
     pub(crate) fn is_crowded(&self) -> bool {
         self.outputs.is_crowded()

@@ -82,7 +82,7 @@ impl Generator {
         let texts = asked.preparation.texts;
         let (contents, group) = (plan.fingerprint(), plan.group());
         let maker = texts.maker(plan, self.files.clone(), &self.settings);
-        let work = Work { place, maker, texts, contents, limits: self.zip_limits };
+        let work = Work { place, maker, texts, contents, limits: self.sizes.zip };
         let up = || deadline.is_near(self.clock.now());
         let mut has_worked = false;
         // The copy may be deleted meanwhile.

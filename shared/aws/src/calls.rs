@@ -31,7 +31,7 @@ impl Caller {
 /// The tokens that a client may spend on retries without success: a retry costs 5, or 10 after a broken connection; the
 /// last retry is refunded when its call succeeds, and a call that succeeds at once adds 1. This limits retries while a
 /// service is down.
-const RETRY_TOKENS: usize = 1_000;
+pub const RETRY_TOKENS: usize = 1_000;
 
 pub(super) fn retries(caller: Caller) -> RetryConfig {
     RetryConfig::standard()

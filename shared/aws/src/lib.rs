@@ -28,6 +28,7 @@ mod ranges;
 mod records;
 mod sdk;
 mod secrets;
+mod shared_objects;
 mod table;
 mod upload;
 
@@ -51,7 +52,7 @@ use settings::resources::Resources;
 use settings::{Settings, is_loopback};
 
 use self::audit::AwsAuditLog;
-pub use self::calls::Caller;
+pub use self::calls::{Caller, RETRY_TOKENS};
 use self::expiring::AwsExpiringStore;
 use self::files::AwsFiles;
 use self::jobs_table::AwsJobs;

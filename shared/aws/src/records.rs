@@ -2,29 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::error::{Damage, Error, Result};
+use domain::error::{Error, Result};
 use domain::ids::PatientId;
-use domain::lines::Lines;
-use domain::ports::files::ByteStream;
 use domain::ports::records::{
     Area, BlockReader, CohortPage, Entries, Entry, Member, Part, Parts, Records, Supporting, first_bytes,
 };
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use storage::compressed::decompressed;
 use storage::layout::{DOCUMENTS, Directory, INDEX, area_prefix, is_gzip, patient_prefix};
-use storage::shared_index::{SharedIndex, TOO_LONG, Taken, Unusable};
-use tokio::sync::Mutex;
 
-use crate::blocks::Blocks;
 use crate::lake::{check_lake, is_part, part};
 use crate::listing::{AwsEntries, SequentialParts};
 use crate::objects::{Bucket, Listed};
-
-/// The number of lines of `shared/` that are fetched concurrently.
-const AT_ONCE: usize = 8;
+use crate::shared_objects::{SharedLines, opened};
 
 /// The number of listed files after which a call stops, at the end of a patient.
 const MAX_PARTS: usize = 20_000;
@@ -38,23 +29,12 @@ const APART_AT_ONCE: usize = 16;
 /// The records of a bucket.
 pub(super) struct AwsRecords {
     bucket: Bucket,
-    /// The index of the lines of `shared/`. It is built when it is first needed, and again when the objects have changed.
-    shared: Mutex<Option<Arc<SharedObjects>>>,
-}
-
-/// The objects of `shared/`, and the index of their lines.
-struct SharedObjects {
-    /// The key and the ETag of each object that was read.
-    objects: Vec<(String, String)>,
-    /// For each object, whether its bytes are compressed, by its name or a header of its response.
-    compressed: Vec<bool>,
-    index: SharedIndex,
-    damaged: Vec<Damage>,
+    shared: SharedLines,
 }
 
 impl AwsRecords {
     pub(super) fn new(bucket: Bucket) -> Self {
-        Self { bucket, shared: Mutex::default() }
+        Self { shared: SharedLines::new(bucket.clone()), bucket }
     }
 
     async fn check(&self) -> Result<()> {
@@ -67,124 +47,9 @@ impl AwsRecords {
         Ok(self.bucket.walk(key, None).next().await?.is_some_and(|listed| listed.key == key))
     }
 
-    /// Returns the index of the current objects of `shared/`.
-    async fn shared(&self) -> Result<Arc<SharedObjects>> {
-        let prefix = area_prefix(Area::Shared);
-        let mut walk = self.bucket.walk(&prefix, None);
-        let mut objects = Vec::new();
-        while let Some(Listed { key, etag, size, .. }) = walk.next().await? {
-            let name = key.strip_prefix(&prefix).unwrap_or(&key);
-            if Directory::Area(Area::Shared).lists(name, size == 0) {
-                objects.push((key, etag));
-            }
-        }
-        if objects.is_empty() {
-            self.check().await?;
-        }
-        let mut known = self.shared.lock().await;
-        if let Some(index) = known.as_ref().filter(|index| index.objects == objects) {
-            return Ok(index.clone());
-        }
-        let index = Arc::new(self.index(objects).await?);
-        *known = Some(index.clone());
-        Ok(index)
-    }
-
-    /// Reads all objects once, each up to its end or its first damage.
-    async fn index(&self, objects: Vec<(String, String)>) -> Result<SharedObjects> {
-        let (mut index, mut damaged) = (SharedIndex::default(), Vec::new());
-        let prefix = area_prefix(Area::Shared);
-        let mut compressed = vec![false; objects.len()];
-        for (number, (key, _)) in objects.iter().enumerate() {
-            let mut unusable = Unusable::default();
-            let name = key.strip_prefix(&prefix).unwrap_or(key);
-            let read = match Directory::Area(Area::Shared).check(name, key) {
-                Ok(()) => {
-                    let (reader, is_compressed) = self.opened(key, is_gzip(key)).await?;
-                    compressed[number] = is_compressed;
-                    index_lines(number, reader, &mut index, &mut unusable).await
-                }
-                Err(error) => Err(error),
-            };
-            damaged.extend(unusable.damage(key));
-            match read {
-                Err(Error::Damaged(damage)) => damaged.push(damage),
-                read => read?,
-            }
-        }
-        Ok(SharedObjects { objects, compressed, index: index.sorted(), damaged })
-    }
-
     async fn reader(&self, key: &str, compressed: bool) -> Result<Box<dyn BlockReader>> {
-        self.opened(key, compressed).await.map(|(reader, _)| reader)
+        opened(&self.bucket, key, compressed).await.map(|(reader, _)| reader)
     }
-
-    /// Returns a reader of the uncompressed bytes, and whether the object is compressed.
-    async fn opened(&self, key: &str, compressed: bool) -> Result<(Box<dyn BlockReader>, bool)> {
-        let object = self.bucket.open(key, None).await?;
-        let compressed = compressed || object.encoding() == Some("gzip");
-        let stream = object.ahead();
-        let stream: ByteStream = if compressed { decompressed(key, stream, None) } else { stream };
-        Ok((Box::new(Blocks::of(stream)), compressed))
-    }
-
-    /// Reads the lines at these places (offset and length) of one object, in ascending order.
-    async fn lines_of(&self, key: &str, places: &[(u64, u32)]) -> Result<Vec<Vec<u8>>> {
-        let one = |(offset, length): (u64, u32)| async move {
-            let mut object = self.bucket.open(key, Some(offset..offset + u64::from(length))).await?;
-            let mut line = Vec::with_capacity(length as usize);
-            while let Some(bytes) = object.next().await? {
-                line.extend_from_slice(&bytes);
-            }
-            Ok(line)
-        };
-        stream::iter(places.iter().copied()).map(one).buffered(AT_ONCE).try_collect().await
-    }
-
-    /// Reads the lines at these places of a compressed object.
-    async fn lines_in_sequence(&self, key: &str, places: &[(u64, u32)]) -> Result<Vec<Vec<u8>>> {
-        let mut reader = self.reader(key, true).await?;
-        let (mut buffer, mut at, mut found) = (Vec::new(), 0_u64, Vec::new());
-        for (offset, length) in places {
-            let end = offset + u64::from(*length);
-            loop {
-                // The bytes before the line are dropped.
-                let skip = usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
-                buffer.drain(..skip);
-                at += skip as u64;
-                if at + buffer.len() as u64 >= end {
-                    break;
-                }
-                let before = buffer.len();
-                buffer = reader.read(buffer).await?;
-                if buffer.len() == before {
-                    return Err(Error::unavailable("shared records changed while they were read"));
-                }
-            }
-            found.push(buffer[..*length as usize].to_vec());
-        }
-        Ok(found)
-    }
-}
-
-/// Adds the lines of an object to the index.
-async fn index_lines(
-    number: usize,
-    reader: Box<dyn BlockReader>,
-    index: &mut SharedIndex,
-    unusable: &mut Unusable,
-) -> Result<()> {
-    let mut lines = Lines::new(reader);
-    while let Some(line) = lines.next().await? {
-        let added = match line.text {
-            Some(text) => index.add(number, line.offset, text.len(), text),
-            None => Err(TOO_LONG.to_owned()),
-        };
-        if let Err(problem) = added {
-            unusable.add(line.number, problem);
-        }
-    }
-    Ok(())
 }
 
 #[async_trait]
@@ -355,25 +220,10 @@ impl Records for AwsRecords {
     }
 
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting> {
-        let shared = self.shared().await?;
-        let mut found = Taken::new(&shared.index);
-        for group in shared.index.find(references).chunk_by(|(one, _), (other, _)| one.file == other.file) {
-            let file = group[0].0.file as usize;
-            let (key, _) = &shared.objects[file];
-            let places: Vec<_> = group.iter().map(|(entry, _)| (entry.offset, entry.length)).collect();
-            // The offsets are those of the stored bytes.
-            let lines = match shared.compressed[file] {
-                true => self.lines_in_sequence(key, &places).await?,
-                false => self.lines_of(key, &places).await?,
-            };
-            for (line, (_, reference)) in lines.into_iter().zip(group) {
-                found.add_line(reference, line);
-            }
-        }
-        Ok(found.supporting(shared.damaged.clone()))
+        self.shared.supporting(references).await
     }
 
-    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
-        Ok(self.shared().await?.index.about(targets))
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<(String, String)>> {
+        self.shared.provenance(targets).await
     }
 }

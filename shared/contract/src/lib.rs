@@ -32,6 +32,7 @@ mod chunks;
 mod fixed;
 mod lists;
 mod records;
+mod shared_records;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use domain::error::{Error, Store};
 use domain::ids::PatientId;
-use domain::ports::records::{Area, BlockReader, Entry, Member, Parts, ProvenanceCounts, Records};
-use serde_json::json;
+use domain::ports::records::{Area, BlockReader, Entry, Member, Parts, Records};
 use storage::layout::Directory;
+
+use crate::shared_records::{line, look_again, shared_devices, shared_provenance, supporting};
 
 /// Tests [`Records`] with the layout of records. `put` stores a file under its path.
 pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
@@ -28,10 +29,6 @@ pub async fn records(records: &dyn Records, put: impl AsyncFn(&str, &[u8])) {
 
 fn patient(id: &str) -> PatientId {
     PatientId::parse(id).expect("an id")
-}
-
-fn line(resource_type: &str, id: &str) -> String {
-    format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"}}")
 }
 
 async fn missing(records: &dyn Records) {
@@ -161,94 +158,6 @@ async fn pages(records: &dyn Records) {
     in_turn(records, &seen).await;
 }
 
-/// Tests how resources outside the records are found.
-async fn supporting(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
-    let wanted = ["Practitioner/x", "Practitioner/z", "Practitioner/none", "Organization/x"];
-    let wanted = wanted.map(str::to_owned).into();
-    let mut found: Vec<_> = records
-        .supporting(&wanted)
-        .await
-        .expect("lines")
-        .lines
-        .into_iter()
-        .map(|line| (line.reference, line.duplicates, String::from_utf8_lossy(&line.line).contains("active")))
-        .collect();
-    found.sort();
-    let (x, z) = ("Practitioner/x".to_owned(), "Practitioner/z".to_owned());
-    assert_eq!(
-        found,
-        [(x, 1, true), (z, 0, false)],
-        "the last duplicate is returned, and the others are counted"
-    );
-    // A change in the store is visible at once.
-    put("shared/Organization.ndjson", line("Organization", "x").as_bytes()).await;
-    assert_eq!(records.supporting(&wanted).await.expect("lines").lines.len(), 3);
-}
-
-/// Checks that Provenance is found by its targets. If a target is a resource of a patient, it is only counted.
-async fn shared_provenance(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
-    let wanted = ["Practitioner/x", "Organization/x", "Observation/o"].map(str::to_owned).into();
-    assert_eq!(records.provenance(&wanted).await.expect("a result"), BTreeSet::new());
-    assert_eq!(records.supporting(&wanted).await.expect("lines").provenance, ProvenanceCounts::default());
-    let mut lines = String::new();
-    for (id, targets) in [
-        ("one", &["Practitioner/x"][..]),
-        ("two", &["https://ehi.example/fhir/Practitioner/x/_history/2", "Organization/x"]),
-        ("other", &["Practitioner/y"]),
-        ("patient", &["Observation/o"]),
-        ("mixed", &["Practitioner/x", "Patient/b"]),
-        ("nothing", &["urn:uuid:x", "#contained"]),
-        ("none", &[]),
-    ] {
-        let targets: Vec<_> = targets.iter().map(|target| json!({ "reference": target })).collect();
-        lines += &json!({ "resourceType": "Provenance", "id": id, "target": targets }).to_string();
-        lines.push('\n');
-    }
-    put("shared/Provenance.ndjson", lines.as_bytes()).await;
-    let found = records.provenance(&wanted).await.expect("a result");
-    assert_eq!(found, ["Provenance/one", "Provenance/two"].map(str::to_owned).into());
-    let counts = records.supporting(&wanted).await.expect("lines").provenance;
-    assert_eq!(counts, ProvenanceCounts { of_shared: 3, of_patients: 2 });
-    let lines = records.supporting(&found).await.expect("lines").lines;
-    assert_eq!(lines.len(), 2, "Provenance is read like other resources of shared/");
-}
-
-/// Checks that resources of types that patients' records have as well are found, and are known to belong to a patient or to nobody.
-async fn shared_devices(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
-    let reference = |name: &str| json!({ "reference": name });
-    let about = |id: &str, targets: &[&str]| {
-        let targets: Vec<_> = targets.iter().map(|target| reference(target)).collect();
-        json!({ "resourceType": "Provenance", "id": id, "target": targets })
-    };
-    let before = records.supporting(&BTreeSet::new()).await.expect("lines");
-    assert_eq!(before.types, BTreeSet::new());
-    // Provenance precedes the resources that it is about.
-    let lines = [
-        about("a", &["Device/gateway"]),
-        about("b", &["Organization/x", "Device/gateway"]),
-        about("c", &["Device/gateway", "Device/implant"]),
-        about("d", &["Device/none"]),
-        about("e", &["Provenance/a"]),
-        json!({ "resourceType": "Device", "id": "gateway", "owner": reference("Organization/x") }),
-        json!({ "resourceType": "Device", "id": "implant", "patient": reference("Patient/b") }),
-        json!({ "resourceType": "Schedule", "id": "s", "actor": [reference("Practitioner/x")] }),
-    ];
-    put("shared/devices.ndjson", lines.map(|line| line.to_string()).join("\n").as_bytes()).await;
-    let gateway = BTreeSet::from(["Device/gateway".to_owned()]);
-    let found = records.provenance(&gateway).await.expect("a result");
-    assert_eq!(found, ["Provenance/a", "Provenance/b"].map(str::to_owned).into());
-    let names =
-        ["Device/gateway", "Device/implant", "Schedule/s", "Provenance/a", "Provenance/c", "Provenance/d"];
-    let found = records.supporting(&names.map(str::to_owned).into()).await.expect("lines");
-    assert_eq!(found.types, ["Device", "Schedule"].map(str::to_owned).into());
-    let (of_shared, of_patients) = (before.provenance.of_shared + 2, before.provenance.of_patients + 3);
-    assert_eq!(found.provenance, ProvenanceCounts { of_shared, of_patients });
-    let of_patients =
-        found.lines.iter().filter(|line| line.is_of_patient).map(|line| line.reference.as_str());
-    let expected = BTreeSet::from(["Device/implant", "Provenance/c", "Provenance/d"]);
-    assert_eq!((found.lines.len(), of_patients.collect::<BTreeSet<_>>()), (names.len(), expected));
-}
-
 /// Checks that the lines before the damage are read, and that the file is named.
 async fn damaged_records(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
     let patient = PatientId::parse("e").expect("an id");
@@ -270,6 +179,7 @@ async fn damaged_records(records: &dyn Records, put: &impl AsyncFn(&str, &[u8]))
         assert_eq!(damage.file, format!("Patient/e/{}", part.name));
     }
     put("shared/Torn.ndjson.gz", &GZIPPED[..GZIPPED.len() - 9]).await;
+    look_again(records).await;
     let found = records.supporting(&BTreeSet::from(["Practitioner/x".to_owned()])).await.expect("lines");
     assert_eq!(found.lines.len(), 1, "the other files are read");
     let files: Vec<_> = found.damaged.into_iter().map(|damage| damage.file).collect();
@@ -325,6 +235,7 @@ async fn strange_names(records: &dyn Records, put: &impl AsyncFn(&str, &[u8])) {
         let Err(Error::Damaged(damage)) = opened else { panic!("{path} was opened") };
         assert_eq!(damage.file, path);
     }
+    look_again(records).await;
     let wanted = BTreeSet::from(["Practitioner/x".to_owned()]);
     let damaged = records.supporting(&wanted).await.expect("lines").damaged;
     for path in ["shared/a.json", "shared/a.ndjson.gz.gz"] {

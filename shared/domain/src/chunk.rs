@@ -80,6 +80,8 @@ pub enum Work {
     Shared(String),
     /// The Group resources.
     Groups,
+    /// The rest of [`Work::Groups`]: those whose files have names after this one.
+    GroupsAfter(String),
     /// Members of the group who have no record on this server. `members` are references as the group has them, `more`
     /// is the number of further ones, and `problems` are those of nested groups.
     Absent { members: Vec<String>, more: u64, problems: Vec<String> },
@@ -87,12 +89,21 @@ pub enum Work {
     Deleted,
     /// The resources outside any compartment to which exported resources refer, each once.
     Supporting,
+    /// The rest of [`Work::Supporting`], which continues at the checkpoint with this key.
+    Follow { from: String },
     /// Joins the small files of one type that the chunks `from` to `to` wrote.
     Merge { purpose: Purpose, resource_type: String, from: ChunkId, to: ChunkId },
     /// Joins the references that the chunks with the indexes `from..to` collected.
     Gather { from: u32, to: u32 },
-    /// Lists the deletions of the chunks with indexes before `to` again, without the resources that other chunks have read.
-    Relist { to: u32 },
+    /// Lists the deletions of the chunks with indexes before `to` again, without the resources that other chunks have read. The chunks
+    /// with indexes before `from` were read by its first part, into the sorted files with the keys `runs`.
+    Relist {
+        to: u32,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        from: u32,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        runs: Vec<String>,
+    },
 }
 
 impl Work {
@@ -100,8 +111,8 @@ impl Work {
         match self {
             Self::Patients(patients) => Covered::Patients(patients.len() as u64),
             Self::Absent { members, more, .. } => Covered::Patients(members.len() as u64 + more),
-            Self::Shared(_) | Self::Groups | Self::Deleted => Covered::Areas,
-            Self::Supporting => Covered::Supporting,
+            Self::Shared(_) | Self::Groups | Self::GroupsAfter(_) | Self::Deleted => Covered::Areas,
+            Self::Supporting | Self::Follow { .. } => Covered::Supporting,
             Self::Merge { purpose, resource_type, from, to } => Covered::Merge {
                 purpose: *purpose,
                 resource_type: resource_type.clone(),
@@ -112,6 +123,16 @@ impl Work {
             Self::Relist { .. } => Covered::Relist,
         }
     }
+
+    /// Returns whether the work follows the references of the other chunks, which only Finish does.
+    pub fn is_supporting(&self) -> bool {
+        matches!(self, Self::Supporting | Self::Follow { .. })
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The work of a chunk without the ids of its patients, which are most of a chunk's row. It is enough to finish an
@@ -299,3 +320,6 @@ impl Purpose {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,7 +169,7 @@ impl Records for LocalRecords {
         self.with_shared_files(move |shared| shared.lines(&references)).await
     }
 
-    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<(String, String)>> {
         let targets = targets.clone();
         self.with_shared_files(move |shared| Ok(shared.about(&targets))).await
     }

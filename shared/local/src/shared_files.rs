@@ -86,8 +86,8 @@ impl SharedFiles {
         Ok(found.supporting(self.damaged.clone()))
     }
 
-    /// Returns references to the Provenance resources that may have one of these resources as a target.
-    pub(super) fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
+    /// Returns references to the Provenance resources that may have one of these resources as a target, each with that target.
+    pub(super) fn about(&self, references: &BTreeSet<String>) -> BTreeSet<(String, String)> {
         self.index.about(references)
     }
 }

@@ -130,15 +130,15 @@ impl SharedIndex {
         is_there && !self.is_of_patient(hash)
     }
 
-    /// Returns references to the Provenance resources that may have one of these resources as a target.
-    pub fn about(&self, references: &BTreeSet<String>) -> BTreeSet<String> {
+    /// Returns references to the Provenance resources that may have one of these resources as a target, each with that target.
+    pub fn about(&self, references: &BTreeSet<String>) -> BTreeSet<(String, String)> {
         let mut found = BTreeSet::new();
         for reference in references.iter().filter(|_| !self.targets.is_empty()) {
             let hash = hash(reference);
             let from = self.targets.partition_point(|target| target.hash < hash);
             let same = self.targets[from..].iter().take_while(|target| target.hash == hash);
             let id = |target: &Target| &self.ids[target.id..target.id + usize::from(target.length)];
-            found.extend(same.map(|target| format!("Provenance/{}", id(target))));
+            found.extend(same.map(|target| (format!("Provenance/{}", id(target)), reference.clone())));
         }
         found
     }

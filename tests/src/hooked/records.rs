@@ -92,7 +92,7 @@ impl<H: Hook> Records for Port<dyn Records, H> {
         self.read(self.inner.supporting(references)).await
     }
 
-    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<(String, String)>> {
         self.read(self.inner.provenance(targets)).await
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::decision::Decision;
 use crate::ledger::Reason;
 use crate::sensitive::Sensitive;
@@ -28,11 +30,13 @@ impl Origin {
 }
 
 /// The kind of the resources that refer to another one. A reference of an exported resource outweighs all others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ReferredBy {
     /// Only resources that `_since` alone, or a choice of the form, left out.
+    #[serde(rename = "l")]
     LeftOut,
     /// An exported resource.
+    #[serde(rename = "e")]
     Exported,
 }
 

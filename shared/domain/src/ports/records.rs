@@ -152,11 +152,16 @@ pub trait Records: Send + Sync {
     /// store does not have are skipped. Memory is bounded by the lines of these references. Damaged files are named in
     /// [`Supporting::damaged`], and the lines before the damage are returned; lines that are not resources are named
     /// too.
+    ///
+    /// A call without references sees the current files. The other calls, and [`Records::provenance`], may not know files that were added
+    /// since the last call without references, so that an object store lists `shared/` once and not for each call. Lines of a file that was
+    /// replaced or removed since are never returned.
     async fn supporting(&self, references: &BTreeSet<String>) -> Result<Supporting>;
 
     /// Returns references (`Provenance/id`) to Provenance resources in `shared/` that may have one of these resources of `shared/` as a
-    /// target. The caller must check the line of the Provenance, because the target may be that of an earlier duplicate.
-    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<String>>;
+    /// target, each with that target. The caller must check the line of the Provenance, because the target may be that of an earlier
+    /// duplicate.
+    async fn provenance(&self, targets: &BTreeSet<String>) -> Result<BTreeSet<(String, String)>>;
 }
 
 /// The result of [`Records::supporting`].
