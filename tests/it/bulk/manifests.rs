@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use domain::chunk::{OutputFile, Purpose};
-use domain::ids::JobId;
+use domain::chunk::{ChunkResult, OutputFile, Purpose};
+use domain::dated::DaysByType;
+use domain::ids::{Attempt, JobId};
 use domain::job::Job;
+use domain::ledger::{Ledger, Patients};
 use domain::manifest::{Names, StoredManifest};
 use domain::ports::files::write_all;
+use domain::ports::jobs::{DoneChunk, StoredChunk};
 use domain::request::OutputOptions;
 use http::StatusCode;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tests::{BASE_URL, World, text};
 
@@ -182,5 +186,72 @@ async fn a_page_of_an_earlier_version_is_read_as_before() -> tests::Result {
         "{}",
         manifest["link"]
     );
+    Ok(())
+}
+
+/// Records a result with many files for each chunk of an export, without reading a record.
+async fn record_files(world: &World, id: &JobId, files_per_chunk: usize) -> tests::Result {
+    let jobs = world.platform().jobs();
+    let progress = jobs.get(id).await?.expect("the job").progress;
+    for StoredChunk { chunk, .. } in jobs.chunks(id, 0..progress.plan_end).await? {
+        let listed = (0..files_per_chunk).map(|number| OutputFile {
+            purpose: Purpose::Output,
+            resource_type: "Observation".to_owned(),
+            key: format!("exports/{id}/{}-{number}", chunk.id),
+            place: None,
+            count: 0,
+            size: 0,
+            sha256: "0".repeat(64),
+        });
+        let patients = Patients { planned: 1, exported: 1, absent: 0, failed: 0 };
+        let result = ChunkResult {
+            attempt: Attempt::from_bytes([0; 8]),
+            files: listed.collect(),
+            ledger: Some(Ledger { patients, ..Ledger::default() }),
+            references: None,
+            existing: None,
+            attachments: None,
+            days: DaysByType::default(),
+            bytes_read: 0,
+        };
+        let done = DoneChunk { chunk: &chunk, result: &result, rest: None, at: Timestamp::UNIX_EPOCH };
+        assert!(jobs.finish_chunk(id, done).await?.recorded);
+    }
+    Ok(())
+}
+
+/// The parts of a page that a client has read while the export was running are the same when it is complete.
+#[tokio::test]
+async fn a_large_page_of_a_running_export_has_parts_that_stay_the_same() -> tests::Result {
+    let directory = tempfile::tempdir()?;
+    for number in 0..60 {
+        let patient = directory.path().join(format!("Patient/p{number:02}"));
+        std::fs::create_dir_all(&patient)?;
+        std::fs::write(patient.join("a.ndjson"), "{\"resourceType\":\"Patient\",\"id\":\"p\"}\n")?;
+    }
+    let world = World::with("sandbox = true\nchunk_bytes = 1", directory.path());
+    let token = world.service("service", EVERYTHING).await;
+    let status = begin(&world, &token, "/fhir/Patient/$export?allowPartialManifests=true").await;
+    let id = JobId::parse(status.split('/').find(|part| part.len() == 36).expect("an id"))?;
+    assert!(world.step().await, "the plan");
+    record_files(&world, &id, 300).await?;
+    let get = async |path: &str| world.get(path).bearer(&token).send().await;
+    let first = get(&status).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED, "the export is running");
+    let next = text(&first.json()["link"][0]["url"]);
+    let next = next.strip_prefix(BASE_URL).expect("a URL of this server");
+    assert!(next.contains("?page=0&from="), "{next}");
+    let second = get(next).await;
+    assert!(second.json().get("link").is_none(), "the next page has chunks that are not planned yet");
+    let running = [first.json(), second.json()].map(|manifest| urls(&manifest).collect::<Vec<_>>());
+    assert_eq!(running.concat().len(), 50 * 300);
+    while world.step().await {}
+    let (first, second) = (get(&status).await, get(next).await);
+    assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(text(&first.json()["link"][0]["url"]), format!("{BASE_URL}{next}"));
+    assert_eq!(text(&second.json()["link"][0]["url"]), format!("{BASE_URL}{status}?page=1"));
+    let complete = [first.json(), second.json()].map(|manifest| urls(&manifest).collect::<Vec<_>>());
+    assert!(complete == running, "a part has the same files when the export is complete");
+    assert_eq!(urls(&get(&format!("{status}?page=1")).await.json()).count(), 10 * 300);
     Ok(())
 }
