@@ -151,10 +151,18 @@ impl HttpConnector for Client {
             }
             // The body is a stream.
             None => HttpConnectorFuture::new(async move {
-                let (parts, body) = request.into_parts_and_body();
-                let body =
-                    body.collect().await.map_err(|error| ConnectorError::other(error, None))?.to_bytes();
-                let call = Call::read(&parts, &body);
+                let (parts, mut body) = request.into_parts_and_body();
+                let mut sent = Vec::new();
+                while let Some(frame) = body.frame().await {
+                    let frame = frame.map_err(|error| ConnectorError::other(error, None))?;
+                    // A worker holds only the piece that it sends.
+                    outside(|| sent.extend_from_slice(frame.data_ref().map_or(&[][..], |data| &data[..])));
+                }
+                let call = outside(|| {
+                    let call = Call::read(&parts, &sent);
+                    drop(sent);
+                    call
+                });
                 client.send(call).await
             }),
         }

@@ -11,9 +11,23 @@ pub struct Lake {
     pub patients: u64,
     /// The mean size of a patient's records in bytes; a record has between one third and five thirds of it.
     pub mean_bytes: u64,
-    /// The number of practitioners, and of organizations, that the records refer to.
+    /// The number of practitioners, and of organizations, in `shared/`: see [`shared_of`].
     pub shared: u64,
     pub seed: u64,
+}
+
+/// One practitioner and one organization serve this number of patients.
+const PATIENTS_EACH: u64 = 200;
+/// The least number of practitioners, and of organizations.
+const LEAST_SHARED: u64 = 500;
+/// The number of practitioners, and of organizations, that one record refers to. The patients of a chunk are not neighbours: ids
+/// have nothing to do with the place where a patient is treated.
+const PRACTITIONERS: usize = 3;
+const ORGANIZATIONS: usize = 2;
+
+/// Returns the number of practitioners, and of organizations, of a lake with this number of patients.
+pub fn shared_of(patients: u64) -> u64 {
+    (patients / PATIENTS_EACH).max(LEAST_SHARED)
 }
 
 /// The types of a patient's resources, and their shares of the bytes in percent. The rest is the Patient, which fills the record
@@ -42,6 +56,32 @@ impl Lake {
         format!("{number:08x}-0000-4000-8000-{:012x}", mixed(self.seed ^ number) >> 16)
     }
 
+    /// Returns the number of the patient with this id.
+    pub fn number(&self, id: &str) -> Option<u64> {
+        let number = u64::from_str_radix(id.get(..8)?, 16).ok()?;
+        (number < self.patients).then_some(number)
+    }
+
+    /// Returns the references of a record to `shared/`: practitioners, then organizations.
+    pub fn references(&self, number: u64) -> Vec<String> {
+        let kinds = [("Practitioner", PRACTITIONERS), ("Organization", ORGANIZATIONS)];
+        let kinds = kinds.into_iter().flat_map(|(kind, count)| std::iter::repeat_n(kind, count));
+        let drawn = |place: u64| mixed(mixed(self.seed ^ number).wrapping_add(place)) % self.shared;
+        (0..).zip(kinds).map(|(place, kind)| format!("{kind}/{}", drawn(place))).collect()
+    }
+
+    /// Returns a Patient without other content that has all references of the record to `shared/`.
+    pub fn patient_line(&self, number: u64) -> String {
+        let references = self.references(number).into_iter();
+        let references: Vec<_> =
+            references.map(|reference| format!("{{\"reference\":\"{reference}\"}}")).collect();
+        format!(
+            "{{\"resourceType\":\"Patient\",\"id\":\"{}\",\"generalPractitioner\":[{}]}}\n",
+            self.id(number),
+            references.join(",")
+        )
+    }
+
     /// Returns the objects of `shared/`: keys and bytes.
     pub fn shared_objects(&self) -> Vec<(&'static str, Bytes)> {
         let lines = |kind: &str| {
@@ -58,14 +98,14 @@ impl Lake {
 
     /// Returns a line of each type. Each line has its share of `bytes`, if it is not longer already.
     pub fn lines(&self, number: u64, bytes: u64) -> String {
-        let (id, random) = (self.id(number), mixed(self.seed.wrapping_add(number)));
-        let practitioner = random % self.shared;
-        let organization = (random >> 32) % self.shared;
+        let (id, references) = (self.id(number), self.references(number));
+        let (practitioners, organizations) = references.split_at(PRACTITIONERS);
         let mut lines = String::new();
-        for (kind, share) in SHARES {
+        let performers = practitioners.iter().cycle().zip(organizations.iter().cycle());
+        for ((kind, share), (practitioner, organization)) in SHARES.into_iter().zip(performers) {
             let line = |filling: &str| {
                 format!(
-                    "{{\"resourceType\":\"{kind}\",\"id\":\"{kind}-{number}\",\"text\":{{\"div\":\"{filling}\"}},\"subject\":{{\"reference\":\"Patient/{id}\"}},\"performer\":[{{\"reference\":\"Practitioner/{practitioner}\"}},{{\"reference\":\"Organization/{organization}\"}}]}}\n"
+                    "{{\"resourceType\":\"{kind}\",\"id\":\"{kind}-{number}\",\"text\":{{\"div\":\"{filling}\"}},\"subject\":{{\"reference\":\"Patient/{id}\"}},\"performer\":[{{\"reference\":\"{practitioner}\"}},{{\"reference\":\"{organization}\"}}]}}\n"
                 )
             };
             let wanted = usize::try_from(bytes * share / 100).unwrap_or(usize::MAX);

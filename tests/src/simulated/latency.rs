@@ -48,6 +48,11 @@ pub fn base(operation: &str) -> f64 {
     BASE.iter().find(|(known, _)| *known == operation).map_or(OTHERS, |(_, base)| *base)
 }
 
+/// Returns the time of an operation without its bytes.
+pub fn of_base(operation: &str) -> Duration {
+    Duration::from_secs_f64(base(operation) / 1_000.0)
+}
+
 /// Returns the duration of the n-th call, which sends `sent` bytes, receives `got` bytes, and lists `keys` keys.
 pub(crate) fn of(operation: &str, number: u64, sent: usize, got: usize, keys: u64) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]

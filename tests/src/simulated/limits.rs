@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::random::mixed;
-
 /// Units per second of one partition (DynamoDB, best practices for partition keys).
 pub(super) const READ_UNITS: f64 = 3_000.0;
 pub(super) const WRITE_UNITS: f64 = 1_000.0;
@@ -26,12 +24,14 @@ pub(crate) enum Limited {
 pub(crate) struct Limits {
     /// GET and LIST requests per second of one partition of a bucket.
     pub(super) gets: f64,
+    /// The number of reads and writes of rows that were refused.
+    pub(super) refused: u64,
     levels: HashMap<Limited, (f64, Duration)>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { gets: GETS, levels: HashMap::new() }
+        Self { gets: GETS, refused: 0, levels: HashMap::new() }
     }
 }
 
@@ -54,30 +54,31 @@ impl Limits {
         }
     }
 
-    /// Returns whether a request is accepted.
-    pub(crate) fn admits(&self, limited: &Limited, now: Duration) -> bool {
-        self.left(limited, now) > 0.0
+    /// Returns whether the partition of a row accepts a request, and counts it if not.
+    pub(crate) fn admits(&mut self, limited: &Limited, now: Duration) -> bool {
+        let admits = self.left(limited, now) > 0.0;
+        self.refused += u64::from(!admits);
+        admits
     }
 
-    /// Returns whether the n-th request is accepted while modelled requests wait: the partition divides its capacity between both.
-    pub(crate) fn admits_one(&self, limited: &Limited, number: u64, now: Duration) -> bool {
-        let (rate, owed) = (self.rate(limited), (-self.left(limited, now)).max(0.0));
-        #[expect(clippy::cast_precision_loss, reason = "a number below a thousand")]
-        let random = (mixed(number ^ 0x503d) % 1_000) as f64 / 1_000.0;
-        random < rate / (rate + owed)
+    /// Sends requests to a partition of a bucket. Returns how many of them it accepts.
+    pub(crate) fn accept(&mut self, limited: &Limited, requests: u64, now: Duration) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between zero and the requests of a second"
+        )]
+        let free = self.left(limited, now).max(0.0) as u64;
+        let accepted = requests.min(free);
+        #[expect(clippy::cast_precision_loss, reason = "at most the requests of a second")]
+        let used = accepted as f64;
+        self.use_up(limited.clone(), used, now);
+        accepted
     }
 
     /// Records the units that a request used.
     pub(crate) fn use_up(&mut self, limited: Limited, units: f64, now: Duration) {
         let left = self.left(&limited, now) - units;
         self.levels.insert(limited, (left, now));
-    }
-
-    /// Adds `units` requests to the queue; returns the time until the last of them is accepted.
-    pub(crate) fn reserve(&mut self, limited: Limited, units: f64, now: Duration) -> Duration {
-        let rate = self.rate(&limited);
-        self.use_up(limited.clone(), units, now);
-        let left = self.left(&limited, now);
-        if left >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-left / rate) }
     }
 }

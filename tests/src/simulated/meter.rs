@@ -43,7 +43,8 @@ pub struct Meter {
     /// The read units of each table, in halves, and its write units.
     by_table: BTreeMap<&'static str, (u64, u64)>,
     loads: HashMap<(Stage, Place), Load>,
-    throttled: u64,
+    /// The requests that a service refused, because a partition was busy.
+    refused: BTreeMap<Service, u64>,
     /// The largest body of a request or a response in bytes, by stage and operation.
     largest: BTreeMap<(Stage, &'static str), usize>,
 }
@@ -62,8 +63,16 @@ impl Meter {
         *self.counts.entry((stage, service, operation)).or_default() += times;
     }
 
-    pub(crate) fn throttle(&mut self) {
-        self.throttled += 1;
+    /// Counts requests that were refused.
+    pub(crate) fn refuse(&mut self, service: Service, times: u64) {
+        *self.refused.entry(service).or_default() += times;
+    }
+
+    /// Removes a request from the counts, which was refused: S3 does not bill it.
+    pub(crate) fn uncount(&mut self, stage: Stage, service: Service, operation: &'static str) {
+        if let Some(count) = self.counts.get_mut(&(stage, service, operation)) {
+            *count = count.saturating_sub(1);
+        }
     }
 
     pub(crate) fn size(&mut self, stage: Stage, operation: &'static str, bytes: usize) {
@@ -138,8 +147,14 @@ impl Meter {
         self.by_table.get(table).copied().unwrap_or_default()
     }
 
+    /// Returns the number of requests that were refused, by all services.
     pub fn throttled(&self) -> u64 {
-        self.throttled
+        self.refused.values().sum()
+    }
+
+    /// Returns the number of requests that a service refused.
+    pub fn refused(&self, service: Service) -> u64 {
+        self.refused.get(&service).copied().unwrap_or_default()
     }
 
     /// Returns the busiest key of a table, or partition of a bucket, during these stages.

@@ -29,6 +29,7 @@ pub(crate) mod random;
 mod recorder;
 mod request;
 mod response;
+pub mod retries;
 mod s3;
 pub mod scale;
 mod sqs;
@@ -299,6 +300,7 @@ impl State {
     fn response(&mut self, stage: Stage, call: &Call, now: Duration, early: Duration) -> SimulatedResponse {
         match call.service {
             Service::DynamoDb => {
+                let refused = self.limits.refused;
                 let mut context =
                     dynamodb::Context { now, holds: early, used: Vec::new(), limits: &mut self.limits };
                 let response = self.dynamodb.call(call.operation, &call.body, &mut context);
@@ -306,18 +308,19 @@ impl State {
                 for used in &used {
                     self.meter.units(stage, used, now);
                 }
+                self.meter.refuse(call.service, u64::from(self.limits.refused > refused));
                 response
             }
             Service::S3 => {
                 let (limited, writes) = self.partition(call);
-                if !self.limits.admits_one(&limited, self.number, now) {
-                    self.meter.throttle();
+                if self.limits.accept(&limited, 1, now) == 0 {
+                    self.meter.uncount(stage, call.service, call.operation);
+                    self.meter.refuse(call.service, 1);
                     return SimulatedResponse::xml_error(503, "SlowDown");
                 }
-                if let Limited::Gets(part) | Limited::Puts(part) = &limited {
-                    self.meter.objects(stage, ("S3", part.clone()), writes, 1.0, now);
+                if let Limited::Gets(part) | Limited::Puts(part) = limited {
+                    self.meter.objects(stage, ("S3", part), writes, 1.0, now);
                 }
-                self.limits.use_up(limited, 1.0, now);
                 self.s3.call(call, now)
             }
             Service::Sqs => self.sqs.call(call.operation, &call.body, now),
@@ -336,17 +339,17 @@ impl State {
         (if writes { Limited::Puts(part) } else { Limited::Gets(part) }, writes)
     }
 
-    /// Counts requests to the lake or to the bucket of files that are not simulated one by one; returns how long the
-    /// last of them waits.
+    /// Sends requests to the lake or to the bucket of files that are not simulated one by one. While some are refused, no more than
+    /// `at_once` of them are sent.
     pub(crate) fn modelled(
         &mut self,
         stage: Stage,
         operation: &'static str,
         times: u64,
+        at_once: u64,
         position: Option<f64>,
         now: Duration,
-    ) -> Duration {
-        self.meter.count(stage, Service::S3, operation, times);
+    ) -> Sent {
         let writes = operation != "GetObject";
         let part = match position {
             Some(position) => {
@@ -354,11 +357,23 @@ impl State {
             }
             None => format!("{} 0", names::FILES_BUCKET),
         };
+        let limited = if writes { Limited::Puts(part.clone()) } else { Limited::Gets(part.clone()) };
+        let accepted = self.limits.accept(&limited, times, now);
+        let refused = at_once.min(times - accepted);
+        self.meter.count(stage, Service::S3, operation, accepted);
+        self.meter.refuse(Service::S3, refused);
         #[expect(clippy::cast_precision_loss, reason = "counts below a million")]
-        let units = times as f64;
-        self.meter.objects(stage, ("S3", part.clone()), writes, units, now);
-        self.limits.reserve(if writes { Limited::Puts(part) } else { Limited::Gets(part) }, units, now)
+        let load = accepted as f64;
+        self.meter.objects(stage, ("S3", part), writes, load, now);
+        Sent { accepted, refused }
     }
+}
+
+/// The outcome of modelled requests. The rest was not sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) accepted: u64,
+    pub(crate) refused: u64,
 }
 
 /// Returns the partition of a position in the lake. Neighbouring positions are in different partitions, as if S3 had split a busy range.

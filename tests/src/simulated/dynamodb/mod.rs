@@ -31,13 +31,13 @@ pub(crate) struct Context<'c> {
 
 impl Context<'_> {
     /// Checks that a partition accepts a read now.
-    fn reads(&self, table: &'static str, hash: &str) -> Result<(), Refusal> {
+    fn reads(&mut self, table: &'static str, hash: &str) -> Result<(), Refusal> {
         let admits = self.limits.admits(&Limited::Reads(table, hash.to_owned()), self.now);
         if admits { Ok(()) } else { Err(Refusal::Throttled) }
     }
 
     /// Checks that a partition accepts a write now.
-    fn writes(&self, table: &'static str, hash: &str) -> Result<(), Refusal> {
+    fn writes(&mut self, table: &'static str, hash: &str) -> Result<(), Refusal> {
         let admits = self.limits.admits(&Limited::Writes(table, hash.to_owned()), self.now);
         if admits { Ok(()) } else { Err(Refusal::Throttled) }
     }

@@ -1,68 +1,39 @@
-//! Compares exports of different numbers of patients.
+//! The table of exports in `infra/docs/cost.md`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tests::simulated::lake::Lake;
-use tests::simulated::scale::{Figures, Plan, WORK, simulate};
-use tests::simulated::{Hottest, Stage};
-
-use crate::targets::{missed, not_linear};
-
-const SIZES: [u64; 5] = [1_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-/// The average number of bytes of a patient's records.
-const MEAN_BYTES: u64 = 470_000;
-/// The number of practitioners, and of organizations.
-const SHARED: u64 = 500;
-/// The value in `template.yaml`.
-const CHUNK_BYTES: u64 = 128 * 1024 * 1024;
-const WORKERS: usize = 500;
-/// The number of S3 partitions that serve the reads of the lake at one time.
-const PARTITIONS: u32 = 4;
-
-/// Simulates the given numbers of patients, or all sizes.
-pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    let named: Vec<u64> =
-        arguments.iter().filter_map(|argument| argument.replace('_', "").parse().ok()).collect();
-    if named.len() < arguments.len() {
-        return Err("the arguments are numbers of patients, or `faults`".to_owned());
-    }
-    let sizes = if named.is_empty() { SIZES.to_vec() } else { named };
-    let mut all = Vec::new();
-    for patients in sizes {
-        let begun = Instant::now();
-        let lake = Lake { patients, mean_bytes: MEAN_BYTES, shared: SHARED, seed: 7 };
-        let plan = Plan {
-            lake,
-            concurrency: WORKERS,
-            chunk_bytes: CHUNK_BYTES,
-            modelled: true,
-            partitions: PARTITIONS,
-        };
-        let figures = simulate(plan).map_err(|problem| format!("{patients} patients: {problem}"))?;
-        eprintln!("{patients} patients: simulated in {}", time(begun.elapsed()));
-        all.push(figures);
-    }
-    print(&all);
-    let missed: Vec<_> = all.iter().flat_map(missed).chain(not_linear(&all)).collect();
-    if missed.is_empty() { Ok(()) } else { Err(format!("targets that are missed:\n{}", missed.join("\n"))) }
-}
+use super::{Figures, WORK, float};
+use crate::simulated::{Hottest, Service, Stage};
 
 /// Formats a figure of an export for a row.
 type Format = Box<dyn Fn(&Figures) -> String>;
 
-fn print(all: &[Figures]) {
-    let head: Vec<_> = all.iter().map(|figures| grouped(figures.patients)).collect();
-    println!("| patients | {} |", head.join(" | "));
-    println!("|---|{}", "---:|".repeat(all.len()));
-    for (name, format) in rows() {
-        let cells: Vec<_> = all.iter().map(format).collect();
-        println!("| {name} | {} |", cells.join(" | "));
-    }
+/// Returns a table with a column for each export.
+pub fn table(all: &[Figures]) -> String {
+    let patients = row("patients", |figures| grouped(figures.patients()));
+    let mut lines = vec![line(all, patients), format!("|---|{}", "---:|".repeat(all.len()))];
+    lines.extend(counts().into_iter().chain(measures()).map(|row| line(all, row)));
+    lines.join("\n")
 }
 
-fn rows() -> Vec<(String, Format)> {
+fn line(all: &[Figures], (name, format): (String, Format)) -> String {
+    let cells: Vec<_> = all.iter().map(format).collect();
+    format!("| {name} | {} |", cells.join(" | "))
+}
+
+/// Returns the beginning of each row that counts requests and units, up to the column of this export, if that is the first one.
+pub fn counted(figures: &Figures) -> Vec<String> {
+    counts().into_iter().map(|(name, format)| format!("| {name} | {} |", format(figures))).collect()
+}
+
+/// Returns the rows with the assumptions, and with counts.
+fn counts() -> Vec<(String, Format)> {
     let mut rows: Vec<(String, Format)> = vec![
+        row("practitioners and organizations in `shared/`", |figures| grouped(2 * figures.plan.lake.shared)),
+        row("partitions of S3 that serve the lake (assumed)", |figures| figures.plan.partitions.to_string()),
+        row("workers that may run at once", |figures| grouped(figures.plan.concurrency as u64)),
         row("chunks", |figures| grouped(figures.chunks)),
+        row("chunks that join references", |figures| grouped(figures.gathers)),
         row("LIST of the plan", |figures| calls(figures, &[Stage::Plan], &["ListObjectsV2"])),
         row("LIST of chunks", |figures| calls(figures, &[Stage::Chunk], &["ListObjectsV2"])),
     ];
@@ -70,19 +41,35 @@ fn rows() -> Vec<(String, Format)> {
     rows.extend([
         row("DynamoDB: read units", |figures| grouped(figures.meter.capacity().0 / 2)),
         row("DynamoDB: write units", |figures| grouped(figures.meter.capacity().1)),
-        row("requests that were throttled", |figures| grouped(figures.meter.throttled())),
+        row("refused by DynamoDB", |figures| grouped(figures.meter.refused(Service::DynamoDb))),
+        row("refused by S3, which does not bill them", |figures| grouped(figures.meter.refused(Service::S3))),
+    ]);
+    rows
+}
+
+/// Returns the rows with times, loads, memory and costs.
+fn measures() -> Vec<(String, Format)> {
+    let mut rows: Vec<(String, Format)> = vec![
         row("hottest key while chunks are done", |figures| percent(figures.hottest_key(&WORK))),
         row("hottest key at the end", |figures| percent(figures.hottest_key(&[Stage::Finish]))),
         row("hottest partition of the buckets", |figures| percent(figures.hottest_partition())),
         row("the plan is complete after", |figures| time(figures.planned)),
         row("the export is complete after", |figures| time(figures.wall)),
         row("workers at once, at most", |figures| grouped(figures.environments as u64)),
-    ]);
+    ];
     for (name, stage) in [("plan", Stage::Plan), ("chunk", Stage::Chunk), ("finish", Stage::Finish)] {
         let of = move |figures: &Figures| figures.stage(stage);
         rows.push(row(&format!("{name}: invocations"), move |figures| grouped(of(figures).count)));
+        rows.push(row(&format!("{name}: tried again later"), move |figures| grouped(of(figures).again)));
         rows.push(row(&format!("{name}: longest"), move |figures| time(of(figures).longest)));
-        rows.push(row(&format!("{name}: peak memory"), move |figures| megabytes(of(figures).peak)));
+        rows.push(match stage {
+            Stage::Chunk => {
+                row("chunk: peak memory, in an export of one chunk with real records", |figures| {
+                    megabytes(figures.chunk_memory)
+                })
+            }
+            _ => row(&format!("{name}: peak memory"), move |figures| megabytes(of(figures).peak)),
+        });
     }
     rows.extend([
         row("Lambda", |figures| dollars(figures.cost.lambda)),
@@ -137,7 +124,8 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", float(bytes) / 1e6)
 }
 
-fn time(duration: Duration) -> String {
+/// Formats a duration.
+pub fn time(duration: Duration) -> String {
     match duration.as_secs() {
         0..120 => format!("{:.1} s", duration.as_secs_f64()),
         120..7_200 => format!("{:.1} min", duration.as_secs_f64() / 60.0),
@@ -156,9 +144,4 @@ fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure to show")]
-pub(crate) fn float(count: u64) -> f64 {
-    count as f64
 }
