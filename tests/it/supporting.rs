@@ -2,6 +2,7 @@
 
 mod compartments;
 mod model;
+mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

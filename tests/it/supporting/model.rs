@@ -7,10 +7,12 @@ mod rule;
 mod system;
 
 use domain::selection::Provenance;
+use export_generator::{GatherSizes, ShardSizes, Sizes};
 
 use self::lake::{Node, PATIENTS, RandomLake, Target, patient_of, random_lake};
 use self::request::any_request;
 use self::rule::{Decision, Rule};
+use super::parts::{Seen, seen};
 use super::*;
 
 /// Returns the decision by the choices of an EHI export, for the groups that these lakes can have.
@@ -46,6 +48,25 @@ fn withheld_of_ann(lake: &RandomLake, is_sensitive: impl Fn(&Node) -> bool) -> B
     }
 }
 
+/// Returns sizes of parts in which the workers do their work; `None` does it at once.
+fn any_parts() -> impl Strategy<Value = Option<Sizes>> {
+    let sizes = (1..5_usize, 1..4_usize, 1..4_u32).prop_map(|(references, messages, files)| Sizes {
+        gather: GatherSizes { files },
+        shards: ShardSizes { references, messages },
+        ..Sizes::default()
+    });
+    prop::option::of(sizes)
+}
+
+/// Returns a World whose workers work in these parts.
+fn world(settings: &str, records: &Path, parts: Option<Sizes>) -> World {
+    let world = World::with(settings, records);
+    match parts {
+        Some(sizes) => world.in_parts_of(sizes),
+        None => world,
+    }
+}
+
 fn run(story: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(story);
@@ -55,10 +76,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_bulk_export_has_the_resources_of_the_rule(lake in random_lake(), request in any_request()) {
+    fn a_bulk_export_has_the_resources_of_the_rule(
+        lake in random_lake(), request in any_request(), parts in any_parts(),
+    ) {
         run(async {
             let directory = lake.write();
-            let world = World::with(&request.settings(), directory.path());
+            let world = world(&request.settings(), directory.path(), parts);
             let (mut found, warnings) = bulk_with_warnings(&world, &request.scopes(), &request.path()).await;
             found.retain(|name| !name.starts_with("Patient/"));
             let lake = lake.settled();
@@ -80,12 +103,12 @@ proptest! {
 
     #[test]
     fn an_ehi_export_has_the_resources_of_the_rule(
-        lake in random_lake(), visits: bool, medical_record: bool, mental_health: bool, whole: bool,
+        lake in random_lake(), visits: bool, medical_record: bool, mental_health: bool, whole: bool, parts in any_parts(),
     ) {
         run(async {
             let directory = lake.write();
             let lake = lake.settled();
-            let world = World::with("sandbox = true", directory.path());
+            let world = world("sandbox = true", directory.path(), parts);
             // The export is of one patient: nothing follows from the record of the other one.
             let of_ann = |number: usize, decision: Decision| if patient_of(number) == PATIENTS[0] { decision } else { Decision::Out };
             let (found, expected) = if whole {
@@ -148,6 +171,28 @@ proptest! {
             let world = World::with(&format!("sandbox = true\nchunk_bytes = {chunk_bytes}"), directory.path());
             let found = system::exported(&world, open_only, since).await;
             assert_eq!(found, system::expected(&lake.settled(), open_only, since), "{since:?}");
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_random_export_in_parts_is_the_export_at_once(
+        lake in random_lake(), request in any_request(), parts in any_parts(),
+    ) {
+        run(async {
+            let directory = lake.write();
+            let mut exports = Vec::new();
+            for parts in [None, Some(parts.unwrap_or(tests::parts::small()))] {
+                let world = world(&request.settings(), directory.path(), parts);
+                let (Seen { lines, ledger }, _) = seen(&world, &request.scopes(), &request.path()).await;
+                let resources = &ledger["resources"];
+                let counts = ["read", "written", "duplicates", "problems"].map(|count| resources[count].clone());
+                exports.push((lines, counts));
+            }
+            assert_eq!(exports[1], exports[0], "{} with {}", request.path(), request.scopes());
         });
     }
 }
