@@ -237,7 +237,8 @@ impl Error {
     /// Returns the code of the issue in the OperationOutcome (FHIR R4, IssueType).
     pub fn issue_code(&self) -> &'static str {
         match self {
-            Self::Invalid(_) | Self::RangeNotSatisfiable { .. } => "invalid",
+            Self::NotLeftOut { refusal, .. } if refusal.is_by_size() => "too-long",
+            Self::Invalid(_) | Self::RangeNotSatisfiable { .. } | Self::NotLeftOut { .. } => "invalid",
             Self::NotSupported(_)
             | Self::MethodNotAllowed
             | Self::UnsupportedMediaType(_)
@@ -247,8 +248,6 @@ impl Error {
             Self::NotFound(_) | Self::Dismissed(_) => "not-found",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "too-long",
-            Self::NotLeftOut { refusal, .. } if refusal.is_by_size() => "too-long",
-            Self::NotLeftOut { .. } => "invalid",
             Self::Throttled { .. } | Self::TooMany { .. } => "throttled",
             Self::Reused(_) => "business-rule",
             Self::StorageFull(_) => "no-store",

@@ -65,15 +65,14 @@ impl FormRedirect {
 /// Returns the HTTP status of an error (contract, section 7).
 pub fn status_of(error: &Error) -> StatusCode {
     match error {
-        Error::Invalid(_) | Error::NotSupported(_) => StatusCode::BAD_REQUEST,
+        Error::NotLeftOut { refusal, .. } if refusal.is_by_size() => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Invalid(_) | Error::NotSupported(_) | Error::NotLeftOut { .. } => StatusCode::BAD_REQUEST,
         Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
         Error::NotFound(_) | Error::Dismissed(_) => StatusCode::NOT_FOUND,
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::Conflict(_) => StatusCode::CONFLICT,
         Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::NotLeftOut { refusal, .. } if refusal.is_by_size() => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::NotLeftOut { .. } => StatusCode::BAD_REQUEST,
         Error::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
         Error::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
