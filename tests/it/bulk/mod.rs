@@ -3,7 +3,8 @@
 //! - [`content`]: their content; [`deletions`]: many deletions; [`filter`]: random requests, compared with a plain filter over the lake.
 //! - [`helix`]: parameter values of Helix; [`protocol`]: the protocol: errors, dialects, progress.
 //! - [`manifests`]: formats, signed links, pages.
-//! - [`access`]: access and limits; [`groups`]: large groups; [`group_pages`]: the pages of their list; [`cohorts`]: which patients a group has.
+//! - [`access`]: access and limits.
+//! - [`groups`]: large groups; [`group_pages`]: the pages of their list; [`cohorts`]: which patients a group has.
 
 mod access;
 mod cohorts;

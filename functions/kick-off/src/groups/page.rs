@@ -76,7 +76,7 @@ impl Shown<'_> {
     /// Returns the entry of a group, which may have at most `limit` bytes; `None` if the list does not show the group. If the group is too
     /// large without its members, its entry is an `OperationOutcome` that says so.
     fn entry(&self, id: &GroupId, text: &[u8], limit: u64) -> Option<Entry> {
-        if !self.filter.is_none_or(|filter| is_found(text, filter)) {
+        if self.filter.is_some_and(|filter| !is_found(text, filter)) {
             return None;
         }
         let bytes = match parsed(id, text, limit) {
