@@ -2,7 +2,7 @@
 //! call of a port; and many faults occur at once. The exported lines are always the same. `cargo xtask scale faults` cuts at
 //! every request; these tests cut at some of them, and at different ones for each kind of cut.
 
-use tests::simulated::cuts::{Cuts, Exported, difference, expected_lines, export};
+use tests::simulated::cuts::{Cuts, Exported, Kind, difference, expected_lines, export};
 use tests::simulated::{Cut, Faults, Storm};
 
 /// Every n-th request is cut.
@@ -12,6 +12,19 @@ const STRIDE: u64 = 9;
 #[test]
 fn broken_connections_do_not_change_the_export() {
     let cuts = Cuts::of(3).expect("an export");
+    for (offset, cut) in [(0, Cut::DieAfter), (3, Cut::LoseAfter), (6, Cut::DieBefore)] {
+        let requests: Vec<_> =
+            (0..cuts.expected.requests).filter(|request| request % STRIDE == offset).collect();
+        let failures = cuts.at(&requests, cut);
+        assert_eq!(failures, [], "{cut:?}");
+    }
+}
+
+/// The references of this export are gathered, and followed in many small parts. The work of each step is recorded once.
+#[test]
+fn broken_connections_do_not_change_an_export_in_parts() {
+    let cuts = Cuts::of_kind(Kind::PatientsInParts, 3).expect("an export");
+    assert!(cuts.expected.requests > 120, "{}", cuts.expected.requests);
     for (offset, cut) in [(0, Cut::DieAfter), (3, Cut::LoseAfter), (6, Cut::DieBefore)] {
         let requests: Vec<_> =
             (0..cuts.expected.requests).filter(|request| request % STRIDE == offset).collect();

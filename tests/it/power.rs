@@ -13,7 +13,7 @@ use local::Local;
 use settings::Settings;
 use tests::hooked::{Hook, Hooked, Made, inbox};
 use tests::lake::two_patients;
-use tests::{ANNA, World};
+use tests::{ANNA, World, parts};
 
 use crate::crash::{SMALL_CHUNKS, begin_everyone, counted};
 
@@ -74,8 +74,9 @@ impl Hook for Copies {
     }
 }
 
-/// Exports with the database cut back to each copy. `begin` starts the export and returns its job.
-async fn assert_survives(settings: &str, begin: impl AsyncFn(&World) -> String) {
+/// Exports with the database cut back to each copy. `begin` starts the export and returns its job. The workers do their work at once, or in
+/// many small parts.
+async fn assert_survives(settings: &str, in_parts: bool, begin: impl AsyncFn(&World) -> String) {
     let (lake, directory) = (two_patients(), tempfile::tempdir().expect("a directory"));
     let state = directory.path().join("state");
     let world = server(settings, lake.path(), &state, 1, 0);
@@ -86,7 +87,10 @@ async fn assert_survives(settings: &str, begin: impl AsyncFn(&World) -> String) 
         count: AtomicUsize::new(0),
     });
     let hooked = Hooked { inner: Arc::new(world.platform().clone()), hook: hook.clone() };
-    let worker = export_generator::worker(&hooked).expect("its ports");
+    let worker = match in_parts {
+        true => parts::worker(&hooked),
+        false => export_generator::worker(&hooked).expect("its ports"),
+    };
     let receiving = inbox(world.platform().inbox(), hook.clone());
     while ehi::worker::step(&*receiving, &*worker, &NoDeadline).await.expect("a queue") {}
     let token = world.token(ANNA).await;
@@ -95,12 +99,14 @@ async fn assert_survives(settings: &str, begin: impl AsyncFn(&World) -> String) 
     drop((world, hooked, worker, receiving));
     let cuts = hook.count.load(Ordering::SeqCst);
     assert!(cuts > 12, "{cuts} calls");
-    for number in 0..cuts {
+    // In parts there are many more commits, so only some of the copies are tried.
+    for number in (0..cuts).step_by(if in_parts { 23 } else { 1 }) {
         let after = directory.path().join(format!("after-{number}"));
         copy(&DATABASE, &hook.copy(number), &after);
         copy(&["keys.json"], &state, &after);
         copy_directory(&state.join("files"), &after.join("files"));
         let world = server(settings, lake.path(), &after, 2, 180);
+        let world = if in_parts { world.in_parts() } else { world };
         ehi::server::resume(world.platform()).await.expect("a queue");
         world.work().await;
         let token = world.token(ANNA).await;
@@ -114,7 +120,7 @@ async fn assert_survives(settings: &str, begin: impl AsyncFn(&World) -> String) 
 
 #[tokio::test]
 async fn the_export_of_one_patient_continues_after_every_commit() {
-    assert_survives("sandbox = true", async |world: &World| {
+    assert_survives("sandbox = true", false, async |world: &World| {
         let token = world.token(ANNA).await;
         world.kick_off(&token, "/auto-approve/no-form", ANNA).await
     })
@@ -123,5 +129,10 @@ async fn the_export_of_one_patient_continues_after_every_commit() {
 
 #[tokio::test]
 async fn an_export_of_many_chunks_continues_after_every_commit() {
-    assert_survives(SMALL_CHUNKS, async |world: &World| begin_everyone(world).await).await;
+    assert_survives(SMALL_CHUNKS, false, async |world: &World| begin_everyone(world).await).await;
+}
+
+#[tokio::test]
+async fn an_export_in_small_parts_continues_after_a_commit() {
+    assert_survives(SMALL_CHUNKS, true, async |world: &World| begin_everyone(world).await).await;
 }

@@ -13,13 +13,15 @@ use domain::error::Result;
 use domain::job::Job;
 use domain::ports::files::write_all;
 use domain::ports::queue::{Delivery, Inbox, NoDeadline};
-use domain::request::SizeClass;
+use domain::request::{Cohort, SizeClass};
 use jiff::SignedDuration;
 use platform::Platform;
+use platform::exports::NewExport;
 use settings::Settings;
 use tests::deployed::{aws, variable};
-use tests::exports::{begin, new_system_export};
+use tests::exports::{begin, new_export, new_system_export};
 use tests::faulty_client::{FaultyClient, Plan};
+use tests::parts;
 use tokio::sync::Notify;
 
 use crate::aws::{exported, resources};
@@ -127,8 +129,8 @@ impl World {
     }
 
     /// Exports everything with several workers at once, without faults or in the storm of a seed.
-    async fn export(&self, storm: Option<u64>) -> Exported {
-        let job = begin(&self.platform, new_system_export()).await;
+    async fn export(&self, new: NewExport, storm: Option<u64>) -> Exported {
+        let job = begin(&self.platform, new).await;
         let met = Arc::<Met>::default();
         self.client.follow(storm.map_or(Plan::Nothing, |seed| Plan::Throttled(THROTTLED, seed)));
         let workers = (0..WORKERS).map(|number| self.work(&job, number as u64, &met, storm.is_some()));
@@ -140,7 +142,11 @@ impl World {
 
     /// Runs one worker until the job is no longer active.
     async fn work(&self, job: &Job, number: u64, met: &Arc<Met>, is_stormy: bool) -> Job {
-        let worker = export_generator::worker(&self.platform).expect("its ports");
+        // The references of its chunks are gathered, and followed in many small parts.
+        let worker = match is_stormy {
+            true => parts::worker(&self.platform),
+            false => export_generator::worker(&self.platform).expect("its ports"),
+        };
         let inbox =
             self.platform.inbox(SizeClass::Large, &variable("EHI_TEST_DEAD_LETTERS")).expect("a queue");
         let inbox = Forgetful { inbox, met: met.clone(), is_stormy, received: Notify::new() };
@@ -175,14 +181,16 @@ impl World {
 #[ignore = "cargo xtask test deploys the stack that it needs"]
 async fn throttling_by_the_emulator_does_not_change_the_export() {
     let world = World::new().await;
-    let calm = world.export(None).await;
-    assert!(matches!(calm.job, Job::Complete(_)), "{:?}", calm.job.header().history);
-    assert_eq!((calm.struck, calm.met.killed.load(Ordering::SeqCst)), (0, 0));
-    let expected = exported(&world.platform, &calm.job).await;
-    assert!(expected.len() > 3 * PATIENTS, "{}", expected.len());
-    assert_eq!(expected.values().find(|count| **count != 1), None);
-    for seed in 0..2 {
-        let Exported { job, met, calls, struck } = world.export(Some(seed)).await;
+    // The second one follows references.
+    let kinds: [fn() -> NewExport; 2] = [new_system_export, || new_export(Cohort::Everyone)];
+    for (seed, kind) in (0..).zip(kinds) {
+        let calm = world.export(kind(), None).await;
+        assert!(matches!(calm.job, Job::Complete(_)), "{:?}", calm.job.header().history);
+        assert_eq!((calm.struck, calm.met.killed.load(Ordering::SeqCst)), (0, 0));
+        let expected = exported(&world.platform, &calm.job).await;
+        assert!(expected.len() > 3 * PATIENTS, "{}", expected.len());
+        assert_eq!(expected.values().find(|count| **count != 1), None);
+        let Exported { job, met, calls, struck } = world.export(kind(), Some(seed)).await;
         assert!(matches!(job, Job::Complete(_)), "seed {seed}: {:?}", job.header().history);
         assert_eq!(exported(&world.platform, &job).await, expected, "seed {seed}");
         let (twice, killed) = (met.twice.load(Ordering::SeqCst), met.killed.load(Ordering::SeqCst));

@@ -5,18 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ::platform::exports::NewExport;
+use aws::Aws;
 use domain::chunk::Purpose;
 use domain::ids::JobId;
 use domain::job::{Job, JobState};
 use domain::manifest::StoredManifest;
+use domain::ports::queue::Worker;
+use domain::request::Cohort;
 use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::functions::{Function, Functions};
 use super::platform::{consumer, platform, random};
 use super::{Client, Cut, Faults, Meter, Simulation, Stage, run};
-use crate::exports::{begin, new_system_export};
-use crate::ledger;
+use crate::exports::{begin, new_export, new_system_export};
+use crate::{ledger, parts};
 
 /// One patient per chunk.
 const SETTINGS: &str = "sandbox = true\nchunk_bytes = 1";
@@ -33,16 +37,46 @@ fn lake(simulation: &Simulation, patients: usize) {
     simulation.page(if patients > 4 { 4 } else { 2 });
 }
 
-async fn begun(simulation: &Simulation, settings: &str) -> JobId {
-    let platform = platform(&Client::new(simulation, Stage::Outside), settings, random(1)).await;
-    begin(&platform, new_system_export()).await.id().clone()
+/// The export that is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A system export.
+    System,
+    /// An export of all patients. Its references are gathered, and its workers do their work in many small parts.
+    PatientsInParts,
 }
 
-fn workers(simulation: &Simulation, settings: &'static str, concurrency: usize) -> Arc<Functions> {
+impl Kind {
+    fn new_export(self) -> NewExport {
+        match self {
+            Self::System => new_system_export(),
+            Self::PatientsInParts => new_export(Cohort::Everyone),
+        }
+    }
+
+    fn worker(self, platform: &Aws) -> Arc<dyn Worker> {
+        match self {
+            Self::System => export_generator::worker(platform).expect("its ports"),
+            Self::PatientsInParts => parts::worker(platform),
+        }
+    }
+}
+
+async fn begun(simulation: &Simulation, kind: Kind, settings: &str) -> JobId {
+    let platform = platform(&Client::new(simulation, Stage::Outside), settings, random(1)).await;
+    begin(&platform, kind.new_export()).await.id().clone()
+}
+
+fn workers(
+    simulation: &Simulation,
+    kind: Kind,
+    settings: &'static str,
+    concurrency: usize,
+) -> Arc<Functions> {
     let make = Arc::new(move |client: Client, number: u64| {
         async move {
             let platform = platform(&client, settings, random(100 + number)).await;
-            consumer(&platform, export_generator::worker(&platform).expect("its ports"))
+            consumer(&platform, kind.worker(&platform))
         }
         .boxed()
     });
@@ -117,16 +151,17 @@ pub struct Exported {
 /// Exports a lake of `patients` patients with `concurrency` workers under these faults. Returns an error if the export does not
 /// complete. The rules of its ledger are checked.
 pub fn export(patients: usize, concurrency: usize, faults: Faults) -> Result<Exported, String> {
-    export_with(SETTINGS, patients, concurrency, faults)
+    export_with(Kind::System, SETTINGS, patients, concurrency, faults)
 }
 
 /// Returns the lines that every export of a lake of `patients` patients must have. They do not depend on the chunks, so this export
 /// has only one.
 pub fn expected_lines(patients: usize) -> Result<Vec<String>, String> {
-    export_with(ONE_CHUNK, patients, 1, Faults::None).map(|exported| exported.lines)
+    export_with(Kind::System, ONE_CHUNK, patients, 1, Faults::None).map(|exported| exported.lines)
 }
 
 fn export_with(
+    kind: Kind,
     settings: &'static str,
     patients: usize,
     concurrency: usize,
@@ -135,10 +170,10 @@ fn export_with(
     run(async {
         let simulation = Simulation::new();
         lake(&simulation, patients);
-        let id = begun(&simulation, settings).await;
+        let id = begun(&simulation, kind, settings).await;
         simulation.set_faults(faults);
         let begun = simulation.clock().elapsed();
-        let worked = worked(&simulation, &id, &workers(&simulation, settings, concurrency)).await;
+        let worked = worked(&simulation, &id, &workers(&simulation, kind, settings, concurrency)).await;
         let took = simulation.clock().elapsed().saturating_sub(begun);
         let victim = simulation.victim();
         let (job, died) = worked.map_err(|problem| format!("{victim}: {problem}"))?;
@@ -167,6 +202,7 @@ pub fn difference(expected: &[String], found: &[String]) -> Option<String> {
 /// Compares exports with cuts to an export without them.
 #[derive(Debug)]
 pub struct Cuts {
+    kind: Kind,
     patients: usize,
     pub expected: Exported,
 }
@@ -174,10 +210,15 @@ pub struct Cuts {
 impl Cuts {
     /// Exports once without faults.
     pub fn of(patients: usize) -> Result<Self, String> {
-        let expected = export(patients, 1, Faults::None)?;
+        Self::of_kind(Kind::System, patients)
+    }
+
+    /// Does the same with an export of this kind.
+    pub fn of_kind(kind: Kind, patients: usize) -> Result<Self, String> {
+        let expected = export_with(kind, SETTINGS, patients, 1, Faults::None)?;
         match expected.lines.windows(2).find(|two| two[0] == two[1]) {
             Some(twice) => Err(format!("exported twice without any fault: {}", twice[0])),
-            None => Ok(Self { patients, expected }),
+            None => Ok(Self { kind, patients, expected }),
         }
     }
 
@@ -204,7 +245,7 @@ impl Cuts {
     }
 
     fn problem(&self, at: u64, cut: Cut) -> Option<String> {
-        match export(self.patients, 1, Faults::At(at, cut)) {
+        match export_with(self.kind, SETTINGS, self.patients, 1, Faults::At(at, cut)) {
             Ok(found) if found.struck == 1 => {
                 let problem = difference(&self.expected.lines, &found.lines);
                 problem.map(|problem| format!("{}: {problem}", found.victim))
