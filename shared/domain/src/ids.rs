@@ -134,8 +134,8 @@ impl FileName {
     }
 }
 
-/// The id of a chunk within its export. If a chunk stops early, its remaining patients become a chunk with the same
-/// index and the next part.
+/// The id of a chunk within its export. If a chunk stops early, its remaining work becomes a chunk with the same index
+/// and the next part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ChunkId {
@@ -148,7 +148,7 @@ impl ChunkId {
         Self { index, part: 0 }
     }
 
-    /// Returns the id of the chunk for the remaining patients of this one.
+    /// Returns the id of the chunk for the remaining work of this one.
     pub fn rest(self) -> Self {
         Self { part: self.part + 1, ..self }
     }
