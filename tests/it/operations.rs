@@ -1,10 +1,11 @@
 //! Operation of `template.yaml`: metrics and alarms, retention and protection of data; [`concurrency`]; [`shifts`] of traffic;
-//! [`tags`] and the key of a stack; [`staff_mails`].
+//! [`tags`] and the key of a stack; [`staff_mails`]; the [`way_back`] to the version before.
 
 mod concurrency;
 mod shifts;
 mod staff_mails;
 mod tags;
+mod way_back;
 
 use std::collections::BTreeSet;
 

@@ -4,6 +4,7 @@
 //! `{"Fn::Sub": "text"}`. [`Deployed`] evaluates these functions.
 
 mod deployed;
+mod expression;
 mod pattern;
 mod policy;
 mod routes;
@@ -16,6 +17,7 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
 pub use self::deployed::Deployed;
+pub use self::expression::evaluate;
 pub use self::pattern::matches_pattern;
 pub use self::policy::{Access, Policy, Statement};
 pub use self::routes::Routes;
