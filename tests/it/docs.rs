@@ -5,7 +5,7 @@ mod commands;
 mod example;
 mod numbers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::house::{functions, root, sources};
@@ -76,6 +76,34 @@ fn the_readme_is_short_and_leads_to_every_page() {
         let name = path.strip_prefix(root()).expect("below the root").to_str().expect("a name");
         assert!(links(&readme).iter().any(|link| link == name), "{name}");
     }
+}
+
+/// Returns the paragraphs and the entries of lists that stand twice in a page. Code and the headings of tables may.
+fn repeated(text: &str) -> Vec<&str> {
+    let mut is_code = false;
+    let mut seen = BTreeSet::new();
+    let mut repeated = Vec::new();
+    for line in text.lines() {
+        is_code ^= line.starts_with("```");
+        let is_text = !is_code && !line.trim().is_empty() && !line.starts_with(['|', '`', '<']);
+        if is_text && !seen.insert(line) {
+            repeated.push(line);
+        }
+    }
+    repeated
+}
+
+#[test]
+fn nothing_stands_twice_in_a_page() {
+    for (path, text) in pages() {
+        assert_eq!(repeated(&text), [""; 0], "{}", path.display());
+    }
+}
+
+#[test]
+fn an_entry_that_stands_twice_is_found() {
+    let page = "# Changes\n\n- One.\n- Two.\n- One.\n\n|---|\n|---|\n```sh\nls\n```\n```sh\nls\n```\nA text\nof lines.\n\nof lines.\n";
+    assert_eq!(repeated(page), ["- One.", "of lines."]);
 }
 
 /// The words with which comments refer to sections of the wire contract, for example "(contract, sections 1 and 6)". They are written in two
