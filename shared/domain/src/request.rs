@@ -152,7 +152,7 @@ pub struct OutputOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachment_key: Option<AttachmentKey>,
     /// The length of the server's URL at the kick-off, from which the bounds of the parts of a manifest's page follow
-    /// ([`crate::manifest::part_end`]). `None` in jobs of versions that did not divide pages: their pages stay whole.
+    /// ([`crate::manifest::part_end`]). `None` if the host does not limit responses, and in rows that an earlier version wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest_url_bytes: Option<u32>,
 }

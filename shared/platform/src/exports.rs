@@ -74,8 +74,8 @@ pub async fn start(
 }
 
 /// Creates a job. Its history starts with this actor and action. The attachments get a key if the URLs of the manifest are signed, because
-/// the client needs no token for them either (Bulk Data, attachments). The length of the server's URL is recorded, so that the parts of the
-/// manifest's pages do not change with the settings.
+/// the client needs no token for them either (Bulk Data, attachments). If the host limits responses, the length of the server's URL is
+/// recorded, so that the parts of the manifest's pages do not change with the settings.
 pub async fn start_as(
     new: NewExport,
     (actor, action): (&str, &str),
@@ -91,7 +91,9 @@ pub async fn start_as(
     if request.has_signed_manifest() || client.is_some_and(|client| client.signed_urls) {
         request.output.attachment_key = Some(AttachmentKey::new(random));
     }
-    request.output.manifest_url_bytes = u32::try_from(settings.base_url.len()).ok();
+    if settings.has_limited_responses() {
+        request.output.manifest_url_bytes = u32::try_from(settings.base_url.len()).ok();
+    }
     let header = JobHeader {
         id: new.id.unwrap_or_else(|| random.job(now)),
         history: vec![HistoryEntry { at: now, actor: actor.to_owned(), action: action.to_owned() }],

@@ -6,7 +6,15 @@ use std::ops::RangeInclusive;
 
 use toml::Value;
 
+use crate::Settings;
 use crate::reader::{Reader, of_variable};
+
+impl Settings {
+    /// Returns whether the host limits the size of a response, as AWS does.
+    pub fn has_limited_responses(&self) -> bool {
+        self.max_direct_bytes < u64::MAX
+    }
+}
 
 /// A limit of the table.
 #[derive(Debug, Clone)]

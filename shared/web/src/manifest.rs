@@ -30,7 +30,8 @@ const MAX_PAGE: usize = 16 * 1024 * 1024;
 pub const SIGNED: SignedDuration = SignedDuration::from_mins(5);
 
 /// A part of a page of a manifest. Most pages have only one. A page that would be too large for a response of a function on AWS has
-/// several, each with a link to the next one. Their bounds follow from what the job stores ([`part_end`]).
+/// several, each with a link to the next one. Their bounds follow from what the job stores ([`part_end`]). A host without a limit returns
+/// whole pages, because clients may not support links.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Part {
     /// The number of the page.
@@ -42,17 +43,19 @@ pub struct Part {
 impl Part {
     /// Returns the files of the part, and the query of the link to the next part or page; `None` if the page has no such part. `files` are
     /// all files of the page, and `has_next` says whether another page follows. If the server's URL is longer than at the kick-off, parts
-    /// are smaller.
+    /// are smaller. A job that did not record its length has parts for the current URL. A link has the position of a file, so it is valid
+    /// also if the bounds have moved.
     pub fn of<'f>(
         self,
         (files, has_next): (&'f [NamedFile], bool),
         job: &Job,
         settings: &Settings,
     ) -> Option<(&'f [NamedFile], Option<String>)> {
-        let recorded = job.header().request.output.manifest_url_bytes;
-        let end = recorded.map_or(files.len(), |bytes| {
-            part_end(files, self.from, settings.base_url.len().max(bytes as usize))
-        });
+        let recorded = job.header().request.output.manifest_url_bytes.unwrap_or_default();
+        let end = match settings.has_limited_responses() {
+            true => part_end(files, self.from, settings.base_url.len().max(recorded as usize)),
+            false => files.len(),
+        };
         let shown = files.get(self.from..end).filter(|shown| self.from == 0 || !shown.is_empty())?;
         let next = match end < files.len() {
             true => Some(format!("page={}&from={end}", self.page)),

@@ -89,7 +89,7 @@ pub(crate) enum Fits {
 /// Returns how the ZIP of a copy is sent to the patient.
 pub(crate) fn fits(plan: &Plan, settings: &Settings, files: &dyn Files) -> Fits {
     // Without links the host sends files of any size itself.
-    if settings.max_direct_bytes == u64::MAX || !files.has_links() {
+    if !settings.has_limited_responses() || !files.has_links() {
         return Fits::Response;
     }
     // Each attachment is a request to the store.

@@ -19,7 +19,8 @@ fn longest() -> Settings {
 }
 
 fn settings(base_url: &str) -> Settings {
-    Settings::parse(&format!("base_url = \"{base_url}\""), |_| None, None).expect("valid settings")
+    let text = format!("base_url = \"{base_url}\"\nmax_direct_bytes = 4194304");
+    Settings::parse(&text, |_| None, None).expect("valid settings")
 }
 
 fn keys() -> Keys {
@@ -162,18 +163,26 @@ fn the_bounds_of_parts_do_not_follow_the_settings() {
     assert!(moved.iter().all(|(_, body)| response_bytes(body) < LAMBDA_BYTES));
 }
 
-/// A job of an earlier version has pages that clients may have read as a whole.
+/// A job of an earlier version has no length of the URL: its parts follow from the current one. A client that has read the whole page
+/// continues with the next page.
 #[test]
-fn a_page_of_an_earlier_version_stays_whole() {
+fn a_page_of_an_earlier_version_has_parts_for_the_current_url() {
     let settings = longest();
-    let Job::Queued(Queued { mut header }) = job(Dialect::all().first().expect("a dialect"), true, &settings)
-    else {
-        panic!("another state")
-    };
+    let of_now = job(Dialect::all().first().expect("a dialect"), true, &settings);
+    let Job::Queued(Queued { mut header }) = of_now.clone() else { panic!("another state") };
     header.request.output.manifest_url_bytes = None;
     let stored = serde_json::to_value(Job::Queued(Queued { header })).expect("JSON");
     assert!(!stored.to_string().contains("manifestUrlBytes"), "as an earlier version wrote it: {stored}");
-    let job: Job = serde_json::from_value(stored).expect("a job");
+    let earlier: Job = serde_json::from_value(stored).expect("a job");
+    let files = files(Purpose::Output, 11_000);
+    assert_eq!(parts(&earlier, &files, &settings), parts(&of_now, &files, &settings));
+}
+
+#[test]
+fn a_host_without_a_limit_returns_the_whole_page() {
+    let mut settings = longest();
+    let job = job(Dialect::all().first().expect("a dialect"), true, &settings);
+    settings.max_direct_bytes = u64::MAX;
     let files = files(Purpose::Output, 11_000);
     let parts = parts(&job, &files, &settings);
     assert_eq!((parts.len(), urls(&parts, "output").len()), (1, 11_000));
