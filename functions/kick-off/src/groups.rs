@@ -5,6 +5,7 @@
 
 mod one;
 mod page;
+mod position;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -26,6 +27,7 @@ use web::respond::{fhir, ready};
 
 use self::one::{Parsed, is_visible, parsed, without_members};
 use self::page::{Shown, Wanted};
+use self::position::Positions;
 use crate::KickOff;
 
 /// The maximum length of a search value in bytes.
@@ -73,13 +75,15 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Response, ApiError> {
     let coverage = check(&caller)?;
-    let wanted = Wanted::of(&query)?;
     let search = search(&query)?;
+    let positions = Positions::of(&state, base, &search, &caller);
+    let wanted = Wanted::of(&query, &positions)?;
     let filter = filter_of(&search, &state)?;
     let here = state.settings.url(&format!("{}/Group", base.path()));
     let shown = Shown { coverage: &coverage, filter: filter.as_ref(), here: &here };
     let page = state.page(&wanted, &shown).await?;
-    Ok(fhir(StatusCode::OK, &page.bundle(&wanted, &here, &search)))
+    let next = page.next().map(|id| positions.seal(id)).transpose()?;
+    Ok(fhir(StatusCode::OK, &page.bundle(&wanted, (&here, &search), next.as_deref())))
 }
 
 /// Returns the query's search parameters for groups, urlencoded.

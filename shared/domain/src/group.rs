@@ -18,7 +18,7 @@ use crate::ports::records::{Area, Records, read_up_to, read_whole};
 use fhir::json::without_mark;
 
 /// The maximum size of a Group that is read, in bytes.
-const MAX_GROUP: usize = 64 * 1024 * 1024;
+pub const MAX_GROUP: usize = 64 * 1024 * 1024;
 
 /// Returns the path of a group's file below the root of the record store.
 fn file(group: &GroupId) -> String {

@@ -1,6 +1,7 @@
-//! The keys of this server. One key signs access tokens and ID tokens, and one derives the codes in links. RSA keys in the
-//! settings sign ID tokens with RS256.
+//! The keys of this server. One key signs access tokens and ID tokens, and one derives the codes in links and encrypts texts in them. RSA
+//! keys in the settings sign ID tokens with RS256.
 
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use aws_lc_rs::{agreement, hkdf, hmac};
 use base64::Engine;
@@ -39,15 +40,7 @@ impl StoredKeys {
         if seed.len() < 32 {
             return Err(Error::invalid("the signing secret must have at least 32 random characters"));
         }
-        let pseudorandom = hkdf::Salt::new(hkdf::HKDF_SHA256, b"ehi keys").extract(seed.as_bytes());
-        let derive = |purpose: &[u8]| -> Result<[u8; 32]> {
-            let mut key = [0; 32];
-            let purpose = [purpose];
-            let derived = pseudorandom.expand(&purpose, hkdf::HKDF_SHA256).map_err(Error::internal)?;
-            derived.fill(&mut key).map_err(Error::internal)?;
-            Ok(key)
-        };
-        let secret = derive(b"sign tokens")?;
+        let secret = derived(seed.as_bytes(), b"sign tokens")?;
         let public = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, &secret)
             .map_err(Error::internal)?
             .compute_public_key()
@@ -61,9 +54,19 @@ impl StoredKeys {
         let document = pair.to_pkcs8v1().map_err(Error::internal)?;
         Ok(Self {
             signing: URL_SAFE_NO_PAD.encode(document.as_ref()),
-            codes: URL_SAFE_NO_PAD.encode(derive(b"codes in links")?),
+            codes: URL_SAFE_NO_PAD.encode(derived(seed.as_bytes(), b"codes in links")?),
         })
     }
+}
+
+/// Derives a key for a purpose (HKDF, RFC 5869).
+fn derived(secret: &[u8], purpose: &[u8]) -> Result<[u8; 32]> {
+    let mut key = [0; 32];
+    let purpose = [purpose];
+    let pseudorandom = hkdf::Salt::new(hkdf::HKDF_SHA256, b"ehi keys").extract(secret);
+    let derived = pseudorandom.expand(&purpose, hkdf::HKDF_SHA256).map_err(Error::internal)?;
+    derived.fill(&mut key).map_err(Error::internal)?;
+    Ok(key)
 }
 
 /// The keys of a process: the one that signs, and all keys that verify.
@@ -82,6 +85,8 @@ pub(super) struct Key {
     pub(super) id: String,
     jwk: Value,
     codes: hmac::Key,
+    /// Encrypts texts in links. Its algorithm is safe also if a random nonce is used twice (RFC 8452).
+    sealing: LessSafeKey,
 }
 
 impl Key {
@@ -90,6 +95,7 @@ impl Key {
         let codes = URL_SAFE_NO_PAD.decode(&stored.codes).map_err(Error::internal)?;
         let pair =
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &signing).map_err(Error::internal)?;
+        let sealing = UnboundKey::new(&AES_256_GCM_SIV, &derived(&codes, b"sealed texts")?);
         // An uncompressed point: 4, x, y.
         let point = pair.public_key().as_ref();
         let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..65]));
@@ -101,11 +107,29 @@ impl Key {
             id,
             jwk,
             codes: hmac::Key::new(hmac::HMAC_SHA256, &codes),
+            sealing: LessSafeKey::new(sealing.map_err(Error::internal)?),
         })
     }
 
     fn code(&self, message: &str) -> String {
         hex(hmac::sign(&self.codes, message.as_bytes()).as_ref())
+    }
+
+    fn seal(&self, purpose: &str, text: &str, random: &dyn Random) -> Result<String> {
+        let mut nonce = [0; NONCE_LEN];
+        random.fill(&mut nonce);
+        let (unique, purpose) = (Nonce::assume_unique_for_key(nonce), Aad::from(purpose.as_bytes()));
+        let mut sealed = text.as_bytes().to_vec();
+        self.sealing.seal_in_place_append_tag(unique, purpose, &mut sealed).map_err(Error::internal)?;
+        Ok(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
+    }
+
+    fn unsealed(&self, purpose: &str, sealed: &[u8]) -> Option<String> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let (nonce, purpose) = (Nonce::assume_unique_for_key(*nonce), Aad::from(purpose.as_bytes()));
+        let mut text = sealed.to_vec();
+        let text = self.sealing.open_in_place(nonce, purpose, &mut text).ok()?;
+        String::from_utf8(text.to_vec()).ok()
     }
 }
 
@@ -169,6 +193,17 @@ impl Keys {
     /// with the same code, and no code is stored.
     pub fn authorization_code(&self, request: &str) -> String {
         self.signing.code(&format!("authorization code of {request}"))
+    }
+
+    /// Encrypts a text for a link. Only this server can read it, and only for the same purpose. The length of the text is not hidden.
+    pub fn seal(&self, purpose: &str, text: &str, random: &dyn Random) -> Result<String> {
+        self.signing.seal(purpose, text, random)
+    }
+
+    /// Returns the text that this server encrypted for the purpose; `None` for anything else.
+    pub fn unsealed(&self, purpose: &str, sealed: &str) -> Option<String> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        self.all().find_map(|key| key.unsealed(purpose, &sealed))
     }
 
     /// Returns the signature in the URL of a file, which replaces a token until `expires` (seconds since the epoch).

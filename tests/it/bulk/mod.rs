@@ -4,7 +4,8 @@
 //! - [`helix`]: parameter values of Helix; [`protocol`]: the protocol: errors, dialects, progress.
 //! - [`manifests`]: formats, signed links, pages.
 //! - [`access`]: access and limits.
-//! - [`groups`]: large groups; [`group_pages`]: the pages of their list; [`cohorts`]: which patients a group has.
+//! - [`groups`]: large groups; [`group_pages`]: the pages of their list; [`group_links`]: the links between them; [`cohorts`]: which
+//!   patients a group has.
 
 mod access;
 mod cohorts;
@@ -13,6 +14,7 @@ mod delay;
 mod deletions;
 mod filter;
 mod filter_examples;
+mod group_links;
 mod group_pages;
 mod groups;
 mod helix;

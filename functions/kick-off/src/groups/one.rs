@@ -57,9 +57,14 @@ impl KickOff {
         undamaged(id, group::text(&*self.records, id).await)
     }
 
-    /// Does the same for a group that was listed.
-    pub(super) async fn listed_group_text(&self, id: &GroupId) -> Result<Option<Vec<u8>>> {
-        undamaged(id, group::listed_text(&*self.records, id).await)
+    /// Does the same for a group that was listed. Also returns the maximum number of bytes that were read for it.
+    pub(super) async fn listed_group_text(&self, id: &GroupId) -> Result<(Option<Vec<u8>>, u64)> {
+        let read = group::listed_text(&*self.records, id).await;
+        let is_damaged = matches!(read, Err(Error::Damaged(_)));
+        let text = undamaged(id, read)?;
+        // A group that is damaged or too large was read up to the limit.
+        let bytes = if is_damaged { group::MAX_GROUP } else { text.as_ref().map_or(0, Vec::len) };
+        Ok((text, bytes as u64))
     }
 }
 

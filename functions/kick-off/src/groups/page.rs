@@ -1,8 +1,9 @@
 //! A page of the list of groups.
 //!
-//! A page ends by the number of its groups, by their size, and by the number and the size of the groups that were read for it. A search may
-//! leave most of these out, so a page may have fewer groups than requested, and even none, although more pages follow. The link `next` has
-//! the id of the first group that the page did not list; each group is therefore on exactly one page.
+//! A page ends by the number of its groups, by their size, by the number and the size of the groups that were read for it, and by the
+//! time that this took. A search may leave most of these groups out, so a page may have fewer groups than requested, and even none,
+//! although more pages follow. The link `next` has the position of the first group that the page did not list ([`super::position`]);
+//! each group is therefore on exactly one page.
 
 use domain::access::Coverage;
 use domain::error::{Error, Result};
@@ -17,12 +18,15 @@ use web::describe::{Kind, Parameter};
 use web::extract::Query;
 
 use super::one::{Parsed, is_visible, parsed, without_members};
+use super::position::Positions;
 use crate::KickOff;
 
 /// The maximum number of groups on a page.
 const PAGE: usize = 100;
-/// The maximum number of groups that are read for a page. They take S3 a few seconds, and a request on Lambda may take twenty.
+/// The maximum number of groups that are read for a page. They take S3 a few seconds.
 const READ: usize = 200;
+/// The time after which no further group is read for a page, in milliseconds. A request on Lambda may take twenty seconds.
+const READ_MILLISECONDS: u64 = 10_000;
 /// The maximum size of the groups that are read for a page, in bytes. A larger group is read alone.
 const READ_BYTES: u64 = 32 * 1024 * 1024;
 /// The maximum size of the groups on a page, in bytes. A response of a function on AWS has at most 6 MB.
@@ -32,35 +36,46 @@ const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 pub(super) const PARAMETERS: [Parameter; 3] = [
     Parameter::query(
         "_count",
-        "The maximum number of groups on a page: 1 to 100. A page may have fewer, and even none",
+        "The maximum number of groups on a page, up to 100. A page may have fewer, and even none. 0: only the total, if it is known",
     )
     .of(Kind::Integer),
-    Parameter::query("from", "The id of the group with which the page begins, in the link to the next page"),
-    Parameter::query("page", "A parameter of earlier versions, which is refused"),
+    Parameter::query("from", "Where the page begins, from the link to the next page"),
+    Parameter::query("page", "A parameter of earlier versions: 0 is the first page, and others are refused"),
 ];
 
 /// What the query of a page requests.
 pub(super) struct Wanted {
-    from: Option<GroupId>,
+    /// The first group of the page, and how the request has named it.
+    from: Option<(GroupId, String)>,
+    /// The maximum number of groups. If it is 0, the response has only the total.
     count: Option<usize>,
 }
 
 impl Wanted {
-    pub(super) fn of(query: &Query) -> Result<Self> {
-        if query.get("page").is_some() {
+    /// Reads the parameters. Those without a value are ignored, as in a search.
+    pub(super) fn of(query: &Query, positions: &Positions<'_>) -> Result<Self> {
+        let get = |name| query.get(name).filter(|value| !value.is_empty());
+        if get("page").is_some_and(|page| page != "0") {
             let text = "'page' was a parameter of an earlier version: start the search again, and follow its links with the relation 'next'";
             return Err(Error::invalid(text));
         }
-        let from = query.get("from").map(GroupId::parse).transpose();
-        let from = from.map_err(|_| Error::invalid("'from' must be the id of a group"))?;
-        let count = match query.get("_count").map(str::parse::<usize>) {
+        let from = match get("from") {
+            Some(from) => Some((positions.read(from)?, from.to_owned())),
             None => None,
-            Some(Ok(count)) if count > 0 => Some(count.min(PAGE)),
-            Some(_) => {
-                return Err(Error::invalid(format!("'_count' must be a number of groups, from 1 to {PAGE}")));
-            }
         };
-        Ok(Self { from, count })
+        let count = get("_count").map(str::parse::<usize>).transpose();
+        let count =
+            count.map_err(|_| Error::invalid(format!("'_count' must be a number from 0 to {PAGE}")))?;
+        Ok(Self { from, count: count.map(|count| count.min(PAGE)) })
+    }
+
+    fn has_only_total(&self) -> bool {
+        self.count == Some(0)
+    }
+
+    /// Returns the maximum number of groups that are collected.
+    fn collected(&self) -> usize {
+        self.count.filter(|count| *count > 0).unwrap_or(PAGE)
     }
 }
 
@@ -91,7 +106,7 @@ impl Shown<'_> {
                 let entry = json!({ "fullUrl": url, "resource": resource, "search": { "mode": "match" } });
                 let bytes = enveloped(&entry);
                 if bytes <= limit {
-                    return Some(Entry { entry, bytes, is_match: true });
+                    return Some(Entry { json: entry, bytes, is_match: true });
                 }
                 bytes
             }
@@ -106,7 +121,7 @@ impl Shown<'_> {
         let resource = outcome("warning", "too-long", &text);
         let entry = json!({ "resource": resource, "search": { "mode": "outcome" } });
         let bytes = enveloped(&entry);
-        Some(Entry { entry, bytes, is_match: false })
+        Some(Entry { json: entry, bytes, is_match: false })
     }
 }
 
@@ -117,7 +132,7 @@ fn is_found(text: &[u8], filter: &TypeFilter) -> bool {
 
 /// An entry of the Bundle.
 struct Entry {
-    entry: Value,
+    json: Value,
     bytes: u64,
     is_match: bool,
 }
@@ -139,27 +154,33 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Returns the page as a Bundle.
-    pub(super) fn bundle(self, wanted: &Wanted, here: &str, search: &str) -> Value {
-        let url = |from: Option<&GroupId>| {
+    /// Returns the group with which the next page begins. The token may not be permitted to see it.
+    pub(super) fn next(&self) -> Option<&GroupId> {
+        self.next.as_ref()
+    }
+
+    /// Returns the page as a Bundle. `next` is the sealed position of the next page.
+    pub(super) fn bundle(self, wanted: &Wanted, (here, search): (&str, &str), next: Option<&str>) -> Value {
+        let url = |from: Option<&str>| {
             let count = wanted.count.map(|count| format!("_count={count}"));
-            let from = from.map(|id| format!("from={id}"));
+            let from = from.map(|position| format!("from={position}"));
             let search = Some(search.to_owned()).filter(|search| !search.is_empty());
             let query: Vec<_> = [search, count, from].into_iter().flatten().collect();
             let mark = if query.is_empty() { "" } else { "?" };
             format!("{here}{mark}{}", query.join("&"))
         };
-        let mut links = vec![json!({ "relation": "self", "url": url(wanted.from.as_ref()) })];
-        if let Some(next) = &self.next {
+        let from = wanted.from.as_ref().map(|(_, named)| named.as_str());
+        let mut links = vec![json!({ "relation": "self", "url": url(from) })];
+        if let Some(next) = next.filter(|_| !wanted.has_only_total()) {
             links.push(json!({ "relation": "next", "url": url(Some(next)) }));
         }
         let mut bundle = json!({ "resourceType": "Bundle", "type": "searchset" });
         // The number of all groups is known only if all of them are on this page.
-        if wanted.from.is_none() && self.next.is_none() && !self.has_too_large {
+        if wanted.from.is_none() && next.is_none() && !self.has_too_large {
             bundle["total"] = json!(self.entries.len());
         }
         bundle["link"] = json!(links);
-        bundle["entry"] = Value::Array(self.entries);
+        bundle["entry"] = Value::Array(if wanted.has_only_total() { Vec::new() } else { self.entries });
         bundle
     }
 }
@@ -167,7 +188,8 @@ impl Page {
 impl KickOff {
     /// Reads the groups of a page.
     pub(super) async fn page(&self, wanted: &Wanted, shown: &Shown<'_>) -> Result<Page> {
-        let first = wanted.from.as_ref().map(|id| format!("{id}.json")).unwrap_or_default();
+        let begun = self.clock.now();
+        let first = wanted.from.as_ref().map(|(id, _)| format!("{id}.json")).unwrap_or_default();
         let files = self.records.area_from(Area::Groups, &first, READ + 1).await?;
         let id = |part: &Part| part.name.strip_suffix(".json").and_then(|id| GroupId::parse(id).ok());
         let listed = files.iter().filter_map(|part| Some((id(part)?, part.bytes)));
@@ -175,16 +197,16 @@ impl KickOff {
         let mut page = Page::default();
         let (mut read, mut size) = (0_u64, 0_u64);
         for (number, (id, stored)) in listed.enumerate() {
-            let is_full = number == READ || page.entries.len() == wanted.count.unwrap_or(PAGE);
+            let is_full = number == READ || page.entries.len() == wanted.collected();
             let is_next_too_large = number > 0 && read.saturating_add(stored) > READ_BYTES;
-            if is_full || is_next_too_large {
+            let is_late = number > 0 && self.clock.elapsed(begun) >= READ_MILLISECONDS;
+            if is_full || is_next_too_large || is_late {
                 page.next = Some(id);
                 break;
             }
             // S3 has no range of an object without bytes.
-            let text = if stored == 0 { None } else { self.listed_group_text(&id).await? };
+            let (text, bytes) = if stored == 0 { (None, 0) } else { self.listed_group_text(&id).await? };
             // A compressed group has more bytes than are stored.
-            let bytes = text.as_ref().map_or(0, |text| text.len() as u64);
             read = read.saturating_add(bytes.max(stored));
             let Some(entry) = text.and_then(|text| shown.entry(&id, &text, limit)) else { continue };
             size += entry.bytes;
@@ -193,7 +215,7 @@ impl KickOff {
                 break;
             }
             page.has_too_large |= !entry.is_match;
-            page.entries.push(entry.entry);
+            page.entries.push(entry.json);
         }
         Ok(page)
     }
