@@ -8,6 +8,7 @@
 //! new versions of existing objects are first stored in the bucket as a [journal], and the next load completes the journal of a load that
 //! was stopped. A [lease](super::lease) lets one load at a time change a bucket.
 
+use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,10 +23,11 @@ use tokio::task::JoinHandle;
 
 use self::fetched::Fetched;
 use self::journal::Journal;
-use self::transfer::{AT_ONCE, fetch, keys, keys_below, send};
+use self::transfer::{AT_ONCE, fetch, key_stream, keys, keys_below, send};
 use super::earlier::{Earlier, Show, Work, each_patient};
 use super::fill::{fill, private};
 use super::lease::Lease;
+use super::lock::lock_inputs;
 use super::report::Loaded;
 use super::sizes::Sizes;
 use crate::Failure;
@@ -74,6 +76,7 @@ pub async fn load_into_bucket(
     stop: &Arc<AtomicBool>,
     sizes: Sizes,
 ) -> Result<Loaded, Failure> {
+    let _locks = lock_inputs(inputs, None, bar)?;
     let must_renew = lease.during(complete_earlier(bucket, bar)).await?;
     let (lakes, others): (Vec<_>, Vec<_>) =
         inputs.iter().cloned().partition(|input| input.join(PATIENTS).is_dir());
@@ -102,7 +105,11 @@ pub async fn load_into_bucket(
     }
     for lake in lakes {
         loaded = lease.during_blocking(list(&lake, loaded), stop).await?;
-        lease.during(send(&bucket.files, &lake, keys(&lake), "")).await?;
+        let sent = async {
+            lease.confirm().await?;
+            send(&bucket.files, &lake, key_stream(&lake), "").await
+        };
+        lease.during(sent).await?;
     }
     Ok(loaded)
 }
@@ -155,21 +162,22 @@ async fn upload(bucket: &Bucket, lease: &Lease, staging: &Path, fetched: &Fetche
     let bucket = &bucket.files;
     lease.confirm().await?;
     renewal::set(&**bucket).await?;
-    let new = |key: &Result<String, Failure>| key.as_ref().map_or(true, |key| !fetched.replaces(key));
-    let replaced = |key: &Result<String, Failure>| key.as_ref().map_or(true, |key| fetched.replaces(key));
+    let new = |key: &Result<String, Failure>| ready(key.as_ref().map_or(true, |key| !fetched.replaces(key)));
+    let replaced =
+        |key: &Result<String, Failure>| ready(key.as_ref().map_or(true, |key| fetched.replaces(key)));
     let unchanged = |failure: Failure| {
         Failure::new(format!("{failure}; no existing record was changed: run the load again"))
     };
-    send(bucket, staging, keys(staging).filter(new), "").await.map_err(unchanged)?;
+    send(bucket, staging, key_stream(staging).filter(new), "").await.map_err(unchanged)?;
     if fetched.is_same() {
         return Ok(());
     }
     let gone = &fetched.gone;
-    let journal = Journal::write(bucket, staging, keys(staging).filter(replaced));
+    let journal = Journal::write(bucket, staging, key_stream(staging).filter(replaced));
     let journal = journal.await.map_err(unchanged)?;
     let sent = async {
         lease.confirm().await?;
-        send(bucket, staging, keys(staging).filter(replaced), "").await?;
+        send(bucket, staging, key_stream(staging).filter(replaced), "").await?;
         for key in gone {
             bucket.remove(key).await?;
         }

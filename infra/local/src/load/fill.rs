@@ -11,6 +11,7 @@ use super::earlier::Earlier;
 use super::existing::read_existing;
 use super::homes::Homes;
 use super::input::Inputs;
+use super::lock::lock_inputs;
 use super::read::{Reader, read};
 use super::report::{Changed, Loaded, Notes};
 use super::sizes::Sizes;
@@ -33,6 +34,7 @@ pub(super) fn fill(
     earlier: &dyn Earlier,
     sizes: Sizes,
 ) -> Result<Loaded, Failure> {
+    let _locks = lock_inputs(inputs, lake.as_deref(), bar)?;
     let mut notes = Notes::default();
     let inputs = Inputs::new(files::files(inputs, &mut notes)?);
     std::fs::create_dir_all(into).map_err(|error| Failure::of_path(into, &error))?;

@@ -13,7 +13,7 @@ use domain::clock::{Clock as _, SystemClock};
 use domain::error::{Error, Result};
 use domain::lines::{Lines, StreamReader};
 use domain::ports::files::Files;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use storage::layout::INDEX;
 
 use super::fetched::{CHANGES, DIGITS, Digest};
@@ -43,7 +43,7 @@ impl<'b> Journal<'b> {
     pub(super) async fn write(
         bucket: &'b Arc<dyn Files>,
         staging: &Path,
-        replaced: impl Iterator<Item = Result<String, Failure>>,
+        replaced: impl Stream<Item = Result<String, Failure>>,
     ) -> Result<Self, Failure> {
         let prefix = format!("{}{}/", directory(), generation().0);
         send(bucket, staging, replaced, &new(&prefix)).await?;

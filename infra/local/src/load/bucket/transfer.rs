@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use domain::ports::files::Files;
 use domain::ports::records::Area;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use storage::layout::{PATIENTS, is_ndjson};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 
 use super::fetched::{self, Digest};
 use crate::Failure;
@@ -17,6 +18,8 @@ use crate::Failure;
 pub(super) const AT_ONCE: usize = 16;
 /// The number of bytes that are read at once.
 const PIECE: usize = 256 * 1024;
+/// The number of keys that are read before they are needed.
+const KEYS_AHEAD: usize = 256;
 /// The directories of a lake that are uploaded.
 static PARTS: [&str; 4] =
     [PATIENTS, Area::Groups.directory(), Area::Shared.directory(), Area::Deleted.directory()];
@@ -68,14 +71,14 @@ pub(super) async fn fetch(bucket: &dyn Files, keys: Vec<String>, into: &Path) ->
 pub(super) async fn send(
     bucket: &Arc<dyn Files>,
     lake: &Path,
-    keys: impl Iterator<Item = Result<String, Failure>>,
+    keys: impl Stream<Item = Result<String, Failure>>,
     prefix: &str,
 ) -> Result<(), Failure> {
     let put = |key: Result<String, Failure>| async move {
         let key = key?;
         send_file(bucket, &lake.join(&key), &format!("{prefix}{key}")).await
     };
-    stream::iter(keys.map(put)).buffer_unordered(AT_ONCE).try_collect().await
+    keys.map(put).buffer_unordered(AT_ONCE).try_collect().await
 }
 
 /// Uploads a file.
@@ -92,6 +95,29 @@ pub(super) async fn send_file(bucket: &Arc<dyn Files>, path: &Path, key: &str) -
 /// Returns the keys of the files of a lake. Hidden files are not part of a lake. A file that cannot be uploaded is an error.
 pub(super) fn keys(lake: &Path) -> Keys<'_> {
     Keys { lake, parts: PARTS.iter(), open: Vec::new() }
+}
+
+/// Returns the keys of the files of a lake, whose directories are read on another thread. A large lake takes minutes, in which the lock of
+/// the bucket is renewed.
+pub(super) fn key_stream(lake: &Path) -> impl Stream<Item = Result<String, Failure>> + use<> {
+    let (sender, receiver) = mpsc::channel(KEYS_AHEAD);
+    let lake = lake.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        for key in keys(&lake) {
+            // Nobody needs the keys any more if the upload has failed.
+            if sender.blocking_send(key).is_err() {
+                return;
+            }
+        }
+    });
+    stream::unfold((receiver, Some(reading)), |(mut receiver, mut reading)| async move {
+        if let Some(key) = receiver.recv().await {
+            return Some((key, (receiver, reading)));
+        }
+        // The keys are not complete if the thread has failed.
+        let failed = reading.take()?.await.err()?;
+        Some((Err(Failure::new(failed.to_string())), (receiver, None)))
+    })
 }
 
 /// An iterator over the keys of the files of a lake.
