@@ -22,6 +22,9 @@ use super::bucket::expired;
 use super::*;
 use crate::program::{ehi, printed, run};
 
+mod inputs;
+mod steps;
+
 /// The object that is the lock.
 const LOCK: &str = "index/lock/load.json";
 /// The file that is the lock of a directory.

@@ -62,7 +62,14 @@ impl Held {
     ) -> Result<T, Failure> {
         match self {
             Self::Directory(_) => work.await,
-            Self::Bucket(held) => held.1.during(work).await,
+            Self::Bucket(held) => {
+                let lease = &held.1;
+                let confirmed = async {
+                    lease.confirm().await?;
+                    work.await
+                };
+                lease.during(confirmed).await
+            }
         }
     }
 

@@ -6,10 +6,12 @@
 //!
 //! The clocks of two machines may differ, so the times in the object only decide whether a load is refused at once. A lock that seems to be
 //! old, or is of the future, is replaced only if it is not renewed while the next load watches it for longer than its lifetime. A load stops
-//! by itself if it could not renew its lock within the lifetime.
+//! by itself if it could not renew its lock within the lifetime. The time of the last renewal counts, whatever work was done since then: many
+//! short steps renew the lock like a long one.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::clock::{Clock, SystemClock};
@@ -84,8 +86,15 @@ pub struct Lease {
     times: Times,
     /// The content of the object, as far as it is known.
     stored: Mutex<Holder>,
+    moments: std::sync::Mutex<Moments>,
+}
+
+/// When the lock was renewed.
+struct Moments {
     /// When the last renewal was begun that succeeded.
-    renewed: std::sync::Mutex<Instant>,
+    renewed: Instant,
+    /// When the last renewal was begun, by two clocks.
+    tried: (Instant, Timestamp),
 }
 
 impl Lease {
@@ -106,8 +115,8 @@ impl Lease {
                 Holder { load, process, host: host(), since, renewed: since, renewals: 0, has_ended: false };
             // If another load was faster, its lock is found next.
             if files.swap(&key(), found.as_deref(), text_of(&holder)?).await? {
-                let (stored, renewed) = (Mutex::new(holder), std::sync::Mutex::new(begun));
-                return Ok(Self { files, times, stored, renewed });
+                let moments = std::sync::Mutex::new(Moments { renewed: begun, tried: (begun, since) });
+                return Ok(Self { files, times, stored: Mutex::new(holder), moments });
             }
         }
     }
@@ -118,9 +127,24 @@ impl Lease {
     ///
     /// The work failed, or the lock is lost.
     pub async fn during<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        tokio::select! {
-            done = work => done,
-            lost = self.renew() => Err(lost),
+        let mut work = pin!(work);
+        if self.is_due() {
+            self.renew().await?;
+        }
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = self.until_due() => {}
+            }
+            // If the lock may expire before the bucket responds, the work waits. It goes on if it renews the lock itself at this moment.
+            if self.expires_soon() && self.stored.try_lock().is_ok() {
+                self.renew().await?;
+                continue;
+            }
+            tokio::select! {
+                done = &mut work => return done,
+                renewed = self.renew() => renewed?,
+            }
         }
     }
 
@@ -136,7 +160,7 @@ impl Lease {
     ) -> Result<T, Failure> {
         tokio::select! {
             done = &mut work => done.map_err(|error| Failure::new(error.to_string()))?,
-            lost = self.renew() => {
+            lost = self.until_lost() => {
                 stop.store(true, Ordering::Relaxed);
                 // The temporary directory contains records, so the work ends before it is removed.
                 let _ = work.await;
@@ -163,30 +187,56 @@ impl Lease {
     }
 
     /// Renews the lock until it is lost. Returns the reason.
-    async fn renew(&self) -> Failure {
-        let mut tried = (Instant::now(), self.times.clock.now());
+    async fn until_lost(&self) -> Failure {
         loop {
-            sleep(self.times.renewal.min(TICK)).await;
-            // The second clock does not stop while the machine is suspended.
-            let by_clock = self.times.clock.now().duration_since(tried.1).unsigned_abs();
-            if tried.0.elapsed().max(by_clock) < self.times.renewal {
-                continue;
-            }
-            tried = (Instant::now(), self.times.clock.now());
-            let until = self.last_renewal() + self.times.lifetime;
-            match timeout_at(until, self.replace(false)).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => return taken(),
-                // It is tried again in time.
-                Ok(Err(_)) if Instant::now() < until => {}
-                Ok(Err(error)) => return unrenewed(&error.to_string()),
-                Err(_) => return unrenewed("the bucket does not respond"),
+            self.until_due().await;
+            if let Err(lost) = self.renew().await {
+                return lost;
             }
         }
     }
 
-    fn last_renewal(&self) -> Instant {
-        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until the next renewal is due.
+    async fn until_due(&self) {
+        while !self.is_due() {
+            sleep(self.times.renewal.min(TICK)).await;
+        }
+    }
+
+    /// Returns whether the last attempt to renew the lock is long ago. It may have been made before the present work began.
+    fn is_due(&self) -> bool {
+        let (tried, by_clock) = self.moments().tried;
+        // The second clock does not stop while the machine is suspended.
+        let by_clock = self.times.clock.now().duration_since(by_clock).unsigned_abs();
+        tried.elapsed().max(by_clock) >= self.times.renewal
+    }
+
+    /// Returns whether the lock may expire before the next renewal is due.
+    fn expires_soon(&self) -> bool {
+        self.end() < Instant::now() + self.times.renewal
+    }
+
+    /// Renews the lock if the bucket responds in time. An error is ignored if there is time for another attempt.
+    async fn renew(&self) -> Result<(), Failure> {
+        let end = self.end();
+        // The response decides whether the lock is still that of this load, even if it has expired.
+        let until = end.max(Instant::now() + self.times.renewal);
+        match timeout_at(until, self.replace(false)).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(taken()),
+            Ok(Err(_)) if Instant::now() < end => Ok(()),
+            Ok(Err(error)) => Err(unrenewed(&error.to_string())),
+            Err(_) => Err(unrenewed("the bucket does not respond")),
+        }
+    }
+
+    fn moments(&self) -> MutexGuard<'_, Moments> {
+        self.moments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when the lock expires.
+    fn end(&self) -> Instant {
+        self.moments().renewed + self.times.lifetime
     }
 
     /// Replaces the object. Returns whether the lock was still that of this load.
@@ -194,10 +244,11 @@ impl Lease {
         let mut stored = self.stored.lock().await;
         for _ in 0..TRIES {
             let (begun, renewed) = (Instant::now(), self.times.clock.now());
+            self.moments().tried = (begun, renewed);
             let next = Holder { renewed, renewals: stored.renewals + 1, has_ended, ..stored.clone() };
             if self.files.swap(&key(), Some(&text_of(&stored)?), text_of(&next)?).await? {
                 *stored = next;
-                *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+                self.moments().renewed = begun;
                 return Ok(true);
             }
             // A renewal can have been stored although its response did not arrive, or was not awaited.
