@@ -21,7 +21,7 @@ pub(super) struct Positions<'k> {
 }
 
 impl<'k> Positions<'k> {
-    /// `search` is urlencoded, so none of the parts but the last one has a line break.
+    /// Makes the positions of a list. `search` is urlencoded, so no part of the purpose but the last one has a line break.
     pub(super) fn of(state: &'k KickOff, base: Base, search: &str, caller: &Caller) -> Self {
         let purpose = format!("page of groups\n{}\n{search}\n{}", base.path(), caller.owner().key());
         Self { keys: &state.keys, random: &*state.random, purpose }
