@@ -361,3 +361,26 @@ async fn a_dead_letter_names_its_task_and_what_was_recorded_about_it() -> tests:
     );
     Ok(())
 }
+
+/// A worker of the version before gets tasks of chunks that a newer version wrote, while traffic is shifted.
+#[tokio::test]
+async fn a_task_that_needs_a_newer_version_is_tried_again_and_removes_nothing() -> tests::Result {
+    let AtWork { world, job, worker, inbox, .. } = AtWork::new().await;
+    let mut delivery = inbox.receive(SignedDuration::from_secs(60)).await?.expect("a task");
+    let task = delivery.task.clone();
+    for deliveries in 1..=30 {
+        delivery.deliveries = deliveries;
+        assert_eq!(worker.admit(&delivery).await, None, "no worker was lost");
+        let unknown = serde_json::from_str::<domain::chunk::Work>("\"teleport\"").expect_err("unknown");
+        let settled = worker.settle(&delivery, Err(domain::error::Error::reading(unknown))).await;
+        assert!(matches!(settled, domain::ports::queue::Settled::Again(_)), "{settled:?}");
+    }
+    let stored = world.platform().jobs().get(&id(&job)).await?.expect("a job");
+    let Job::Running(running) = &stored.job else { panic!("{:?}", stored.job.state()) };
+    assert!(
+        running.troubles.is_empty() && running.waiting.is_none(),
+        "nothing counts against {}",
+        task.key()
+    );
+    Ok(())
+}

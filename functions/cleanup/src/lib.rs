@@ -232,7 +232,7 @@ impl Cleanup {
                 Ok(Some(_)) => {}
                 Ok(None) => self.files.remove_prefix(&job_prefix(&id)).await?,
                 // A job that cannot be read may be repaired, and then needs its files.
-                Err(error) if error.kind() == Kind::Defect => {
+                Err(error) if matches!(error.kind(), Kind::Defect | Kind::Newer) => {
                     tracing::error!(job.id = %id, error = %error, cause = error.causes(), "a job cannot be read; its files stay");
                 }
                 Err(error) => return Err(error),

@@ -106,7 +106,7 @@ impl Generator {
                         let waiting = Waiting { since: now, store: error.store() };
                         running.waiting.get_or_insert(waiting);
                     }
-                    Kind::Contended | Kind::Damaged | Kind::Refused => {}
+                    Kind::Contended | Kind::Newer | Kind::Damaged | Kind::Refused => {}
                 }
                 if trouble != Trouble::default() {
                     running.troubles.insert(key.clone(), trouble);

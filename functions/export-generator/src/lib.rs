@@ -184,7 +184,7 @@ impl Worker for Generator {
         };
         match buried {
             // A dead letter that cannot be handled must not block the others.
-            Err(error) if error.kind() == Kind::Defect => {
+            Err(error) if matches!(error.kind(), Kind::Defect | Kind::Newer) => {
                 tracing::error!(job.id = %task.job(), error = %error, cause = error.causes(), "a dead letter is dropped, because its job cannot be read");
                 Ok(())
             }

@@ -42,5 +42,5 @@ pub(super) fn get_number<T: std::str::FromStr>(item: &Item, name: &str) -> Resul
 }
 
 pub(super) fn get_document<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T> {
-    Ok(serde_json::from_str(get_text(item, name)?)?)
+    serde_json::from_str(get_text(item, name)?).map_err(Error::reading)
 }

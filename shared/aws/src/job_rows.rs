@@ -126,7 +126,7 @@ impl Rows for AwsJobs {
             let stored = self.stored(&job, &counters).await;
             match stored {
                 // The store failed, so nothing is known about the row.
-                Err(error) if error.kind() != Kind::Defect => Err(error),
+                Err(error) if !matches!(error.kind(), Kind::Defect | Kind::Newer) => Err(error),
                 stored => Ok(stored.inspect_err(|error| unreadable(id, error)).ok()),
             }
         });

@@ -114,7 +114,7 @@ fn delivery(message: &Message) -> Result<Delivery> {
         .attributes()
         .and_then(|attributes| attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount));
     Ok(Delivery {
-        task: serde_json::from_str(message.body().unwrap_or_default())?,
+        task: serde_json::from_str(message.body().unwrap_or_default()).map_err(Error::reading)?,
         receipt: message.receipt_handle().unwrap_or_default().to_owned(),
         deliveries: count.and_then(|count| count.parse().ok()).unwrap_or(1),
     })

@@ -75,6 +75,10 @@ pub enum Error {
     /// A service that the server depends on did not respond. Trying again may help.
     #[error("the server cannot respond now; try again later")]
     Unavailable(#[source] Cause),
+    /// A newer version of this server wrote a row or a task, which this version cannot read. Trying again helps when a worker of the
+    /// newer version does it, or after the update.
+    #[error("a newer version of the server wrote this, and only that version can read it")]
+    Newer(#[source] Cause),
     /// A fault of this server. The cause is logged, never shown.
     #[error("something went wrong on the server; it has been logged")]
     Internal(#[source] Cause),
@@ -139,6 +143,8 @@ pub enum Kind {
     Contended,
     /// A store does not respond. The task is tried again until `outage_hours` are over.
     Unavailable,
+    /// A newer version of this server wrote what the task needs. The task is tried again, and nothing is removed.
+    Newer,
     /// A fault of this server. The task is tried three times; then the job fails, and its text has the request id.
     Defect,
     /// A stored file cannot be read. The export reports the file and continues; if it cannot continue, the job fails, and
@@ -182,6 +188,17 @@ impl Error {
         }
     }
 
+    /// Returns the error for a stored row or task that cannot be read: [`Error::Newer`] if it has a variant that this version does not
+    /// know, such as a kind of work.
+    pub fn reading(error: serde_json::Error) -> Self {
+        // serde has no kind of error for this. A test checks the text.
+        if error.to_string().starts_with("unknown variant") {
+            Self::Newer(error.into())
+        } else {
+            Self::internal(error)
+        }
+    }
+
     /// Adds the store that did not respond to an [`Error::Unavailable`] that names none.
     pub fn of_store(self, store: Store) -> Self {
         match self {
@@ -213,6 +230,7 @@ impl Error {
         match self {
             Self::Conflict(_) => Kind::Contended,
             Self::Unavailable(_) | Self::Throttled { .. } => Kind::Unavailable,
+            Self::Newer(_) => Kind::Newer,
             Self::Internal(_) => Kind::Defect,
             Self::Damaged(_) => Kind::Damaged,
             Self::Invalid(_)
@@ -252,7 +270,7 @@ impl Error {
             Self::Reused(_) => "business-rule",
             Self::StorageFull(_) => "no-store",
             Self::Damaged(_) => "structure",
-            Self::Unavailable(_) => "transient",
+            Self::Unavailable(_) | Self::Newer(_) => "transient",
             Self::Unbalanced(_) | Self::Internal(_) => "exception",
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - If a store does not respond, the task is tried again until `outage_hours` are over.
 //! - Faults of this server and deaths of workers are counted; the job fails after [`MAX_DEFECTS`] or [`MAX_LOST`].
+//! - If a newer version of the server wrote what the task needs, the task is tried again as long as the queue delivers it.
 //! - If trying again cannot help, the job fails at once.
 
 use jiff::{SignedDuration, Timestamp};
@@ -66,7 +67,7 @@ pub fn decide(
             Decision::Fail
         }
         Kind::Contended if tries.deliveries <= FREE_DELIVERIES => Decision::Again(SignedDuration::ZERO),
-        Kind::Contended | Kind::Defect | Kind::Unavailable => {
+        Kind::Contended | Kind::Newer | Kind::Defect | Kind::Unavailable => {
             Decision::Again(pause(tries.deliveries, random))
         }
     }

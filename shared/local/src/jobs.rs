@@ -305,8 +305,8 @@ fn raw_chunk(row: &Row<'_>) -> rusqlite::Result<(String, Option<String>)> {
 }
 
 fn stored_chunk((chunk, result): (String, Option<String>)) -> Result<StoredChunk> {
-    let result = result.as_deref().map(serde_json::from_str).transpose()?;
-    Ok(StoredChunk { chunk: serde_json::from_str(&chunk)?, result })
+    let result = result.as_deref().map(serde_json::from_str).transpose().map_err(Error::reading)?;
+    Ok(StoredChunk { chunk: serde_json::from_str(&chunk).map_err(Error::reading)?, result })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::clock::{Clock, Random};
-use domain::error::Result;
+use domain::error::{Error, Result};
 use domain::ports::queue::{Delivery, Inbox, MAX_DELIVERIES, Queue, TaskGroup};
 use domain::task::Task;
 use jiff::{SignedDuration, Timestamp};
@@ -101,7 +101,8 @@ impl LocalQueue {
             Err(error) => {
                 // Another version of this program sent the message. This version can never read it, so the message is
                 // removed; cleanup sends the next task of its job.
-                tracing::error!(error = %error, "a message of the queue could not be read and was dropped");
+                let error = Error::reading(error);
+                tracing::error!(error = %error, cause = error.causes(), "a message of the queue could not be read and was dropped");
                 self.drop_message(receipt).await?;
                 Ok(None)
             }

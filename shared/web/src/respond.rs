@@ -79,7 +79,7 @@ pub fn status_of(error: &Error) -> StatusCode {
         Error::Throttled { .. } | Error::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Reused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::StorageFull(_) => StatusCode::INSUFFICIENT_STORAGE,
-        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable(_) | Error::Newer(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Damaged(_) | Error::Unbalanced(_) | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -244,7 +244,7 @@ fn with_error_headers(error: &Error, mut response: Response) -> Response {
         Error::Throttled { retry_after } | Error::TooMany { retry_after, .. } => {
             headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
         }
-        Error::Unavailable(_) => {
+        Error::Unavailable(_) | Error::Newer(_) => {
             headers.insert(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_SECONDS));
         }
         Error::RangeNotSatisfiable { size } => {

@@ -54,7 +54,7 @@ impl Generator {
                         let waiting = Waiting { since: now, store: error.store() };
                         preparation.waiting.get_or_insert(waiting);
                     }
-                    Kind::Contended | Kind::Damaged | Kind::Refused => {}
+                    Kind::Contended | Kind::Newer | Kind::Damaged | Kind::Refused => {}
                 }
             })
             .await;

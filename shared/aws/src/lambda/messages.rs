@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::clock::Clock;
-use domain::error::Result;
+use domain::error::{Error, Result};
 use domain::ports::queue::{Deadline, Delivery, Settled, Worker};
 use domain::task::Task;
 use jiff::{SignedDuration, Timestamp};
@@ -124,12 +124,14 @@ impl Consumer {
             Ok(task) => task,
             Err(error) => {
                 // A newer version of the server may have sent it, which can still read it. Cleanup sends the task again if it is lost.
+                let error = Error::reading(error);
+                let cause = error.causes();
                 let (message, deliveries) = (&message.id, message.deliveries());
                 let is_given_up = self.takes_dead_letters || deliveries >= UNREADABLE_DELIVERIES;
                 if is_given_up {
-                    tracing::error!(message.id = %message, deliveries, error = %error, "a message of the queue cannot be read and is dropped");
+                    tracing::error!(message.id = %message, deliveries, error = %error, cause, "a message of the queue cannot be read and is dropped");
                 } else {
-                    tracing::warn!(message.id = %message, deliveries, error = %error, "a message of the queue cannot be read; it is tried again");
+                    tracing::warn!(message.id = %message, deliveries, error = %error, cause, "a message of the queue cannot be read; it is tried again");
                 }
                 return is_given_up;
             }
@@ -181,9 +183,7 @@ impl Consumer {
         let longest = Duration::try_from(left).unwrap_or_default().saturating_sub(LAST_SECONDS);
         let handled = tokio::time::timeout(longest, self.worker.handle(task, &deadline)).await;
         // Calls to a hanging store time out earlier. So the task itself takes too long, and would at every attempt.
-        handled.unwrap_or_else(|_| {
-            Err(domain::error::Error::internal("the task took longer than an invocation may"))
-        })
+        handled.unwrap_or_else(|_| Err(Error::internal("the task took longer than an invocation may")))
     }
 
     async fn bury(&self, delivery: &Delivery, message: &Message) -> bool {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::task::Task;
 
 /// Returns the same bytes each time.
 struct Same(u64);
@@ -42,6 +43,8 @@ fn an_outage_ends_by_time_and_a_defect_by_count() {
     let defect = Error::internal("a defect");
     assert!(is_again(decided(&defect, Tries { defects: MAX_DEFECTS - 1, ..tries })));
     assert_eq!(decided(&defect, Tries { defects: MAX_DEFECTS, ..tries }), Decision::Fail);
+    let newer = Error::reading(serde_json::from_str::<Task>(r#"{"task":"teleport"}"#).expect_err("unknown"));
+    assert!(is_again(decided(&newer, Tries { defects: MAX_DEFECTS, ..tries })), "a newer worker can read it");
     let damaged = Error::damaged("Group/a.json", "it is no Group");
     assert_eq!(decided(&damaged, tries), Decision::Fail);
 }

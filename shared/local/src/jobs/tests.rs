@@ -46,3 +46,29 @@ fn states_that_clients_see_are_durable() {
     let relaxed: Vec<_> = JobState::ALL.into_iter().filter(|state| !lasts(*state)).collect();
     assert_eq!(relaxed, [JobState::Running]);
 }
+
+/// A newer version can be replaced by this one while an export runs.
+#[tokio::test]
+async fn a_chunk_of_a_newer_version_is_no_defect() {
+    let database = Arc::new(Database::in_memory(STATE).expect("a database"));
+    let jobs = LocalJobs::new(database.clone(), None);
+    let job = contract::job(1, "a");
+    jobs.create(&job).await.expect("created");
+    let chunk = Chunk::new(ChunkId::first(0), domain::chunk::Work::Supporting, 0);
+    let append = Append { at: 0, chunks: std::slice::from_ref(&chunk), plan: Plan::Ends };
+    jobs.append(job.id(), append).await.expect("appended");
+    database
+        .write(|transaction| {
+            let statement = "UPDATE chunks SET chunk = replace(chunk, 'supporting', 'teleport')";
+            transaction.execute(statement, []).map_err(sql)?;
+            Ok(())
+        })
+        .await
+        .expect("changed");
+    let error = jobs.chunk(job.id(), chunk.id).await.expect_err("unknown work");
+    assert_eq!(error.kind(), domain::error::Kind::Newer);
+    assert_eq!(
+        jobs.chunks(job.id(), 0..1).await.expect_err("unknown work").kind(),
+        domain::error::Kind::Newer
+    );
+}
