@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use export_generator::{ShardSizes, Sizes};
 use serde_json::{Value, json};
 use tests::{World, text};
 
@@ -99,6 +100,40 @@ async fn provenance_of_shared_is_exported_with_its_targets() {
         for at_once in [1, 2, 200] {
             let path = format!("/fhir/Patient/$export?{query}&fetchResourceBatchSize={at_once}");
             assert_eq!(bulk(&world, "system/*.rs", &path).await, named(expected), "{path}");
+        }
+    }
+}
+
+/// The author of a Provenance is exported after the latest Provenance of the school, which is about both of them.
+#[tokio::test]
+async fn the_latest_provenance_of_one_resource_is_also_that_of_a_resource_that_is_found_later() {
+    let mut resources = clinic();
+    resources.push(organization("wrote-both"));
+    let mut doctor = provenance("doctor", 2023, &["Practitioner/doc"]);
+    doctor["agent"][0]["who"]["reference"] = json!("Organization/late");
+    resources.push(shared(doctor));
+    resources.push(organization("late"));
+    resources.push(shared(provenance("both", 2024, &["Organization/school", "Organization/late"])));
+    resources.push(shared(provenance("older", 2022, &["Organization/late"])));
+    let directory = lake(&resources);
+    let expected = [
+        "Observation/new",
+        "Practitioner/doc",
+        "Organization/school",
+        "Provenance/both",
+        "Provenance/doctor",
+        "Organization/wrote-both",
+        "Organization/late",
+    ];
+    for (references, messages) in [(100_000, 20_000), (1, 1), (2, 1), (3, 4)] {
+        let shards = ShardSizes { references, messages };
+        let sizes = Sizes { shards, ..Sizes::default() };
+        let world = World::with("sandbox = true", directory.path()).in_parts_of(sizes);
+        for at_once in [1, 200] {
+            let path = format!(
+                "/fhir/Patient/$export?_type=Observation,Practitioner,Organization&includeAssociatedData=LatestProvenanceResources&fetchResourceBatchSize={at_once}"
+            );
+            assert_eq!(bulk(&world, "system/*.rs", &path).await, named(&expected), "{path} with {sizes:?}");
         }
     }
 }

@@ -81,14 +81,30 @@ impl SharedProvenance {
         if found.is_of_patient || about.is_empty() {
             return false;
         }
-        if self.kind != Provenance::Latest || walk.is_chosen(&found.reference) {
+        if self.kind != Provenance::Latest {
             return true;
         }
+        // Also if it is chosen: it may have a target now that was found after it was read.
         let candidate = (recorded(&plain), Reverse(found.reference.clone()));
         for target in about {
             walk.send(&target, News::Candidate(candidate.clone()));
         }
-        false
+        walk.is_chosen(&found.reference)
+    }
+
+    /// Compares a Provenance that was the latest one of a target with those of targets that were found later.
+    pub(crate) fn compare(&self, found: &SharedLine, walk: &mut Walk) {
+        if self.kind != Provenance::Latest || !walk.is_chosen(&found.reference) {
+            return;
+        }
+        let later = walk.take_targets(&found.reference);
+        let plain = plainly(&found.line);
+        let candidate = (recorded(&plain), Reverse(found.reference.clone()));
+        target_values(&plain, |target| {
+            if let Some(named) = parse(target).filter(|named| later.contains_key(named.text)) {
+                walk.send(named.text, News::Candidate(candidate.clone()));
+            }
+        });
     }
 
     /// Records a resource whose Provenance is looked up.

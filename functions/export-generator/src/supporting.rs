@@ -110,11 +110,12 @@ impl Generator {
             withheld: WithheldTargets::default(),
             deleted,
             damaged: checkpoint.damaged.iter().cloned().collect(),
+            at_once,
         };
         let prefix = writer.shards_prefix();
         let mut shards = Shards::open(&*self.files, prefix, self.sizes.shards, checkpoint, types).await?;
         loop {
-            match shards.next(at_once).await? {
+            match shards.next(wave.at_once.min(at_once)).await? {
                 Step::Read => {}
                 Step::Fetch(batch) => self.fetch(&batch, &mut wave, &mut shards.walk, writer).await?,
                 Step::Done => break,
@@ -142,10 +143,16 @@ impl Generator {
     ) -> Result<()> {
         let found = self.records.supporting(batch).await?;
         wave.report(batch, &found, walk, writer).await?;
-        wave.withheld.read(&*self.records, wave.filter, &found.lines, walk).await?;
-        for found in found.lines {
-            wave.resource(&found, walk, writer).await?;
+        let count = wave.withheld.read(&*self.records, wave.filter, &found.lines, walk).await?;
+        let (lines, rest) = found.lines.split_at(count);
+        for found in lines {
+            wave.resource(found, walk, writer).await?;
         }
+        for found in rest {
+            walk.put_back(&found.reference);
+        }
+        // The next step fetches about as many as can be read.
+        wave.at_once = if rest.is_empty() { wave.at_once.saturating_mul(2) } else { count.max(1) };
         wave.provenance.look_up(&*self.records, walk).await
     }
 }
@@ -199,6 +206,8 @@ struct Wave<'f> {
     deleted: DeletedKeys,
     /// The damaged files that were already reported, each with its problem.
     damaged: BTreeSet<(String, String)>,
+    /// The number of resources that the next step fetches, if no more are allowed.
+    at_once: usize,
 }
 
 impl Wave<'_> {
@@ -269,7 +278,10 @@ impl Wave<'_> {
 
     /// Returns the verdict on a resource; `None` if no verdict is needed now, and an error for a problem that is reported.
     fn verdict(&self, found: &SharedLine, walk: &mut Walk) -> Result<Option<Verdict>, String> {
-        let Some(by) = walk.referred_by(&found.reference) else { return Ok(None) };
+        let Some(by) = walk.referred_by(&found.reference) else {
+            self.provenance.compare(found, walk);
+            return Ok(None);
+        };
         let mut plain = Plain::default();
         let resource = self
             .filter

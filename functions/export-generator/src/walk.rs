@@ -32,8 +32,10 @@ pub(crate) struct Walk {
     by_left_out: BTreeSet<String>,
     /// Whether a resource may have a later Provenance than when the latest ones were last requested.
     has_candidates: bool,
-    /// Messages to other shards.
+    /// Messages to other shards, without those in `mentioned`.
     sent: Vec<Message>,
+    /// The references of patients' records that are sent to other shards, each once with its strongest mention.
+    mentioned: BTreeMap<String, Mention>,
     /// The types in `shared/` of which patients' records have resources as well.
     types: BTreeSet<String>,
     passed_over: PassedOver,
@@ -108,9 +110,29 @@ impl Walk {
     pub(crate) fn send(&mut self, reference: &str, news: News) {
         if self.span.has(reference) {
             self.receive(reference, news);
+        } else if let News::Mentioned(mention) = news {
+            if let Some(known) = self.mentioned.get_mut(reference) {
+                *known = (*known).max(mention);
+            } else {
+                self.mentioned.insert(reference.to_owned(), mention);
+            }
         } else {
             self.sent.push(Message(reference.to_owned(), news));
         }
+    }
+
+    /// Returns the number of messages to other shards.
+    fn unsent(&self) -> usize {
+        self.sent.len() + self.mentioned.len()
+    }
+
+    /// Takes the messages to other shards.
+    fn take_messages(&mut self) -> Vec<Message> {
+        let mentioned = take(&mut self.mentioned).into_iter();
+        let mut messages: Vec<_> =
+            mentioned.map(|(reference, mention)| Message(reference, News::Mentioned(mention))).collect();
+        messages.append(&mut self.sent);
+        messages
     }
 
     fn receive(&mut self, reference: &str, news: News) {
@@ -127,6 +149,8 @@ impl Walk {
                 if let Some(of) = self.of_provenance(reference) {
                     let known = of.targets.entry(target).or_insert(by);
                     *known = (*known).max(by);
+                } else if self.is_chosen(reference) {
+                    self.want_as_candidate(reference, target);
                 }
             }
             News::Candidate(candidate) => {
@@ -173,6 +197,27 @@ impl Walk {
             Some((by, Fate::PassedOver(Reason::Provenance, _))) => self.want(reference, by),
             _ => self.request(reference, by),
         }
+    }
+
+    /// Fetches a Provenance again that was the latest one of another target, and on which the decision is final: it may be the latest one
+    /// of this target as well, and then no earlier one is exported.
+    fn want_as_candidate(&mut self, reference: &str, target: String) {
+        let Some(known) = self.known.get_mut(reference) else { return };
+        known.provenance.get_or_insert_default().targets.insert(target, known.by);
+        self.want(reference, ReferredBy::Exported);
+    }
+
+    /// Returns a reference to those that are fetched.
+    pub(crate) fn put_back(&mut self, reference: &str) {
+        if let Some(by) = self.known.get(reference).map(|known| known.by) {
+            self.want(reference, by);
+        }
+    }
+
+    /// Takes the targets for which a Provenance is fetched again.
+    pub(crate) fn take_targets(&mut self, provenance: &str) -> BTreeMap<String, ReferredBy> {
+        let of = self.known.get_mut(provenance).and_then(|known| known.provenance.as_mut());
+        of.map(|of| take(&mut of.targets)).unwrap_or_default()
     }
 
     fn want(&mut self, reference: &str, by: ReferredBy) {

@@ -17,6 +17,9 @@ use crate::walk::Walk;
 const MAX_TARGETS: usize = 1_000;
 /// The number of targets that are fetched at once.
 const AT_ONCE: usize = 200;
+/// The number of unknown targets above which a step reads no further Provenance: the rest is left for the next step, so that the time and
+/// the memory of a step do not grow with the number of targets.
+const MAX_UNKNOWN: usize = 2_000;
 /// The number of targets after which all are forgotten. They are read again if they are needed again.
 const MAX_KNOWN: usize = 20_000;
 
@@ -52,30 +55,22 @@ fn refusal(filter: &Filter<'_>, found: &SharedLine) -> Option<Refusal> {
 }
 
 impl WithheldTargets {
-    /// Reads the labels of the targets of these lines, except those on which the export has decided.
+    /// Reads the labels of the targets of the first of these lines, except those on which the export has decided. Returns the number of
+    /// these lines; the others are left for the next step.
     pub(crate) async fn read(
         &mut self,
         records: &dyn Records,
         filter: &Filter<'_>,
         lines: &[SharedLine],
         walk: &Walk,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         if !filter.withholds_documents() {
-            return Ok(());
+            return Ok(lines.len());
         }
         if self.known.len() + self.too_large.len() > MAX_KNOWN {
             (self.known, self.too_large) = Default::default();
         }
-        let mut unknown = BTreeSet::new();
-        for found in lines.iter().filter(|found| is_candidate(found)) {
-            let targets = targets(&found.line);
-            if targets.len() > MAX_TARGETS {
-                self.too_large.insert(found.reference.clone());
-                continue;
-            }
-            let is_unknown = |target: &String| !self.known.contains_key(target) && !walk.is_permitted(target);
-            unknown.extend(targets.into_iter().filter(is_unknown));
-        }
+        let (mut unknown, count) = self.unknown(lines, walk);
         while !unknown.is_empty() {
             let batch: BTreeSet<_> = std::iter::from_fn(|| unknown.pop_first()).take(AT_ONCE).collect();
             let found = records.supporting(&batch).await?.lines;
@@ -85,7 +80,28 @@ impl WithheldTargets {
                 self.known.insert(found.reference, refusal);
             }
         }
-        Ok(())
+        Ok(count)
+    }
+
+    /// Returns the unknown targets of the first lines, and the number of these lines: at least one, if there is one.
+    fn unknown(&mut self, lines: &[SharedLine], walk: &Walk) -> (BTreeSet<String>, usize) {
+        let mut unknown = BTreeSet::new();
+        for (count, found) in lines.iter().enumerate() {
+            if unknown.len() > MAX_UNKNOWN {
+                return (unknown, count);
+            }
+            if !is_candidate(found) {
+                continue;
+            }
+            let targets = targets(&found.line);
+            if targets.len() > MAX_TARGETS {
+                self.too_large.insert(found.reference.clone());
+                continue;
+            }
+            let is_unknown = |target: &String| !self.known.contains_key(target) && !walk.is_permitted(target);
+            unknown.extend(targets.into_iter().filter(is_unknown));
+        }
+        (unknown, lines.len())
     }
 
     /// Returns the verdict on a resource: that of the filter, unless it is Provenance about a withheld resource.
@@ -116,3 +132,6 @@ impl WithheldTargets {
 fn is_candidate(found: &SharedLine) -> bool {
     !found.is_of_patient && found.reference.starts_with("Provenance/")
 }
+
+#[cfg(test)]
+mod tests;

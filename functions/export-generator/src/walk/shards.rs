@@ -33,6 +33,14 @@ pub struct ShardSizes {
     pub messages: usize,
 }
 
+impl ShardSizes {
+    /// Returns the number of parts of files of messages above which a shard receives its messages before further files of references are
+    /// read: 100,000, about 15 MB of a checkpoint.
+    fn pieces(self) -> usize {
+        self.messages.saturating_mul(5)
+    }
+}
+
 impl Default for ShardSizes {
     fn default() -> Self {
         Self { references: 100_000, messages: 20_000 }
@@ -131,11 +139,18 @@ impl<'f> Shards<'f> {
 
     /// Makes the next step. At most `at_once` resources are fetched.
     pub(crate) async fn next(&mut self, at_once: usize) -> Result<Step> {
-        if let Some(source) = self.sources.pop() {
-            return self.read_source(&source).await.map(|()| Step::Read);
-        }
         if let Some(piece) = self.inbox.pop() {
             return self.read_piece(&piece).await.map(|()| Step::Read);
+        }
+        if self.pieces() > self.sizes.pieces() {
+            // Otherwise the checkpoint would grow with the number of references.
+            let largest = self.others.iter().map(|shard| shard.inbox.len()).max();
+            if self.switch(|shard| Some(shard.inbox.len()) >= largest).await? {
+                return Ok(Step::Read);
+            }
+        }
+        if let Some(source) = self.sources.pop() {
+            return self.read_source(&source).await.map(|()| Step::Read);
         }
         for by in [ReferredBy::Exported, ReferredBy::LeftOut] {
             let batch = self.walk.next(by, at_once);
@@ -151,6 +166,11 @@ impl<'f> Shards<'f> {
             return Ok(Step::Read);
         }
         Ok(if self.switch(|shard| shard.has_candidates).await? { Step::Read } else { Step::Done })
+    }
+
+    /// Returns the number of parts of files of messages that no shard has received yet.
+    fn pieces(&self) -> usize {
+        self.others.iter().map(|shard| shard.inbox.len()).sum()
     }
 
     async fn read_source(&mut self, source: &Location) -> Result<()> {
@@ -185,12 +205,12 @@ impl<'f> Shards<'f> {
             let shard = self.stored(half, Vec::new()).await?;
             self.others.push(shard);
         }
-        if self.walk.sent.len() > self.sizes.messages { self.flush().await } else { Ok(()) }
+        if self.walk.unsent() > self.sizes.messages { self.flush().await } else { Ok(()) }
     }
 
     /// Writes the messages to other shards into a file.
     async fn flush(&mut self) -> Result<()> {
-        let messages = take(&mut self.walk.sent);
+        let messages = self.walk.take_messages();
         if messages.is_empty() {
             return Ok(());
         }
@@ -285,7 +305,8 @@ impl<'f> Shards<'f> {
             damaged,
         };
         let key = format!("{}checkpoint", self.prefix);
-        write_all(self.files, &key, serde_json::to_vec(&checkpoint)?).await?;
+        let text = fitting(serde_json::to_vec(&checkpoint)?)?;
+        write_all(self.files, &key, text).await?;
         Ok(key)
     }
 
@@ -303,6 +324,16 @@ impl Shard {
             ReferredBy::LeftOut => self.has_left_out,
         }
     }
+}
+
+/// Returns the text of a checkpoint, unless it is too large to be read again.
+fn fitting(text: Vec<u8>) -> Result<Vec<u8>> {
+    if text.len() > MAX_CHECKPOINT {
+        return Err(Error::TooLarge(
+            "the export refers to too many resources in shared/; export fewer patients or fewer types at once".to_owned(),
+        ));
+    }
+    Ok(text)
 }
 
 async fn finish(mut writer: Box<dyn FileWriter>, rest: Vec<u8>) -> Result<()> {

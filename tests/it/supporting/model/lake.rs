@@ -248,6 +248,37 @@ fn nodes(
     (first, others).prop_map(|(first, others)| first.into_iter().chain(others).collect())
 }
 
+/// Adds a Provenance whose author has an earlier Provenance and one that is also the latest one of another target. The author is known
+/// only when that one is exported.
+fn with_late_target(mut lake: RandomLake) -> RandomLake {
+    let first = lake.shared.len();
+    let plain = Node {
+        resource_type: "Organization",
+        updated: Some("2025-06-01T00:00:00Z"),
+        is_open: true,
+        is_sensitive: false,
+        is_active: true,
+        refers_to: Vec::new(),
+        about: Vec::new(),
+        recorded: None,
+        versions: Vec::new(),
+    };
+    let (target, late, other) = (first, first + 1, first + 2);
+    let provenance = |recorded, refers_to: &[usize], about: &[usize]| Node {
+        resource_type: "Provenance",
+        recorded: Some(recorded),
+        refers_to: refers_to.to_vec(),
+        about: about.iter().copied().map(Target::Shared).collect(),
+        ..plain.clone()
+    };
+    lake.shared.extend([plain.clone(), plain.clone(), plain.clone()]);
+    lake.shared.push(provenance("2021-01-01T00:00:00Z", &[late], &[target]));
+    lake.shared.push(provenance("2021-01-01T00:00:00Z", &[], &[other, late]));
+    lake.shared.push(provenance("2019-01-01T00:00:00Z", &[], &[late]));
+    lake.records[0].refers_to.extend([target, other]);
+    lake
+}
+
 pub(super) fn random_lake() -> impl Strategy<Value = RandomLake> {
     let joined = || {
         let day = prop_oneof![Just(None), Just(Some("2020-06-01")), Just(Some("2024-06-01"))];
@@ -259,12 +290,11 @@ pub(super) fn random_lake() -> impl Strategy<Value = RandomLake> {
             nodes(&IN_SHARED, shared, shared, target(records, shared, [1, 1, 24])),
             [joined(), joined()],
             joined(),
+            prop::bool::weighted(0.25),
         )
-            .prop_map(|(records, shared, joined, inner_joined)| RandomLake {
-                records,
-                shared,
-                joined,
-                inner_joined,
+            .prop_map(|(records, shared, joined, inner_joined, has_late_target)| {
+                let lake = RandomLake { records, shared, joined, inner_joined };
+                if has_late_target { with_late_target(lake) } else { lake }
             })
     })
 }

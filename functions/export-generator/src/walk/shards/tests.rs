@@ -88,7 +88,7 @@ async fn followed(graph: &Graph, sizes: ShardSizes, pauses: bool) -> BTreeMap<St
             }
             shards.bound().await.expect("bounded");
             assert!(shards.walk.known.len() <= sizes.references, "{} in memory", shards.walk.known.len());
-            assert!(shards.walk.sent.len() <= sizes.messages, "{} messages", shards.walk.sent.len());
+            assert!(shards.walk.unsent() <= sizes.messages, "{} messages", shards.walk.unsent());
             if pauses {
                 break;
             }
@@ -117,4 +117,57 @@ proptest! {
             assert_eq!(found, reached(&graph));
         });
     }
+}
+
+/// The records of many chunks refer to the same organizations, which are more than a shard has.
+#[tokio::test]
+async fn equal_references_of_many_files_do_not_fill_the_checkpoint() {
+    const SOURCES: usize = 60;
+    let platform = crate::spool::tests::platform();
+    let files = platform.files();
+    let text: String = (0..40)
+        .flat_map(|number| [format!("~Organization/{number}\n"), format!("Organization/{number}\n")])
+        .collect();
+    let mut sources = Vec::new();
+    for number in 0..SOURCES {
+        let key = format!("{PREFIX}source-{number}");
+        write_all(&*files, &key, text.clone().into_bytes()).await.expect("written");
+        sources.push(Location::object(key));
+    }
+    let sizes = ShardSizes { references: 4, messages: 2 };
+    let mut shards =
+        Shards::open(&*files, format!("{PREFIX}0/"), sizes, Checkpoint::beginning(&sources), BTreeSet::new())
+            .await
+            .expect("opened");
+    let mut most = 0;
+    while !matches!(shards.next(3).await.expect("a step"), Step::Fetch(_)) {
+        shards.bound().await.expect("bounded");
+        most = most.max(shards.pieces() + shards.inbox.len());
+    }
+    // The bound, and what a step adds; without the bound there were more than a thousand.
+    assert!(most <= 100, "{most} parts of files of messages");
+    assert!(shards.sources.is_empty(), "all files are read before the first resource is fetched");
+}
+
+#[test]
+fn a_reference_is_sent_once_with_its_strongest_mention() {
+    let mut walk = Walk { span: Span::default().halves().expect("halves").0, ..Walk::default() };
+    let elsewhere = (0..).map(|number| format!("Organization/{number}")).find(|name| !walk.span.has(name));
+    let elsewhere = elsewhere.expect("one of the other half");
+    for mention in
+        [references::Mention::LeftOut, references::Mention::Exported, references::Mention::InRecord]
+    {
+        walk.send(&elsewhere, News::Mentioned(mention));
+    }
+    assert_eq!(walk.unsent(), 1);
+    assert_eq!(walk.take_messages(), [Message(elsewhere, News::Mentioned(references::Mention::Exported))]);
+    assert_eq!(walk.unsent(), 0);
+}
+
+#[test]
+fn a_checkpoint_that_could_not_be_read_is_refused_when_it_is_written() {
+    assert!(fitting(vec![b' '; MAX_CHECKPOINT]).is_ok());
+    let error = fitting(vec![b' '; MAX_CHECKPOINT + 1]).expect_err("too large");
+    assert_eq!(error.kind(), domain::error::Kind::Refused);
+    assert!(error.to_string().contains("export fewer patients"), "{error}");
 }
