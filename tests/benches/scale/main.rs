@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use tests::simulated::scale::arguments::plans;
 use tests::simulated::scale::table::{table, time};
-use tests::simulated::scale::targets::{missed, not_linear};
+use tests::simulated::scale::targets::{missed, not_flat, not_linear};
 use tests::simulated::scale::{Figures, chunk_memory, simulate};
 
 fn main() -> ExitCode {
@@ -49,6 +49,7 @@ fn exports(arguments: &[String]) -> Result<(), String> {
         all.push(Figures { chunk_memory, ..figures });
     }
     println!("{}", table(&all));
-    let missed: Vec<_> = all.iter().flat_map(missed).chain(not_linear(&all, 1_000_000)).collect();
+    let growth = not_linear(&all, 1_000_000).into_iter().chain(not_flat(&all, 1_000_000));
+    let missed: Vec<_> = all.iter().flat_map(missed).chain(growth).collect();
     if missed.is_empty() { Ok(()) } else { Err(format!("targets that are missed:\n{}", missed.join("\n"))) }
 }

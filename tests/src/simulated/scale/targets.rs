@@ -104,13 +104,15 @@ pub fn missed(figures: &Figures) -> Vec<String> {
     targets.missed
 }
 
-/// Returns the targets of growth that are missed by exports of at least this number of patients from a lake that S3 has split: requests
-/// grow linearly, and memory is constant.
+/// Returns the exports of at least this number of patients from a lake that S3 has split.
+fn large(all: &[Figures], least: u64) -> Vec<&Figures> {
+    all.iter().filter(|figures| figures.patients() >= least && figures.plan.partitions >= SPLIT).collect()
+}
+
+/// Returns what is missed by exports of at least this number of patients from a lake that S3 has split: requests grow linearly.
 pub fn not_linear(all: &[Figures], least: u64) -> Vec<String> {
-    let large = all.iter().filter(|figures| figures.patients() >= least && figures.plan.partitions >= SPLIT);
-    let large: Vec<_> = large.collect();
     let mut missed = Vec::new();
-    for two in large.windows(2) {
+    for two in large(all, least).windows(2) {
         let (smaller, larger) = (two[0], two[1]);
         let (few, many) = (smaller.patients(), larger.patients());
         let requests = |figures: &Figures| float(figures.meter.counts().values().sum());
@@ -118,9 +120,22 @@ pub fn not_linear(all: &[Figures], least: u64) -> Vec<String> {
         if growth > 1.1 * float(many) / float(few) {
             missed.push(format!("{many} patients: {growth:.1} times the requests of {few}"));
         }
+    }
+    missed
+}
+
+/// Returns what is missed by the same exports: the memory of each stage is measured, and does not grow with the patients.
+pub fn not_flat(all: &[Figures], least: u64) -> Vec<String> {
+    let mut missed = Vec::new();
+    for two in large(all, least).windows(2) {
+        let (few, many) = (two[0].patients(), two[1].patients());
         for stage in [Stage::Plan, Stage::Chunk, Stage::Finish] {
-            let (before, after) = (megabytes(smaller, stage), megabytes(larger, stage));
-            if after > 1.5 * before + 4.0 {
+            let (before, after) = (megabytes(two[0], stage), megabytes(two[1], stage));
+            if before <= 0.0 || after <= 0.0 {
+                missed.push(format!(
+                    "{many} patients: the memory of {stage:?} was not measured, or that for {few}"
+                ));
+            } else if after > 1.5 * before + 4.0 {
                 missed.push(format!(
                     "{many} patients: {stage:?} needs {after:.0} MB, and {before:.0} MB for {few}"
                 ));
