@@ -59,7 +59,7 @@ impl Default for Times {
         Self {
             clock: Arc::new(SystemClock),
             renewal: Duration::from_secs(15),
-            lifetime: Duration::from_secs(60),
+            lifetime: Duration::from_mins(1),
             watch: Duration::from_secs(75),
         }
     }

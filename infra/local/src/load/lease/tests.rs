@@ -11,7 +11,7 @@ fn times() -> Times {
 async fn work_on_another_thread_is_told_to_stop_and_awaited_if_the_lock_is_lost() {
     let root = tempfile::tempdir().expect("a directory");
     let (files, bar) = (local::files_at(root.path()).expect("a directory"), ProgressBar::hidden());
-    let kept = Times { lifetime: Duration::from_secs(60), ..times() };
+    let kept = Times { lifetime: Duration::from_mins(1), ..times() };
     let first = Lease::acquire(files.clone(), kept, &bar).await.expect("no other load");
     let second = Lease::acquire(files, times(), &bar).await.expect("the lock has expired");
     let (stop, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
