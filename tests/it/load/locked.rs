@@ -67,7 +67,7 @@ impl Lake {
     async fn refused(&self) -> String {
         let begun = self.clock.elapsed();
         let refused = self.acquire().await.err().expect("another load is running").to_string();
-        assert!(self.clock.elapsed() - begun < Duration::from_secs(2), "{refused}");
+        assert!(self.clock.elapsed().saturating_sub(begun) < Duration::from_secs(2), "{refused}");
         assert!(refused.contains("another load into this lake is running"), "{refused}");
         refused
     }
@@ -80,7 +80,10 @@ impl Lake {
                 Ok(lease) => return lease,
                 Err(refused) => assert!(refused.to_string().contains("is running"), "{refused}"),
             }
-            assert!(self.clock.elapsed() - begun < Duration::from_mins(4), "the lock does not expire");
+            assert!(
+                self.clock.elapsed().saturating_sub(begun) < Duration::from_mins(4),
+                "the lock does not expire"
+            );
             tokio::time::sleep(Duration::from_secs(10)).await;
         }
     }
@@ -138,7 +141,10 @@ fn the_lock_of_a_killed_load_expires_and_the_load_cannot_go_on() {
         tokio::time::sleep(Duration::from_secs(11)).await;
         let begun = lake.clock.elapsed();
         let next = lake.acquire().await.expect("the lock has expired");
-        assert!(lake.clock.elapsed() - begun >= Duration::from_secs(75), "the lock was watched");
+        assert!(
+            lake.clock.elapsed().saturating_sub(begun) >= Duration::from_secs(75),
+            "the lock was watched"
+        );
         // The first load was only suspended, and continues.
         let lost = killed.confirm().await.expect_err("the lock is lost").to_string();
         assert!(lost.contains("another load has taken the lock"), "{lost}");
@@ -222,7 +228,7 @@ fn a_load_stops_if_its_lock_cannot_be_renewed() {
         let begun = lake.clock.elapsed();
         let lost = lease.during(pending::<Result<(), Failure>>()).await.expect_err("it stops").to_string();
         assert!(lost.contains("could not be renewed in time"), "{lost}");
-        let after = (lake.clock.elapsed() - begun).as_secs();
+        let after = lake.clock.elapsed().saturating_sub(begun).as_secs();
         // The next load watches the lock for 75 seconds.
         assert!((45..75).contains(&after), "{after}");
     });
