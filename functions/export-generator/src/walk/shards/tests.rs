@@ -152,7 +152,8 @@ async fn equal_references_of_many_files_do_not_fill_the_checkpoint() {
 #[test]
 fn a_reference_is_sent_once_with_its_strongest_mention() {
     let mut walk = Walk { span: Span::default().halves().expect("halves").0, ..Walk::default() };
-    let elsewhere = (0..1_000).map(|number| format!("Organization/{number}")).find(|name| !walk.span.has(name));
+    let elsewhere =
+        (0..1_000).map(|number| format!("Organization/{number}")).find(|name| !walk.span.has(name));
     let elsewhere = elsewhere.expect("one of the other half");
     for mention in
         [references::Mention::LeftOut, references::Mention::Exported, references::Mention::InRecord]
