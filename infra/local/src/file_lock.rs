@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::io::Errno;
 
 use crate::Failure;
 
@@ -95,12 +94,13 @@ impl Drop for FileLock {
     /// Removes the file while it is still locked, so that no other process can have locked it.
     fn drop(&mut self) {
         let Some(file) = &self.file else { return };
-        if self.is_shared {
-            // The last process removes the file. It has the only lock then.
-            let only = flock(file, FlockOperation::NonBlockingLockExclusive);
-            if only == Err(Errno::WOULDBLOCK) || !is_at(&self.path, file).unwrap_or(false) {
-                return;
-            }
+        // The last process that reads removes the file. It has the only lock then.
+        if self.is_shared && flock(file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return;
+        }
+        // If somebody removed the file, the one at its path belongs to another process.
+        if !is_at(&self.path, file).unwrap_or(false) {
+            return;
         }
         let _ = std::fs::remove_file(&self.path);
     }

@@ -92,3 +92,18 @@ fn a_directory_in_which_no_file_can_be_created_is_read_without_a_lock() {
     assert!(lock.file.is_none(), "{lock:?}");
     FileLock::attempt(path, 0o600, "text").expect_err("no lock");
 }
+
+/// Somebody removes the file by hand while it is locked, so that another process creates and locks a new one.
+#[test]
+fn the_file_of_another_lock_is_not_removed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("lock");
+    let first = locked(FileLock::attempt(&path, 0o666, "first"));
+    std::fs::remove_file(&path).expect("removed by hand");
+    let second = locked(FileLock::attempt(&path, 0o666, "second"));
+    drop(first);
+    let third = FileLock::attempt(&path, 0o666, "third").expect("an attempt");
+    assert!(matches!(third, Attempt::InUse(_)), "{third:?}");
+    drop(second);
+    assert!(!path.exists());
+}

@@ -120,14 +120,42 @@ pub(super) fn complete(into: &Path) -> Result<u64, Failure> {
     let mut completed = 0;
     for entry in entries {
         let entry = entry.map_err(|error| Failure::of_path(into, &error))?;
-        let list = entry.path().join(LIST);
-        if entry.file_name().as_bytes().starts_with(TEMPORARY.as_bytes()) && list.is_file() {
-            make(&list)?;
-            std::fs::remove_dir_all(entry.path()).map_err(|error| Failure::of_path(&entry.path(), &error))?;
+        let directory = entry.path();
+        if is_pending(&directory)? {
+            make(&directory.join(LIST))?;
+            std::fs::remove_dir_all(&directory).map_err(|error| Failure::of_path(&directory, &error))?;
             completed += 1;
         }
     }
     Ok(completed)
+}
+
+/// Returns whether a load into this directory was stopped before it had made all of its changes.
+pub(super) fn has_pending(lake: &Path) -> Result<bool, Failure> {
+    let entries = std::fs::read_dir(lake).map_err(|error| Failure::of_path(lake, &error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| Failure::of_path(lake, &error))?;
+        if is_pending(&entry.path())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns whether this is the directory of a load that has a list of changes. A directory of another user that cannot be read is an error,
+/// because it may have one.
+fn is_pending(directory: &Path) -> Result<bool, Failure> {
+    let is_temporary =
+        directory.file_name().is_some_and(|name| name.as_bytes().starts_with(TEMPORARY.as_bytes()));
+    if !is_temporary {
+        return Ok(false);
+    }
+    let list = directory.join(LIST);
+    match std::fs::symlink_metadata(&list) {
+        Ok(found) => Ok(found.is_file()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(Failure::of_path(&list, &error)),
+    }
 }
 
 /// Makes the changes of a list. A change that was made before is skipped.

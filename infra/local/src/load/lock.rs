@@ -11,6 +11,7 @@ use indicatif::ProgressBar;
 use jiff::{Timestamp, Unit};
 use storage::layout::PATIENTS;
 
+use super::commit;
 use crate::Failure;
 use crate::file_lock::{Attempt, FileLock};
 
@@ -45,7 +46,7 @@ pub(super) fn lock(into: &Path, bar: &ProgressBar) -> Result<FileLock, Failure> 
 ///
 /// # Errors
 ///
-/// A load into one of the inputs is running.
+/// A load into one of the inputs is running, or was stopped before it had made all of its changes.
 pub(super) fn lock_inputs(
     inputs: &[PathBuf],
     into: Option<&Path>,
@@ -56,7 +57,10 @@ pub(super) fn lock_inputs(
     for input in inputs {
         let lock = input.join(LOCK);
         // The first load into a directory makes it a lake at its end.
-        if !input.join(PATIENTS).is_dir() && std::fs::symlink_metadata(&lock).is_err() {
+        let is_lake = input.join(PATIENTS).is_dir()
+            || std::fs::symlink_metadata(&lock).is_ok()
+            || (input.is_dir() && commit::has_pending(input)?);
+        if !is_lake {
             continue;
         }
         let found = std::fs::metadata(input).map_err(|error| Failure::of_path(input, &error))?;
@@ -72,6 +76,12 @@ pub(super) fn lock_inputs(
                 locks.push(lock);
             }
             Attempt::InUse(holder) => return Err(in_use(input, &holder)),
+        }
+        if commit::has_pending(input)? {
+            return Err(Failure::new(format!(
+                "a load into {} was stopped before it had made all of its changes, and nothing was read: load into it again, which completes them",
+                input.display()
+            )));
         }
     }
     Ok(locks)

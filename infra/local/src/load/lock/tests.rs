@@ -50,3 +50,17 @@ fn a_lake_that_is_read_is_not_changed_and_a_lake_that_is_changed_is_not_read() {
     }
     assert!(inputs.iter().all(|input| !input.join(LOCK).exists()));
 }
+
+#[test]
+fn a_lake_whose_last_load_was_stopped_during_its_changes_is_not_read() {
+    let lake = tempfile::tempdir().expect("a directory");
+    let stopped = lake.path().join(".load-stopped");
+    std::fs::create_dir(&stopped).expect("created");
+    let reads = || lock_inputs(&[lake.path().to_owned()], None, &ProgressBar::hidden());
+    assert!(reads().expect("nothing was changed").is_empty(), "it is no lake");
+    std::fs::write(stopped.join("changes"), "").expect("written");
+    let refused = reads().expect_err("a part of the changes").to_string();
+    assert!(refused.contains("was stopped before it had made all of its changes"), "{refused}");
+    commit::complete(lake.path()).expect("completed");
+    reads().expect("the changes are complete");
+}
