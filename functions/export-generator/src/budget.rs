@@ -102,11 +102,12 @@ impl Generator {
                 let mut trouble = Trouble { lost: 0, ..trouble };
                 match kind {
                     Kind::Defect => trouble.defects += 1,
-                    Kind::Unavailable => {
+                    // While a job waits, cleanup does not send its tasks again, and no worker is counted as lost.
+                    Kind::Unavailable | Kind::Newer => {
                         let waiting = Waiting { since: now, store: error.store() };
                         running.waiting.get_or_insert(waiting);
                     }
-                    Kind::Contended | Kind::Newer | Kind::Damaged | Kind::Refused => {}
+                    Kind::Contended | Kind::Damaged | Kind::Refused => {}
                 }
                 if trouble != Trouble::default() {
                     running.troubles.insert(key.clone(), trouble);
@@ -150,7 +151,7 @@ impl Generator {
         let pause = pause.unwrap_or_else(|| retries::pause(delivery.deliveries, &*self.random));
         let (task, deliveries) = (delivery.task.key(), delivery.deliveries);
         tracing::warn!(job.id = %delivery.task.job(), task, deliveries, wait.seconds = pause.as_secs(), error = %error, cause = error.causes(), "task failed; it will be tried again");
-        if error.kind() == Kind::Unavailable {
+        if matches!(error.kind(), Kind::Unavailable | Kind::Newer) {
             telemetry::metrics(&[(Metric::StoreFailures, 1)]);
         }
         Settled::Again(pause)

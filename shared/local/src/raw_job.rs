@@ -1,7 +1,7 @@
 //! The rows of jobs as SQLite returns them.
 
 use domain::chunk::Progress;
-use domain::error::Result;
+use domain::error::{Error, Result};
 use domain::ports::jobs::StoredJob;
 use jiff::Timestamp;
 use rusqlite::Row;
@@ -41,7 +41,7 @@ impl RawJob {
 
     pub(super) fn stored(self) -> Result<StoredJob> {
         Ok(StoredJob {
-            job: serde_json::from_str(&self.job)?,
+            job: serde_json::from_str(&self.job).map_err(Error::reading)?,
             version: count(self.version),
             progress: self.progress,
         })

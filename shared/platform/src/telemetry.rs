@@ -65,7 +65,8 @@ pub enum Metric {
     /// The time that a message waited for a worker, in milliseconds.
     QueueAge,
     ColdStarts,
-    /// Tasks that a worker could not do because a store did not respond, or refused the worker.
+    /// Tasks that a worker could not do because a store did not respond or refused the worker, or because a newer version of the server
+    /// wrote what they need.
     StoreFailures,
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use domain::error::Result;
+use domain::error::{Error, Result};
 use domain::filter::ReferredBy;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,6 @@ impl Message {
     }
 
     pub(crate) fn read(line: &[u8]) -> Result<Self> {
-        Ok(serde_json::from_slice(line)?)
+        serde_json::from_slice(line).map_err(Error::reading)
     }
 }
