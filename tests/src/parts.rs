@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use domain::error::Result;
 use domain::ports::queue::{Deadline, Delivery, Settled, Worker};
 use domain::task::Task;
-use export_generator::{GatherSizes, ShardSizes, Sizes, worker_with};
+use export_generator::{GatherSizes, ShardSizes, Sizes, TargetSizes, worker_with};
 use jiff::Timestamp;
 use platform::Platform;
 
@@ -17,6 +17,7 @@ pub fn small() -> Sizes {
     Sizes {
         gather: GatherSizes { files: 2 },
         shards: ShardSizes { references: 1, messages: 1 },
+        targets: TargetSizes { unknown: 0 },
         ..Sizes::default()
     }
 }

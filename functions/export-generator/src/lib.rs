@@ -93,6 +93,7 @@ use settings::Settings;
 
 pub use self::gather::GatherSizes;
 pub use self::walk::shards::ShardSizes;
+pub use self::withheld_targets::TargetSizes;
 use self::zip::ZipTask;
 
 /// Returns the worker of a platform.
@@ -107,6 +108,7 @@ pub struct Sizes {
     pub zip: Limits,
     pub gather: GatherSizes,
     pub shards: ShardSizes,
+    pub targets: TargetSizes,
 }
 
 impl From<Limits> for Sizes {

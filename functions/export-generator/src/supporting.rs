@@ -107,7 +107,7 @@ impl Generator {
         let mut wave = Wave {
             filter: &filter,
             provenance: SharedProvenance::new(&filter, provenance),
-            withheld: WithheldTargets::default(),
+            withheld: WithheldTargets::new(self.sizes.targets),
             deleted,
             damaged: checkpoint.damaged.iter().cloned().collect(),
             at_once,

@@ -17,15 +17,27 @@ use crate::walk::Walk;
 const MAX_TARGETS: usize = 1_000;
 /// The number of targets that are fetched at once.
 const AT_ONCE: usize = 200;
-/// The number of unknown targets above which a step reads no further Provenance: the rest is left for the next step, so that the time and
-/// the memory of a step do not grow with the number of targets.
-const MAX_UNKNOWN: usize = 2_000;
 /// The number of targets after which all are forgotten. They are read again if they are needed again.
 const MAX_KNOWN: usize = 20_000;
+
+/// The size of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetSizes {
+    /// The number of unknown targets above which a step reads no further Provenance: the rest is left for the next step, so that the time
+    /// and the memory of a step do not grow with the number of targets.
+    pub unknown: usize,
+}
+
+impl Default for TargetSizes {
+    fn default() -> Self {
+        Self { unknown: 2_000 }
+    }
+}
 
 /// The targets whose labels were read.
 #[derive(Default)]
 pub(crate) struct WithheldTargets {
+    sizes: TargetSizes,
     /// The refusal of each target that is withheld; `None` for the others, which are not read again.
     known: HashMap<String, Option<Refusal>>,
     /// The Provenance resources that have more than [`MAX_TARGETS`] targets.
@@ -55,6 +67,10 @@ fn refusal(filter: &Filter<'_>, found: &SharedLine) -> Option<Refusal> {
 }
 
 impl WithheldTargets {
+    pub(crate) fn new(sizes: TargetSizes) -> Self {
+        Self { sizes, ..Self::default() }
+    }
+
     /// Reads the labels of the targets of the first of these lines, except those on which the export has decided. Returns the number of
     /// these lines; the others are left for the next step.
     pub(crate) async fn read(
@@ -87,7 +103,7 @@ impl WithheldTargets {
     fn unknown(&mut self, lines: &[SharedLine], walk: &Walk) -> (BTreeSet<String>, usize) {
         let mut unknown = BTreeSet::new();
         for (count, found) in lines.iter().enumerate() {
-            if unknown.len() > MAX_UNKNOWN {
+            if unknown.len() > self.sizes.unknown {
                 return (unknown, count);
             }
             if !is_candidate(found) {

@@ -7,7 +7,7 @@ mod rule;
 mod system;
 
 use domain::selection::Provenance;
-use export_generator::{GatherSizes, ShardSizes, Sizes};
+use export_generator::{GatherSizes, ShardSizes, Sizes, TargetSizes};
 
 use self::lake::{Node, PATIENTS, RandomLake, Target, patient_of, random_lake};
 use self::request::any_request;
@@ -50,9 +50,11 @@ fn withheld_of_ann(lake: &RandomLake, is_sensitive: impl Fn(&Node) -> bool) -> B
 
 /// Returns sizes of parts in which the workers do their work; `None` does it at once.
 fn any_parts() -> impl Strategy<Value = Option<Sizes>> {
-    let sizes = (1..5_usize, 1..4_usize, 1..4_u32).prop_map(|(references, messages, files)| Sizes {
+    let sizes = (1..5_usize, 1..4_usize, 1..4_u32, 0..3_usize);
+    let sizes = sizes.prop_map(|(references, messages, files, unknown)| Sizes {
         gather: GatherSizes { files },
         shards: ShardSizes { references, messages },
+        targets: TargetSizes { unknown },
         ..Sizes::default()
     });
     prop::option::of(sizes)

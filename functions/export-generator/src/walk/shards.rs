@@ -65,7 +65,7 @@ impl Checkpoint {
     }
 
     pub(crate) async fn read(files: &dyn Files, key: &str) -> Result<Self> {
-        Ok(serde_json::from_slice(&read_all(files, key, MAX_CHECKPOINT).await?)?)
+        serde_json::from_slice(&read_all(files, key, MAX_CHECKPOINT).await?).map_err(Error::reading)
     }
 }
 
@@ -284,7 +284,8 @@ impl<'f> Shards<'f> {
         let Some(key) = rows else { return Ok(()) };
         let mut lines = Lines::new(Box::new(StreamReader(self.files.open(&key, None).await?)));
         while let Some(line) = lines.next().await? {
-            let (reference, known, is_wanted): StoredRow = serde_json::from_slice(whole(line.text)?)?;
+            let (reference, known, is_wanted): StoredRow =
+                serde_json::from_slice(whole(line.text)?).map_err(Error::reading)?;
             if is_wanted {
                 self.walk.want(&reference, known.by);
             }

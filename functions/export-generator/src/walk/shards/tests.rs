@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use domain::error::Kind;
 use domain::filter::Verdict;
 use domain::ports::records::SharedLine;
 use proptest::prelude::*;
@@ -169,6 +170,14 @@ fn a_reference_is_sent_once_with_its_strongest_mention() {
 fn a_checkpoint_that_could_not_be_read_is_refused_when_it_is_written() {
     assert!(fitting(vec![b' '; MAX_CHECKPOINT]).is_ok());
     let error = fitting(vec![b' '; MAX_CHECKPOINT + 1]).expect_err("too large");
-    assert_eq!(error.kind(), domain::error::Kind::Refused);
+    assert_eq!(error.kind(), Kind::Refused);
     assert!(error.to_string().contains("export fewer patients"), "{error}");
+}
+
+#[test]
+fn messages_of_a_newer_version_are_no_defect() {
+    let message = Message::read(br#"["Organization/1","teleport"]"#).expect_err("an unknown kind");
+    assert_eq!(message.kind(), Kind::Newer);
+    let broken = Message::read(b"[").expect_err("no JSON");
+    assert_eq!(broken.kind(), Kind::Defect);
 }
