@@ -36,8 +36,11 @@ async fn a_row_that_cannot_be_read_is_left_out_of_lists() {
     }
     let expected = [ids[5].clone(), ids[3].clone(), ids[1].clone(), ids[0].clone()];
     assert_eq!(seen, expected);
-    let damaged = JobId::parse(&ids[2]).expect("an id");
-    assert_eq!(jobs.get(&damaged).await.expect_err("damaged").kind(), domain::error::Kind::Defect);
+    let newer = JobId::parse(&ids[2]).expect("an id");
+    assert_eq!(
+        jobs.get(&newer).await.expect_err("a state of a newer version").kind(),
+        domain::error::Kind::Newer
+    );
 }
 
 /// A new state must be added here: may a client see it before it is on the disk?
