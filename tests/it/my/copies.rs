@@ -13,11 +13,12 @@ async fn a_patient_requests_a_copy_without_an_app_and_cancels_it(world: World) {
     let session = signed_in(&world, ANNA).await;
     let copy = requested_copy(&world, &session, &[]).await;
     let shown = page(&world, &session, &format!("{copy}?said=sent")).await;
-    for text in
-        ["We have your request.", "Collecting", "<progress", "data-live", "You asked for it here on", "Anna"]
-    {
+    for text in ["We have your request.", "You asked for it here on", "Anna"] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
+    // The workers of a deployment may have finished by now.
+    let is_collecting = ["Collecting", "<progress", "data-live"].iter().all(|text| shown.contains(text));
+    assert!(is_collecting || shown.contains("Being checked"), "{shown}");
     assert!(page(&world, &session, "/my").await.contains(&copy));
     let asks = page(&world, &session, &format!("{copy}/cancel")).await;
     assert!(asks.contains("Cancel this copy?") && asks.contains("value=\"open\""), "{asks}");
