@@ -14,7 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::simulated::account::Setup;
-use tests::simulated::{Record, run};
+use tests::simulated::{Record, run_with_large_stack};
 use tests::{ANNA, BRUNO, TestResponse, World, both_hosts, text};
 
 use crate::admin::in_review;
@@ -41,10 +41,8 @@ use here_and_on_aws;
 
 fn on_aws(story: fn(World) -> LocalBoxFuture<'static, tests::Result>) {
     let in_simulation =
-        move || run(async { story(World::simulated(Setup::default(), &Record::default())).await.is_ok() });
-    let passed =
-        std::thread::Builder::new().stack_size(16 << 20).spawn(in_simulation).expect("a thread").join();
-    assert!(passed.expect("the story holds"));
+        async move || story(World::simulated(Setup::default(), &Record::default())).await.is_ok();
+    assert!(run_with_large_stack(in_simulation), "the story returns an error");
 }
 
 /// Returns the AuditEvents that an auditor finds, newest first, without the events about this reading.

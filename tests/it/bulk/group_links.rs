@@ -17,7 +17,7 @@ use platform::Platform;
 use serde_json::{Value, json};
 use tests::hooked::{Hook, Hooked, Made};
 use tests::simulated::account::Setup;
-use tests::simulated::{Record, run};
+use tests::simulated::{Record, run_with_large_stack};
 use tests::{BASE_URL, TestResponse, World, text};
 
 use super::EVERYTHING;
@@ -202,12 +202,7 @@ async fn groups_that_unpack_to_too_much() {
 /// Such a group was read up to the limit, and not only its stored bytes.
 #[test]
 fn a_group_that_unpacks_to_more_than_the_limit_counts_as_much_as_the_limit() {
-    std::thread::Builder::new()
-        .stack_size(16 << 20)
-        .spawn(|| run(groups_that_unpack_to_too_much()))
-        .expect("a thread")
-        .join()
-        .expect("the story holds");
+    run_with_large_stack(groups_that_unpack_to_too_much);
 }
 
 #[tokio::test]

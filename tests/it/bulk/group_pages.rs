@@ -5,7 +5,7 @@ use std::path::Path;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tests::simulated::account::Setup;
-use tests::simulated::{Record, run};
+use tests::simulated::{Record, run_with_large_stack};
 use tests::{BASE_URL, World, text};
 
 use super::EVERYTHING;
@@ -160,12 +160,7 @@ async fn the_groups_of_a_bucket() {
 
 #[test]
 fn each_group_of_a_bucket_is_on_one_page() {
-    std::thread::Builder::new()
-        .stack_size(16 << 20)
-        .spawn(|| run(the_groups_of_a_bucket()))
-        .expect("a thread")
-        .join()
-        .expect("the story holds");
+    run_with_large_stack(the_groups_of_a_bucket);
 }
 
 /// A page ends by the size of its groups, and a group that is too large for any page is named and hides no other.

@@ -6,7 +6,7 @@ use http::StatusCode;
 use platform::Platform;
 use tests::simulated::account::Setup;
 use tests::simulated::platform::{platform, random};
-use tests::simulated::{Client, Record, Stage, run};
+use tests::simulated::{Client, Record, Stage, run_with_large_stack};
 use tests::{ANNA, World};
 
 /// The number of entries that are newer than the one that is searched for: more than the store looks at for one page.
@@ -51,10 +51,5 @@ async fn a_filter_finds_an_older_entry() {
 
 #[test]
 fn a_page_without_entries_says_that_older_ones_are_not_looked_through() {
-    std::thread::Builder::new()
-        .stack_size(16 << 20)
-        .spawn(|| run(a_filter_finds_an_older_entry()))
-        .expect("a thread")
-        .join()
-        .expect("the story holds");
+    run_with_large_stack(a_filter_finds_an_older_entry);
 }

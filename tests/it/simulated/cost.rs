@@ -13,7 +13,7 @@ use tests::simulated::prices::{
     DYNAMODB_MILLION_READS, DYNAMODB_MILLION_WRITES, LAMBDA_GB_SECOND, LAMBDA_MILLION_REQUESTS,
     S3_THOUSAND_GETS, S3_THOUSAND_PUTS,
 };
-use tests::simulated::{Client, Meter, Record, Stage, run};
+use tests::simulated::{Client, Meter, Record, Stage, run_with_large_stack};
 use tests::{ANNA, BASE_URL, Launch, World, text};
 
 use crate::browsing::Browser;
@@ -182,12 +182,7 @@ fn count(number: u64) -> f64 {
 
 #[test]
 fn the_export_of_one_patient_costs_what_the_page_says() {
-    let counted = std::thread::Builder::new()
-        .stack_size(16 << 20)
-        .spawn(|| run(exported()))
-        .expect("a thread")
-        .join()
-        .expect("the export is complete");
+    let counted = run_with_large_stack(exported);
     let (page, sentences) = (page("cost.md"), counted.sentences());
     let missing: Vec<_> = sentences.iter().filter(|sentence| !page.contains(sentence.as_str())).collect();
     assert!(missing.is_empty(), "infra/docs/cost.md does not say: {missing:#?}");

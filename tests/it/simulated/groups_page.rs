@@ -3,7 +3,7 @@
 use http::StatusCode;
 use tests::World;
 use tests::simulated::account::Setup;
-use tests::simulated::{Record, run};
+use tests::simulated::{Record, run_with_large_stack};
 
 use crate::review::link_named;
 
@@ -40,10 +40,5 @@ async fn the_list_of_many_groups() {
 
 #[test]
 fn the_list_of_groups_costs_one_listing_and_25_reads() {
-    std::thread::Builder::new()
-        .stack_size(16 << 20)
-        .spawn(|| run(the_list_of_many_groups()))
-        .expect("a thread")
-        .join()
-        .expect("the story holds");
+    run_with_large_stack(the_list_of_many_groups);
 }

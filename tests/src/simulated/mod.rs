@@ -61,6 +61,18 @@ pub fn run<T>(story: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(story)
 }
 
+/// Runs a story like [`run`], on a thread with a stack that is large enough for the futures of a whole World.
+///
+/// # Panics
+///
+/// The story panics.
+pub fn run_with_large_stack<F: Future<Output: Send + 'static>>(
+    story: impl FnOnce() -> F + Send + 'static,
+) -> F::Output {
+    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(|| run(story()));
+    thread.expect("a thread").join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// See the [module](self).
 #[derive(Debug, Clone)]
 pub struct Simulation {

@@ -13,7 +13,7 @@ use domain::audit::Action;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tests::simulated::account::Setup;
-use tests::simulated::{Record, run};
+use tests::simulated::{Record, run_with_large_stack};
 use tests::{ANNA, Call, TestResponse, World, text};
 
 use super::next_of;
@@ -43,16 +43,12 @@ async fn every_action_leaves_one_event_here() {
 
 #[test]
 fn every_action_leaves_one_event_on_aws() {
-    let in_simulation = || {
-        run(async {
-            let issuer = Issuer::new();
-            let setup = Setup { settings: trusting(&issuer).leak(), ..Setup::default() };
-            let world = World::simulated(setup, &Record::default());
-            Box::pin(every_action_leaves_one_event(&world, &issuer)).await;
-        });
-    };
-    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(in_simulation).expect("a thread");
-    thread.join().expect("the story holds");
+    run_with_large_stack(async || {
+        let issuer = Issuer::new();
+        let setup = Setup { settings: trusting(&issuer).leak(), ..Setup::default() };
+        let world = World::simulated(setup, &Record::default());
+        Box::pin(every_action_leaves_one_event(&world, &issuer)).await;
+    });
 }
 
 /// A new action needs a case here, or a story of its own.
