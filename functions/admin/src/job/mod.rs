@@ -31,32 +31,46 @@ mod urls;
 
 use web::describe as described;
 use web::download::FileRequest;
-use web::routes::{Access, At, FORM, MULTIPART};
+use web::routes::{Access, At, FORM, MULTIPART, Summary};
 
 use crate::kept::{KEPT, STAY};
 use crate::seen::VERSION;
 use crate::{Admin, api, bodies};
 
+/// The access to all of these routes.
+const OF_STAFF: Access = Access::StaffPage;
+
+/// A page.
+fn shows(summary: &'static str) -> Summary {
+    (summary, &[200])
+}
+
+/// A form, after which a page follows.
+fn back(summary: &'static str) -> Summary {
+    (summary, &[303])
+}
+
+/// A form that is shown again, if the member of staff only wants to stay signed in.
+fn back_or_again(summary: &'static str) -> Summary {
+    (summary, &[200, 303])
+}
+
 /// The routes of the pages.
-#[allow(
-    clippy::too_many_lines,
-    reason = "a table of routes, which clippy does not count after the first `*/*`"
-)]
 pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
-    let of_staff = Access::StaffPage;
-    let shows = |summary| (summary, &[200][..]);
-    let back = |summary| (summary, &[303][..]);
-    // The form is shown again, if the member of staff only wants to stay signed in.
-    let back_or_again = |summary| (summary, &[200, 303][..]);
-    at.get("/staff/jobs/{job}", of_staff, shows("Shows an export"), page::show)
+    attachments(decisions(leaving_out(contents(at))))
+}
+
+/// What is in an export.
+fn contents(at: At<Admin>) -> At<Admin> {
+    at.get("/staff/jobs/{job}", OF_STAFF, shows("Shows an export"), page::show)
         .reading(&page::LISTS)
         .returning(&[described::page(200)])
-        .get("/staff/jobs/{job}/files/{file}", of_staff, shows("Shows the resources of a file"), rows::show)
+        .get("/staff/jobs/{job}/files/{file}", OF_STAFF, shows("Shows the resources of a file"), rows::show)
         .reading(&rows::PLACE)
         .returning(&[described::page(200)])
         .get(
             "/staff/jobs/{job}/files/{file}/download",
-            of_staff,
+            OF_STAFF,
             ("Downloads a file of a complete export", &[200, 206, 304, 307]),
             download::file,
         )
@@ -64,7 +78,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .returning(&[described::file(200, fhir::FHIR_NDJSON), described::file(206, fhir::FHIR_NDJSON)])
         .get(
             "/staff/jobs/{job}/documents/{file}",
-            of_staff,
+            OF_STAFF,
             ("Shows a document of an export, or sends it as a download", &[200, 206, 304, 307]),
             documents::show,
         )
@@ -72,7 +86,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .returning(&[described::file(200, "*/*"), described::file(206, "*/*")])
         .get(
             "/staff/jobs/{job}/inside",
-            of_staff,
+            OF_STAFF,
             shows("Searches for documents inside resources"),
             inside::list,
         )
@@ -80,80 +94,82 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .returning(&[described::page(200)])
         .get(
             "/staff/jobs/{job}/inside/{file}",
-            of_staff,
+            OF_STAFF,
             ("Shows a document inside a resource, or sends it as a download", &[200, 307]),
             inside::show,
         )
         .reading(&inside::ONE)
         .returning(&[described::file(200, "*/*")])
-        .get(
-            "/staff/jobs/{job}/leave-out",
-            of_staff,
-            shows("Asks before something is left out"),
-            leave_out::ask,
-        )
-        .reading(&leave_out::ASKED)
-        .reading(&[KEPT])
-        .returning(&[described::page(200)])
-        .post(
-            "/staff/jobs/{job}/leave-out",
-            of_staff,
-            back_or_again("Leaves a resource or a document out of an export"),
-            leave_out::leave_out,
-        )
-        .taking(FORM)
-        .reading(&leave_out::SENT)
-        .reading(&[leave_out::SHOWN, VERSION, bodies::REASON, STAY])
-        .returning(&[described::page(200)])
-        .get(
-            "/staff/jobs/{job}/approve",
-            of_staff,
-            shows("Asks before an export is approved"),
-            decide::ask_approve,
-        )
-        .returning(&[described::page(200)])
-        .post("/staff/jobs/{job}/approve", of_staff, back("Approves an export"), decide::approve)
-        .taking(FORM)
-        .reading(&[VERSION])
-        .get(
-            "/staff/jobs/{job}/reject",
-            of_staff,
-            shows("Asks why an export is rejected"),
-            decide::ask_reject,
-        )
-        .reading(&[KEPT])
-        .returning(&[described::page(200)])
-        .post("/staff/jobs/{job}/reject", of_staff, back_or_again("Rejects an export"), decide::reject)
-        .taking(FORM)
-        .reading(&[VERSION, decide::BECAUSE, bodies::REASON, STAY])
-        .returning(&[described::page(200)])
-        .get(
-            "/staff/jobs/{job}/delete",
-            of_staff,
-            shows("Asks before an export is deleted"),
-            decide::ask_delete,
-        )
-        .returning(&[described::page(200)])
-        .post(
-            "/staff/jobs/{job}/delete",
-            of_staff,
-            back("Deletes an export, which can be undone"),
-            decide::delete,
-        )
-        .taking(FORM)
-        .reading(&[VERSION])
-        .post(
-            "/staff/jobs/{job}/undo",
-            of_staff,
-            back("Brings back an export that was deleted"),
-            decide::undo,
-        )
-        .post("/staff/jobs/{job}/add-files", of_staff, back("Attaches files to an export"), attach::add_files)
+}
+
+/// What staff leave out of an export.
+fn leaving_out(at: At<Admin>) -> At<Admin> {
+    at.get(
+        "/staff/jobs/{job}/leave-out",
+        OF_STAFF,
+        shows("Asks before something is left out"),
+        leave_out::ask,
+    )
+    .reading(&leave_out::ASKED)
+    .reading(&[KEPT])
+    .returning(&[described::page(200)])
+    .post(
+        "/staff/jobs/{job}/leave-out",
+        OF_STAFF,
+        back_or_again("Leaves a resource or a document out of an export"),
+        leave_out::leave_out,
+    )
+    .taking(FORM)
+    .reading(&leave_out::SENT)
+    .reading(&[leave_out::SHOWN, VERSION, bodies::REASON, STAY])
+    .returning(&[described::page(200)])
+}
+
+/// What staff decide about an export.
+fn decisions(at: At<Admin>) -> At<Admin> {
+    at.get(
+        "/staff/jobs/{job}/approve",
+        OF_STAFF,
+        shows("Asks before an export is approved"),
+        decide::ask_approve,
+    )
+    .returning(&[described::page(200)])
+    .post("/staff/jobs/{job}/approve", OF_STAFF, back("Approves an export"), decide::approve)
+    .taking(FORM)
+    .reading(&[VERSION])
+    .get("/staff/jobs/{job}/reject", OF_STAFF, shows("Asks why an export is rejected"), decide::ask_reject)
+    .reading(&[KEPT])
+    .returning(&[described::page(200)])
+    .post("/staff/jobs/{job}/reject", OF_STAFF, back_or_again("Rejects an export"), decide::reject)
+    .taking(FORM)
+    .reading(&[VERSION, decide::BECAUSE, bodies::REASON, STAY])
+    .returning(&[described::page(200)])
+    .get("/staff/jobs/{job}/delete", OF_STAFF, shows("Asks before an export is deleted"), decide::ask_delete)
+    .returning(&[described::page(200)])
+    .post(
+        "/staff/jobs/{job}/delete",
+        OF_STAFF,
+        back("Deletes an export, which can be undone"),
+        decide::delete,
+    )
+    .taking(FORM)
+    .reading(&[VERSION])
+    .post(
+        "/staff/jobs/{job}/undo",
+        OF_STAFF,
+        back("Brings back an export that was deleted"),
+        decide::undo,
+    )
+}
+
+/// The files that staff attach to an export.
+fn attachments(at: At<Admin>) -> At<Admin> {
+    at.post("/staff/jobs/{job}/add-files", OF_STAFF, back("Attaches files to an export"), attach::add_files)
         .taking(MULTIPART)
         .reading(&[VERSION, api::ATTACHMENTS])
         .get(
             "/staff/jobs/{job}/upload",
-            of_staff,
+            OF_STAFF,
             shows("Asks for the name of a file that is too large for a request"),
             large::ask,
         )
@@ -161,7 +177,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .returning(&[described::page(200)])
         .post(
             "/staff/jobs/{job}/upload",
-            of_staff,
+            OF_STAFF,
             back_or_again("Begins the upload of such a file"),
             large::begin,
         )
@@ -170,14 +186,14 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .returning(&[described::page(200)])
         .get(
             "/staff/jobs/{job}/upload/{upload}",
-            of_staff,
+            OF_STAFF,
             shows("Shows the form that sends the file to the store, or asks before the file is attached"),
             large::show,
         )
         .returning(&[described::page(200)])
         .post(
             "/staff/jobs/{job}/upload/{upload}",
-            of_staff,
+            OF_STAFF,
             back("Attaches the file that was sent"),
             large::attach,
         )
@@ -185,7 +201,7 @@ pub(crate) fn declared(at: At<Admin>) -> At<Admin> {
         .reading(&[VERSION])
         .post(
             "/staff/jobs/{job}/remove-files",
-            of_staff,
+            OF_STAFF,
             back("Removes an attached file"),
             attach::remove_files,
         )
